@@ -1,0 +1,178 @@
+"""What the notebooks run at every scale: train the experts, merge them, build the benchmarks, collect judgments.
+
+Each function returns a table of what was done and what was skipped because its inputs and settings are unchanged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import artifacts, benchmarks, judges, merging, minibench, training
+from .judges import JudgingJob, Task
+from .parallel import Report, available_workers, run_jobs
+from .records import DirectItem, PairItem, read_items, write_items
+from .scale import (
+    CONSISTENCY_BENCHMARKS,
+    DIRECT_BENCHMARKS,
+    PAIR_BENCHMARKS,
+    REFERENCE_BENCHMARKS,
+    Expert,
+    Scale,
+)
+from .training import ExpertJob
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Items = list[DirectItem] | list[PairItem]
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def expert_jobs(scale: Scale) -> list[ExpertJob]:
+    """Return one training job per expert of the scale."""
+    return [_expert_job(scale, expert) for expert in scale.experts]
+
+
+def _expert_job(scale: Scale, expert: Expert) -> ExpertJob:
+    sources = {
+        "direct": ("direct", str(scale.paths.rows("feedback")), expert.examples, True),
+        "pairwise": ("pairwise", str(scale.paths.rows("preference")), expert.examples, scale.pairwise_with_reference),
+    }
+    chosen = tuple(sources[format] for format in expert.formats)
+    out = str(scale.paths.experts / expert.name)
+    return ExpertJob(expert.name, scale.base_model, chosen, scale.training, expert.seed, out)
+
+
+def train_experts(scale: Scale) -> pd.DataFrame:
+    """Train every expert whose data, base model or settings have changed; one row per expert."""
+    jobs = sorted(expert_jobs(scale), key=lambda job: -job.steps())
+    waiting = [job for job in jobs if not artifacts.is_current(job.out, job.stamp())]
+    steps = sum(job.steps() for job in waiting)
+    workers = available_workers(scale.workers)
+    seconds = dict(
+        zip((j.name for j in waiting), run_jobs(_timed_training, waiting, steps, "step", workers, "training"))
+    )
+    return _table([_training_row(job, seconds.get(job.name)) for job in expert_jobs(scale)])
+
+
+def _timed_training(job: ExpertJob, report: Report) -> float:
+    start = time.perf_counter()
+    training.train_expert(job, report)
+    return time.perf_counter() - start
+
+
+def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
+    log = training.read_log(job.out)
+    last = log["log"][-1]["loss"] if log["log"] else float("nan")
+    return {
+        "expert": job.name, "rows": log["rows"], "too long": log["too_long"], "seed": job.seed, "final loss": last,
+        "seconds": round(seconds or 0.0, 1), "skipped": seconds is None,
+    }  # fmt: skip
+
+
+# --- merging ---------------------------------------------------------------------------------------------------------
+
+
+def merge_all(scale: Scale) -> pd.DataFrame:
+    """Merge everything that Tables 6 and 17 and Figure 3 need; one row per merge."""
+    from tqdm.auto import tqdm
+
+    rows = []
+    for merge in tqdm(scale.merges, desc="merging", unit="merge"):
+        start = time.perf_counter()
+        out = scale.paths.merged / merge.name
+        built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out)
+        row = {"merge": merge.name, "method": merge.method, "alpha": merge.alpha, "variant": merge.variant}
+        rows.append({**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built})
+    return _table(rows)
+
+
+# --- benchmarks and judgments ----------------------------------------------------------------------------------------
+
+
+def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[str, Items]:
+    """Write every benchmark's items to its file and return them by the scale's benchmark name."""
+    names = dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS))
+    items = {}
+    for name in map(scale.benchmark_name, names):
+        if scale.miniature:
+            items[name] = minibench.build(name, scale.seed, scale.benchmark_share)
+        else:
+            items[name] = benchmarks.load_benchmark(name, data_dir)
+        write_items(scale.paths.benchmark(name), items[name])
+    return items
+
+
+def load_benchmarks(scale: Scale) -> dict[str, Items]:
+    """Read the benchmark files that notebook 05 wrote, by the scale's benchmark name."""
+    names = dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS))
+    return {name: read_items(scale.paths.benchmark(name)) for name in map(scale.benchmark_name, names)}
+
+
+def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
+    """Return everything a judge is asked: both formats for all, the consistency studies for the main judges."""
+    tasks = list(_main_tasks(scale, items))
+    if judge in scale.main_judges:
+        tasks += _consistency_tasks(scale, items)
+    return tasks
+
+
+def _main_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    for name in map(scale.benchmark_name, DIRECT_BENCHMARKS):
+        yield from judges.direct_tasks(name, items[name], True, scale.draws)
+    for name in map(scale.benchmark_name, PAIR_BENCHMARKS):
+        yield from judges.pairwise_tasks(name, items[name])
+
+
+def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    for name in map(scale.benchmark_name, CONSISTENCY_BENCHMARKS):
+        yield from judges.direct_for_pairs_tasks(name, items[name], scale.draws)
+    for name in REFERENCE_BENCHMARKS:
+        known = scale.benchmark_name(name)
+        yield from judges.direct_tasks(known, items[known], False, scale.draws)
+        if name not in DIRECT_BENCHMARKS:
+            yield from judges.direct_tasks(known, items[known], True, scale.draws)
+
+
+def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
+    """Return one job per judge, the longest first so that workers end together."""
+    jobs = [
+        JudgingJob(
+            judge, scale.model_folder(judge), tuple(judging_tasks(scale, judge, items)),
+            str(scale.paths.judgments / f"{judge}.jsonl"), scale.decoding, scale.engine, scale.batch_size,
+            scale.training.bf16,
+        )
+        for judge in scale.judges
+    ]  # fmt: skip
+    return sorted(jobs, key=lambda job: -len(job.tasks))
+
+
+def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
+    """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added."""
+    jobs = judging_jobs(scale, items)
+    needed = [sum(task.draws for task in job.tasks) for job in jobs]
+    workers = available_workers(scale.workers)
+    done = run_jobs(_timed_judging, jobs, sum(needed), "judgment", workers, "judging")
+    return _table(
+        [
+            {"judge": job.name, "needed": count, "added": added, "seconds": round(seconds, 1)}
+            for job, count, (added, seconds) in zip(jobs, needed, done, strict=True)
+        ]
+    )
+
+
+def _timed_judging(job: JudgingJob, report: Report) -> tuple[int, float]:
+    start = time.perf_counter()
+    added = judges.run_judge(job, report)
+    return added, time.perf_counter() - start
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows)

@@ -1,0 +1,202 @@
+"""The records that flow between the notebooks, and the JSON Lines files that hold them.
+
+Three records are enough for the whole paper: a *direct item* (section 3.1), a *pair item* (section 3.2) and a
+*judgment*. Files are written under a temporary name and renamed, so a half-written file is never taken for a whole one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+Record = TypeVar("Record", bound="DirectItem | PairItem")
+
+
+class DataError(ValueError):
+    """Bad input: the message names the file, the line and what to do."""
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A score rubric: the criteria sentence and the descriptions of scores 1 to 5, in that order."""
+
+    criteria: str
+    descriptions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "descriptions", tuple(self.descriptions))
+
+
+@dataclass(frozen=True)
+class DirectItem:
+    """One response to score from 1 to 5 (paper, equation 1).
+
+    `scores` maps a rater's name to that rater's draws, for example {"gpt-4-1106": [5, 5, 4]}; `cluster` names the
+    instruction, so that intervals can resample whole instructions; `prompt` keeps a file's original prompt string.
+    """
+
+    id: str
+    instruction: str
+    response: str
+    reference_answer: str | None
+    rubric: Rubric
+    scores: dict[str, list[int]] = field(default_factory=dict)
+    group: str = ""
+    cluster: str = ""
+    prompt: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairItem:
+    """Two responses to rank (paper, equation 2). `label` is "A", "B" or "tie"; `rubric` serves direct-for-pairs."""
+
+    id: str
+    instruction: str
+    response_a: str
+    response_b: str
+    reference_answer: str | None
+    criteria: str
+    label: str
+    group: str = ""
+    cluster: str = ""
+    rubric: Rubric | None = None
+    prompts: dict[str, str] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """What one judge said about one item, once.
+
+    `decision` is 1-5, "A", "B" or None (unparsed), and a pairwise decision is already mapped back to the item's own
+    A and B: `order` "ba" only records that the prompt showed response B first. `key` identifies model, prompt,
+    decoding and draw, so equal keys never need a second generation.
+    """
+
+    judge: str
+    fingerprint: str
+    benchmark: str
+    item_id: str
+    format: str
+    with_reference: bool
+    order: str
+    draw: int
+    decision: int | str | None
+    feedback: str
+    status: str
+    attempts: int
+    tokens: int
+    key: str
+
+
+def as_row(record: Any) -> dict[str, Any]:
+    """Return a record as a plain dictionary that JSON can hold."""
+    return asdict(record)
+
+
+def item_from_row(row: dict[str, Any], where: str = "row") -> DirectItem | PairItem:
+    """Rebuild a DirectItem or PairItem from its dictionary; DataError names missing or unknown fields."""
+    kind = PairItem if "response_a" in row else DirectItem
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise DataError(f"{where}: unknown fields {unknown} for a {kind.__name__}; remove or rename them.")
+    values = dict(row)
+    if values.get("rubric") is not None:
+        values["rubric"] = Rubric(**values["rubric"])
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise DataError(f"{where}: not a complete {kind.__name__} ({error}).") from error
+
+
+def open_text(path: Path):
+    """Open a UTF-8 text file for reading, through gzip where the name ends in .gz; lines end at newlines only."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
+    return open(path, encoding="utf-8", newline="\n")
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Read a JSON Lines file (optionally .gz); DataError names the file, the line and what to do."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: file not found; run the notebook that writes it, or check the folder's name.")
+    rows = []
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                rows.append(_parse_line(path, number, line))
+    return rows
+
+
+def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno}); "
+            "repair or delete this line, or delete the file and build it again."
+        ) from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: expected one JSON object, found {type(row).__name__}.")
+    return row
+
+
+def write_text_atomic(path: str | Path, text: str) -> Path:
+    """Write text under a temporary name and rename it, so readers see the old file or the whole new one."""
+    return write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> Path:
+    """Write bytes under a temporary name and rename; on failure (a full disk) the old file stays untouched."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"{path}: could not be written ({error.strerror}); free space or check the folder.") from error
+    return path
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Write rows as JSON Lines, atomically."""
+    return write_text_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_items(path: str | Path, items: Iterable[DirectItem | PairItem]) -> Path:
+    """Write items as JSON Lines, atomically."""
+    return write_jsonl(path, (as_row(item) for item in items))
+
+
+def read_items(path: str | Path) -> list[DirectItem | PairItem]:
+    """Read items written by `write_items`; DataError names file and line."""
+    return [item_from_row(row, f"{path}, line {n}") for n, row in enumerate(read_jsonl(path), start=1)]
+
+
+def write_metrics(folder: str | Path, notebook: str, metrics: dict[str, Any]) -> Path:
+    """Write a notebook's results as `<folder>/<notebook>.json`: plain numbers and strings, nan as null."""
+    return write_text_atomic(Path(folder) / f"{notebook}.json", json.dumps(_plain(metrics), indent=1) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy numbers, tuples and nan into what JSON knows."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value
