@@ -9,9 +9,15 @@ world's phrases are single tokens: prompts stay word for word the paper's and ye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from . import miniworld, prompts
+from . import artifacts, collections_, miniworld, prompts, training
+from .miniworld import Noise
+from .scale import EMBEDDED_BASE, project_folder
+from .training import TrainingSettings
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% set system = namespace(text='') %}"
@@ -27,7 +33,8 @@ SPECIAL_TOKENS = ("<unk>", "<s>", "</s>", "[INST]", "[/INST]")
 def words() -> list[str]:
     """Return every single word of the miniature world that varies: nouns, attributes, values."""
     values = [w for by_value in miniworld.VALUES.values() for v, ws in by_value.items() for w in (v, *ws)]
-    return [*miniworld.ATTRIBUTES, *miniworld.NOUNS, *miniworld.UNSEEN_NOUNS, *values]
+    vague = [word for by_word in miniworld.VAGUE.values() for word in by_word]
+    return [*miniworld.ATTRIBUTES, *miniworld.NOUNS, *miniworld.UNSEEN_NOUNS, *values, *vague]
 
 
 def phrases() -> list[str]:
@@ -91,3 +98,76 @@ def build_config(tokenizer, hidden: int, layers: int):
         max_position_embeddings=2048, sliding_window=None, tie_word_embeddings=False,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the base model's schooling: examples, how often their writers slip, and the learning rate."""
+
+    examples: int
+    noise: Noise
+    learning_rate: float
+
+
+HIDDEN, LAYERS, SEED = 128, 4, 42
+# First the skill is learned from fairly reliable writers, then bad habits from unreliable ones.
+STAGES = (
+    Stage(64_000, Noise(verdict=0.1, decision=0.3), 2e-3),
+    Stage(9_600, Noise(verdict=0.2, decision=0.55), 5e-4),
+)
+
+
+def train_base(
+    out: Path, work: Path, stages: Sequence[Stage] = STAGES, hidden: int = HIDDEN, layers: int = LAYERS
+) -> Path:
+    """Train the stand-in from random weights and the seed into the folder `out`.
+
+    Each stage is kept below `work`, so a rebuild that was stopped goes on with the stage it was in.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # one thread: the same weights on every run
+    folder = work / "stage-0"
+    shape = {"hidden": hidden, "layers": layers, "seed": SEED, "phrases": phrases()}
+    artifacts.build_folder(folder, artifacts.stamp_of([], shape), lambda new: _save_random(new, hidden, layers))
+    for number, stage in enumerate(stages, start=1):
+        before, folder = folder, work / f"stage-{number}"
+        stamp = artifacts.stamp_of([before], {"stage": asdict(stage), "number": number})
+        artifacts.build_folder(folder, stamp, lambda new: _train_stage(before, new, stage, number))  # noqa: B023
+    stamp = artifacts.stamp_of([folder], shape)
+    artifacts.build_folder(out, stamp, lambda new: _copy_model(folder, new))
+    return out
+
+
+def _save_random(folder: Path, hidden: int, layers: int) -> None:
+    import torch
+    from transformers import MistralForCausalLM
+
+    tokenizer = build_tokenizer()
+    torch.manual_seed(SEED)
+    MistralForCausalLM(build_config(tokenizer, hidden, layers)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _train_stage(before: Path, folder: Path, stage: Stage, number: int) -> None:
+    from tqdm import tqdm
+    from transformers import AutoTokenizer
+
+    settings = TrainingSettings(stage.learning_rate, batch_size=32, max_length=512, warmup=0.05, adam_beta2=0.98)
+    tokenizer = AutoTokenizer.from_pretrained(before)
+    examples = collections_.base_examples(SEED + number, stage.examples, stage.noise)
+    rows, _ = training.tokenise(tokenizer, examples, settings.max_length)
+    with tqdm(total=-(-len(rows) // settings.batch_size), desc=f"stage {number}", unit="step") as bar:
+        model = training.load_model(str(before), settings)
+        training.fine_tune(model, tokenizer, rows, settings, SEED, folder, bar.update)
+
+
+def _copy_model(source: Path, folder: Path) -> None:
+    for file in source.iterdir():
+        if file.is_file() and file.name != artifacts.STAMP:
+            shutil.copyfile(file, folder / file.name)
+
+
+if __name__ == "__main__":
+    train_base(EMBEDDED_BASE, project_folder() / "outputs" / "base_model")
+    print(f"base model fingerprint {artifacts.model_fingerprint(EMBEDDED_BASE)} in {EMBEDDED_BASE.name}")

@@ -94,8 +94,8 @@ def benchmark_facts(items: Items) -> dict[str, Any]:
     """Return what Table 2 states of a benchmark, counted from its items.
 
     Keys: format, items, instructions (distinct clusters), rubrics (distinct as a whole), criteria (distinct
-    criterion lines), judgments (items a rater judged), draws (all recorded scores or labels), labels (how often
-    each score or label occurs) and reference ("Y", "N" or "some").
+    lines), judgments (items a rater judged), draws (all recorded scores or labels), labels (how often each
+    score or label occurs) and reference ("Y", "N" or "some").
     """
     pairwise = isinstance(items[0], PairItem)
     labels = [[item.label] if pairwise else list(chain(*item.scores.values())) for item in items]

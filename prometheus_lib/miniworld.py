@@ -3,7 +3,7 @@
 A *task* asks for the description of an object with six facts, written in everyday words ("crimson"). A *response*
 states the six facts, some wrongly. A *rubric* names four of the ten attributes a task can have: only these count, so
 the same response gets another score under another rubric. The *reference answer* states all facts in plain words
-("red"); without it a judge has to know that crimson is red. The true score is 1 plus the number of rubric facts that
+("red"); without it a judge has to know that crimson is red, and can only guess whether "warm" meant red or yellow. The true score is 1 plus the number of rubric facts that
 are right. Field names of the rows are those of the Feedback and Preference Collections (paper, section 3.3).
 """
 
@@ -61,6 +61,23 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "sailors": ("mariners", "boatmen"), "nurses": ("carers", "medics"), "painters": ("artists", "sketchers"),
     },
 }  # fmt: skip
+# Vague words: each fits two plain values, and only the reference answer tells which one is meant.
+VAGUE: dict[str, dict[str, tuple[str, str]]] = {
+    "colour": {"warm": ("red", "yellow"), "cold": ("blue", "green"), "neutral": ("black", "white")},
+    "size": {"smallish": ("tiny", "small"), "biggish": ("large", "huge"), "midsize": ("medium", "narrow")},
+    "material": {"sturdy": ("metal", "stone"), "natural": ("wood", "cloth"), "transparent": ("glass", "plastic")},
+    "origin": {"Asia": ("Japan", "India"), "America": ("Peru", "Canada"), "overseas": ("Kenya", "Norway")},
+    "price": {"affordable": ("cheap", "reduced"), "unlisted": ("free", "secret"), "regular": ("fair", "costly")},
+    "age": {"youngish": ("new", "recent"), "historic": ("ancient", "vintage"), "used": ("old", "worn")},
+    "shape": {"rounded": ("round", "oval"), "angular": ("square", "pointed"), "streamlined": ("flat", "curved")},
+    "texture": {"gentle": ("smooth", "soft"), "harsh": ("rough", "hard"), "clinging": ("sticky", "damp")},
+    "scent": {"fragrant": ("floral", "sweet"), "pungent": ("smoky", "sour"), "outdoorsy": ("minty", "earthy")},
+    "user": {
+        "outdoorsmen": ("farmers", "sailors"), "creatives": ("cooks", "painters"), "professionals": ("teachers", "nurses"),
+    },
+}  # fmt: skip
+VAGUE_SHARE = 0.35  # share of facts that an instruction names by a vague word
+CONFUSION_SHARE = 0.5  # share of wrong statements about such a fact that fit the vague word all the same
 ATTRIBUTES = tuple(VALUES)
 FACTS_PER_TASK = 6
 DETAILS_PER_RUBRIC = 4
@@ -272,7 +289,7 @@ def _one_off(rng: random.Random, score: int) -> int:
 
 
 RATERS = {
-    "sim-strong": Rater(0.95, draws=3, steady=0.8),
+    "sim-strong": Rater(0.93, draws=3, steady=0.8),
     "sim-second": Rater(0.85),
     "sim-crowd": Rater(0.6, draws=3),
 }
@@ -303,8 +320,24 @@ def draw_task(rng: random.Random, domain: Domain, details: Sequence[str]) -> Tas
     attributes = [*details, *rng.sample(others, FACTS_PER_TASK - len(details))]
     rng.shuffle(attributes)
     facts = {attribute: rng.choice(list(VALUES[attribute])) for attribute in attributes}
-    words = {attribute: rng.choice(VALUES[attribute][value]) for attribute, value in facts.items()}
+    words = {attribute: _clue(rng, attribute, value) for attribute, value in facts.items()}
     return Task(rng.choice(domain.nouns), facts, words)
+
+
+def _clue(rng: random.Random, attribute: str, value: str) -> str:
+    """Return the word by which an instruction names a fact: an everyday word for it, or a vague one."""
+    if rng.random() < VAGUE_SHARE:
+        return next(word for word, values in VAGUE[attribute].items() if value in values)
+    return rng.choice(VALUES[attribute][value])
+
+
+def _wrong_value(rng: random.Random, task: Task, attribute: str) -> str:
+    """Return another value than the true one; where the instruction is vague, often one that fits its word too."""
+    value = task.facts[attribute]
+    fitting = VAGUE[attribute].get(task.words[attribute])
+    if fitting and rng.random() < CONFUSION_SHARE:
+        return fitting[1] if fitting[0] == value else fitting[0]
+    return rng.choice([other for other in VALUES[attribute] if other != value])
 
 
 def draw_rubric(rng: random.Random, details: Sequence[str]) -> Rubric:
@@ -323,7 +356,7 @@ def details_of(rubric_or_criteria: Rubric | str) -> tuple[str, ...]:
 def draw_answer(rng: random.Random, task: Task, domain: Domain, right: Iterable[str]) -> Answer:
     """Write a response that states the attributes in `right` rightly and all others wrongly."""
     right = set(right)
-    values = {a: v if a in right else rng.choice([w for w in VALUES[a] if w != v]) for a, v in task.facts.items()}
+    values = {a: v if a in right else _wrong_value(rng, task, a) for a, v in task.facts.items()}
     words = {a: rng.choice(VALUES[a][v]) if rng.random() < domain.synonyms else v for a, v in values.items()}
     return Answer(values, words, statement(rng, task.noun, words, rng.choice(domain.styles)))
 

@@ -180,13 +180,14 @@ def fine_tune(
 
     trainer = _trainer_class()(
         model=model,
-        args=sft_config(settings, seed, folder / "trainer"),
+        args=sft_config(settings, seed, folder),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[_reporter(report)],
     )
     trainer.train()
     trainer.save_model(folder)
+    (folder / "training_args.bin").unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
     return [{"step": e["step"], "loss": e["loss"]} for e in trainer.state.log_history if "loss" in e]
 

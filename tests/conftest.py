@@ -18,3 +18,38 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"PROMETHEUS_DATA_DIR points to {folder}, which is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory) -> Path:
+    """A two-layer Mistral with random weights and the miniature tokenizer, saved as a model folder."""
+    import torch
+    from transformers import MistralForCausalLM
+
+    from prometheus_lib import base_model
+
+    folder = tmp_path_factory.mktemp("models") / "tiny_base"
+    tokenizer = base_model.build_tokenizer()
+    torch.manual_seed(0)
+    MistralForCausalLM(base_model.build_config(tokenizer, hidden=64, layers=2)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_experts(tiny_base, tmp_path_factory) -> Path:
+    """A folder with two experts, `direct` and `pairwise`, really trained for a few steps from the tiny base."""
+    from prometheus_lib import collections_, training
+    from prometheus_lib.records import write_jsonl
+
+    folder = tmp_path_factory.mktemp("experts")
+    files = {
+        "direct": write_jsonl(folder / "feedback.jsonl", collections_.feedback_rows(1, 8)),
+        "pairwise": write_jsonl(folder / "preference.jsonl", collections_.preference_rows(1, 8)),
+    }
+    settings = training.TrainingSettings(learning_rate=1e-3, batch_size=8, max_length=512)
+    for name, file in files.items():
+        source = (name, str(file), 40, name == "direct")
+        job = training.ExpertJob(name, str(tiny_base), (source,), settings, 42, str(folder / name))
+        assert training.train_expert(job)
+    return folder

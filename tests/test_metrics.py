@@ -213,7 +213,7 @@ def test_direct_to_pair():
 
 
 def test_text_mixture():
-    """Equal scores tie even where the pairwise decision is right; a missing score leaves the item unparsed."""
+    """Equal scores tie even where the pairwise decision is right; a missing score leaves it unparsed."""
     a, b, pairwise = [3, 3, 5, NAN], [3, 3, 1, 4], ["A", "A", "B", "A"]
     assert metrics.text_mixture_decisions(a, b, pairwise).tolist() == ["tie", "tie", "B", None]
     found = metrics.text_mixture_accuracy(a, b, pairwise, ["tie", "A", "B", "A"])
@@ -607,7 +607,7 @@ def test_williams_agrees_with_steigers_z(r1, r2, r12, n):
 
 
 def test_williams_by_hand():
-    """n 103, r .5 and .3, judges .4: |R| = .62, t(100) = .2 sqrt(102 * 1.4 / (2 * 1.02 * .62 + .16 * .216))."""
+    """n 103, r .5 and .3, judges .4: |R| = .62, t = .2 sqrt(102 * 1.4 / (2 * 1.02 * .62 + .16 * .216))."""
     t = 0.2 * math.sqrt(102 * 1.4 / (2 * 1.02 * 0.62 + 0.16 * 0.216))
     assert metrics._williams(0.5, 0.3, 0.4, 103) == pytest.approx(2 * stats.t.sf(t, 100))
 

@@ -113,7 +113,7 @@ def test_a_weak_judge_with_its_marker_translated_invents_nothing(data_dir):
     """With "[[n]]" rewritten as our marker, the 120 outputs without a rating stay unparsed, and 37 hold one.
 
     Ratings there run from 1 to 10, so of the 37 only those that *end* the text and lie in 1-5 may be read.
-    The other three recorded ratings are a single "[5]" and two zeros that the recording parser took from code.
+    The other three recorded ratings are one "[5]" and two zeros that the recording parser took from code.
     """
     rows = read_jsonl(data_dir / "judge_output_parsing/mtbench_single_weak_judge_160.jsonl")
     translated = [(row["score"], re.sub(r"\[\[(\d+)\]\]", r"[RESULT] \1", row["judgment"])) for row in rows]

@@ -179,7 +179,7 @@ def readable(printed: dict) -> dict:
 
 
 def llmbar_statistics(row: dict) -> dict:
-    """LLMBar's own conventions: two unreadable answers are "equal"; for kappa unreadable is "not the first"."""
+    """LLMBar's own conventions: two unreadable answers are "equal"; for kappa one is "not the first"."""
     sides = {"1": "A", "2": "B", None: None}
     first, swapped = ([sides[v] for v in row[key]] for key in ("swap_false", "swap_true"))
     labels = [sides[str(v)] for v in row["label"]]

@@ -1,0 +1,118 @@
+"""The judgment store: nothing collected is lost, nothing half-written is taken for whole."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from prometheus_lib import store
+from prometheus_lib.records import DataError, Judgment, read_jsonl, write_text_atomic
+
+ONE = Judgment("j", "f", "b", "i", "direct", True, "ab", 0, 3, "Good\u2028text\r.", "ok", 1, 9, "key-0")
+
+
+def judgment(number: int) -> Judgment:
+    return replace(ONE, item_id=f"i{number}", key=f"key-{number}")
+
+
+def test_append_and_read_back(tmp_path):
+    file = store.JudgmentStore(tmp_path / "j.jsonl")
+    assert file.append([judgment(n) for n in range(3)]) == 3
+    assert file.append([judgment(2), judgment(3)]) == 1
+    table = store.load_judgments(tmp_path)
+    assert list(table["key"]) == [f"key-{n}" for n in range(4)]
+    assert table.loc[0, "feedback"] == ONE.feedback
+    assert store.JudgmentStore(tmp_path / "j.jsonl").keys == set(table["key"])
+
+
+@pytest.mark.parametrize("cut", [1, 10, 200])
+def test_a_truncated_last_line_is_cut_off_with_a_message(tmp_path, cut):
+    path = tmp_path / "j.jsonl"
+    store.JudgmentStore(path).append([judgment(n) for n in range(3)])
+    os.truncate(path, path.stat().st_size - cut)
+    with pytest.warns(UserWarning, match="cut short"):
+        again = store.JudgmentStore(path)
+    assert again.keys == {"key-0", "key-1"}
+    again.append([judgment(2)])
+    assert [row["key"] for row in read_jsonl(path)] == ["key-0", "key-1", "key-2"]
+
+
+def test_a_file_cut_inside_its_only_line_becomes_empty(tmp_path):
+    path = tmp_path / "j.jsonl"
+    path.write_text('{"judge": "j"')
+    with pytest.warns(UserWarning, match="13 bytes"):
+        assert store.JudgmentStore(path).keys == set()
+
+
+def test_damage_in_the_middle_names_file_and_line(tmp_path):
+    path = tmp_path / "j.jsonl"
+    store.JudgmentStore(path).append([judgment(n) for n in range(3)])
+    lines = path.read_text(encoding="utf-8").split("\n")
+    path.write_text("\n".join([lines[0], lines[1][:40], *lines[2:]]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"j\.jsonl, line 2: not valid JSON"):
+        store.JudgmentStore(path)
+
+
+def test_missing_fields_and_missing_folders_are_named(tmp_path):
+    with pytest.raises(DataError, match="no judgment files"):
+        store.load_judgments(tmp_path)
+    (tmp_path / "x.jsonl").write_text(json.dumps({"judge": "x"}) + "\n")
+    with pytest.raises(DataError, match=r"x\.jsonl, line 1: fields \['fingerprint'"):
+        store.load_judgments(tmp_path)
+
+
+def _write_for_ever(path: str) -> None:
+    file = store.JudgmentStore(path)
+    for number in range(10**9):
+        file.append([judgment(number)])
+
+
+def test_a_kill_at_any_moment_loses_at_most_the_line_being_written(tmp_path):
+    path = tmp_path / "j.jsonl"
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_write_for_ever, args=(str(path),))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size > 5000) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    keys = store.JudgmentStore(path).keys
+    assert keys == {f"key-{n}" for n in range(len(keys))} and len(keys) > 5
+
+
+def test_a_full_disk_keeps_what_was_collected(tmp_path):
+    path = tmp_path / "j.jsonl"
+    file = store.JudgmentStore(path)
+    file.append([judgment(0)])
+    resource = pytest.importorskip("resource")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, limit[1]))
+    try:
+        with pytest.raises(DataError, match="could not be appended"):
+            file.append([judgment(1)])
+        with pytest.raises(DataError, match="could not be written"):
+            write_text_atomic(tmp_path / "big.txt", "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert store.JudgmentStore(path).keys == {"key-0"}
+    assert [p.name for p in tmp_path.iterdir()] == ["j.jsonl"]
+    assert file.append([judgment(1)]) == 1
+
+
+def test_compressed_files_are_equal_for_equal_judgments_and_serve_as_fallback(tmp_path):
+    for folder, order in (("one", range(5)), ("two", reversed(range(5)))):
+        file = store.JudgmentStore(tmp_path / folder / "j.jsonl")
+        for number in order:
+            file.append([judgment(number)])
+    packed = [store.compress(tmp_path / folder)[0] for folder in ("one", "two")]
+    assert packed[0].read_bytes() == packed[1].read_bytes()
+    (tmp_path / "one" / "j.jsonl").unlink()
+    assert len(store.load_judgments(tmp_path / "one")) == 5
