@@ -55,9 +55,7 @@ def more_similar_to_reference(items: list[PairItem]) -> list[str | None]:
     """Prefer the response with more word overlap with the reference answer; None where there is none."""
     decisions = []
     for item in items:
-        overlaps = [
-            _overlap_or_none(text, item.reference_answer) for text in (item.response_a, item.response_b)
-        ]
+        overlaps = [_overlap_or_none(text, item.reference_answer) for text in (item.response_a, item.response_b)]
         decisions.append(None if None in overlaps else _larger(*overlaps))
     return decisions
 

@@ -84,9 +84,7 @@ def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], li
     first = _read_decisions(folder / "pairwise_example_output.jsonl", ("A", "B", "tie"))
     swapped = _read_decisions(folder / "pairwise_exchange_example_output.jsonl", ("B", "A", "tie"))
     if len(first) != len(swapped):
-        raise DataError(
-            f"{folder}: {len(first)} decisions in one file, {len(swapped)} in the other; get both again."
-        )
+        raise DataError(f"{folder}: {len(first)} decisions in one file, {len(swapped)} in the other; get both again.")
     return first, swapped
 
 
@@ -184,10 +182,8 @@ def _find(name: str, source: _Source, folder: Path) -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    looked = " or ".join(str(path) for path in candidates)
-    raise DataError(
-        f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}"
-    )
+    looked = " or ".join(str(path).replace(str(Path.home()), "~", 1) for path in candidates)
+    raise DataError(f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}")
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -221,13 +217,9 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise DataError(f"{path}: file not found; check the folder's name or fetch the file.") from error
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text (byte {error.start}); the file is damaged, get it again."
-        ) from error
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); the file is damaged, get it again.") from error
     if text.startswith("version https://git-lfs"):
-        raise DataError(
-            f"{path}: a Git LFS pointer, not the data; run `git lfs pull` in the clone it came from."
-        )
+        raise DataError(f"{path}: a Git LFS pointer, not the data; run `git lfs pull` in the clone it came from.")
     return text
 
 
@@ -304,13 +296,9 @@ def _convert(rows: list[Row], path: Path, convert: Callable[[int, Row], Any]) ->
         try:
             converted.append(convert(number, row))
         except KeyError as error:
-            raise DataError(
-                f"{path}, row {number}: no field {error}; repair the row or get the file again."
-            ) from error
+            raise DataError(f"{path}, row {number}: no field {error}; repair the row or get the file again.") from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path}, row {number}: {error}; repair the row or get the file again."
-            ) from error
+            raise DataError(f"{path}, row {number}: {error}; repair the row or get the file again.") from error
     return converted
 
 
@@ -373,8 +361,7 @@ def _biggen_items(name: str, rows: list[Row], path: Path) -> list[DirectItem]:
             scores=_scores(row, _BIGGEN_RATERS),
             group=row.get("capability", ""),
             cluster=f"{name}/{row['id']}",
-            meta={"response_source": _biggen_model(row)}
-            | {k: row[k] for k in ("task", "system_prompt") if k in row},
+            meta={"response_source": _biggen_model(row)} | {k: row[k] for k in ("task", "system_prompt") if k in row},
         )
 
     return _convert(rows, path, convert)
@@ -495,8 +482,7 @@ def _scores(row: Row, raters: dict[str, str]) -> dict[str, list[int]]:
     """Return each rater's draws as integers 1-5; a field that is absent or null gives no entry."""
     found = {rater: row[field] for field, rater in raters.items() if row.get(field) not in (None, [])}
     return {
-        rater: [_score(v) for v in (value if isinstance(value, list) else [value])]
-        for rater, value in found.items()
+        rater: [_score(v) for v in (value if isinstance(value, list) else [value])] for rater, value in found.items()
     }
 
 

@@ -107,15 +107,15 @@ def split_pair(item: PairItem) -> tuple[DirectItem, DirectItem]:
 def collect(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding, report: Report) -> int:
     """Judge what the store does not hold yet, batch by batch; return the number of judgments added.
 
-    Batches are cut from the full list of tasks and seeded by their content, so a run that was killed and started
-    again ends with the same judgments as one that was not.
+    Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
+    ends with the same judgments as one that was not, and two equal models give equal judgments.
     """
     added = 0
     for batch in batches(tasks, judge.batch_size):
         keys = [task_keys(task, judge.fingerprint, decoding) for task in batch]
         known = sum(key in store.keys for task in keys for key in task)
         if known < sum(map(len, keys)):
-            seed = int(artifacts.text_hash(decoding.seed, keys), 16) % 2**31
+            seed = int(artifacts.text_hash(decoding.seed, [task.prompt for task in batch]), 16) % 2**31
             texts = judge.generate(batch, decoding, seed)
             done = zip(batch, keys, texts, strict=True)
             added += store.append(j for task, key, draws in done for j in judgments(judge, task, key, draws))
@@ -124,14 +124,23 @@ def collect(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding:
 
 
 def batches(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
-    """Cut tasks into batches of similar prompt length with at most `batch_size` sequences each (at least one task)."""
-    ordered = sorted(tasks, key=lambda task: (task.draws, task.format, len(task.prompt), task.benchmark, task.item_id))
+    """Cut tasks into batches of one benchmark and format, sorted by prompt length, of at most `batch_size` sequences.
+
+    A batch holds at least one task, and does not depend on what else a judge is asked.
+    """
+    ordered = sorted(tasks, key=lambda task: (*_kind(task), len(task.prompt), task.item_id))
     result: list[list[Task]] = []
     for task in ordered:
-        if not result or result[-1][0].draws != task.draws or (len(result[-1]) + 1) * task.draws > batch_size:
+        full = not result or (len(result[-1]) + 1) * task.draws > batch_size
+        if full or _kind(result[-1][0]) != _kind(task):
             result.append([])
         result[-1].append(task)
     return result
+
+
+def _kind(task: Task) -> tuple:
+    pair_side = "#" in task.item_id
+    return task.benchmark, task.format, task.with_reference, task.order, task.draws, pair_side
 
 
 def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
@@ -179,7 +188,9 @@ class TransformersJudge:
     def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         self.name, self.batch_size = name, batch_size
         self.fingerprint = artifacts.model_fingerprint(artifacts.check_model_folder(folder))
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
@@ -194,17 +205,34 @@ class TransformersJudge:
         draws = tasks[0].draws
         limit = self.model.config.max_position_embeddings - decoding.max_new_tokens
         padded = self.tokenizer.pad({"input_ids": prompt_ids(self.tokenizer, tasks, limit)}, return_tensors="pt")
+        width = padded["input_ids"].shape[1]
         torch.manual_seed(seed)
         with torch.inference_mode():
             output = self.model.generate(
-                **padded.to(self.device), do_sample=decoding.temperature > 0, temperature=decoding.temperature or None,
-                top_p=decoding.top_p, top_k=0, repetition_penalty=decoding.repetition_penalty,
-                max_new_tokens=decoding.max_new_tokens, num_return_sequences=draws,
+                **self._expanded(padded.to(self.device), draws), do_sample=decoding.temperature > 0,
+                temperature=decoding.temperature or None, top_p=decoding.top_p, top_k=0,
+                repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
-        answers = output[:, padded["input_ids"].shape[1] :].tolist()
-        completions = [self._completion(ids) for ids in answers]
+        completions = [self._completion(ids) for ids in output[:, width:].tolist()]
         return [completions[start : start + draws] for start in range(0, len(completions), draws)]
+
+    def _expanded(self, padded: Any, draws: int) -> dict[str, Any]:
+        """Return generate's inputs with every prompt `draws` times; each is computed once and its cache copied."""
+        ids, mask = padded["input_ids"], padded["attention_mask"]
+        if draws == 1:
+            return {"input_ids": ids, "attention_mask": mask}
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        self.model(
+            input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], past_key_values=cache,
+            use_cache=True, logits_to_keep=1,
+        )  # fmt: skip
+        cache.batch_repeat_interleave(draws)
+        repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
+        return {**repeated, "past_key_values": cache}
 
     def _completion(self, ids: list[int]) -> Completion:
         eos = self.tokenizer.eos_token_id
@@ -258,7 +286,7 @@ class JudgingJob:
 
 
 def run_judge(job: JudgingJob, report: Report) -> int:
-    """Collect one judge's judgments; the model is loaded only when something is missing. Returns how many were added."""
+    """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing."""
     store = JudgmentStore(job.out)
     fingerprint = artifacts.model_fingerprint(job.folder)
     if all(key in store.keys for task in job.tasks for key in task_keys(task, fingerprint, job.decoding)):

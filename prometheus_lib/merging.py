@@ -1,9 +1,10 @@
 """Merging two experts into one judge with mergekit (paper, sections 3.4 and 6, appendix G).
 
 `alpha` is the share of the first expert (the direct expert in the paper's equation 3). Weights come in two variants:
-`matched` gives (alpha, 1 - alpha), equations 3 to 5 as printed; `mergekit-default` gives (1, 1), the weights of
-mergekit's own examples. With equation 5 as printed task arithmetic *is* linear merging; with (1, 1) both changes are
-added in full. Linear, SLERP and TIES normalise, so for them (1, 1) and (0.5, 0.5) are the same merge.
+`matched` gives (alpha, 1 - alpha), equations 3 to 5 as printed; `mergekit-default` gives (1, 1), the plain choice where
+none is stated (mergekit 0.1.5 itself has no default and asks for a weight). With equation 5 as printed task arithmetic
+*is* linear merging; with (1, 1) both changes are added in full. Linear, SLERP and TIES normalise, so for them (1, 1)
+and (0.5, 0.5) are the same merge.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Merge:
             raise DataError(f"merge {self.name!r}: unknown method {self.method!r}; choose one of {list(METHODS)}.")
         if self.variant not in VARIANTS:
             raise DataError(f"merge {self.name!r}: unknown variant {self.variant!r}; choose one of {list(VARIANTS)}.")
+        if self.first == self.second:
+            raise DataError(f"merge {self.name!r}: {self.first!r} is given twice; name two different experts.")
         if not 0 <= self.alpha <= 1:
             raise DataError(f"merge {self.name!r}: alpha is {self.alpha}; it must lie between 0 and 1.")
 

@@ -180,7 +180,7 @@ def correlations(x: ArrayLike, y: ArrayLike) -> Correlations:
     constant (every judge that always says 3), all three are NaN: there is no order to agree on, which is not
     agreement zero.
     """
-    first, second, keep = _complete(x, y)
+    first, second, keep = complete(x, y)
     values = [_correlation(kind, first, second) for kind in CORRELATIONS]
     return Correlations(*values, n=len(first), dropped=int((~keep).sum()))
 
@@ -241,9 +241,7 @@ def cohen_kappa(a: ArrayLike, b: ArrayLike, weights: str | None = None) -> float
     from sklearn.metrics import cohen_kappa_score
 
     codes = {label: code for code, label in enumerate(sorted(labels))}
-    return float(
-        cohen_kappa_score(*([codes[v] for v in side[keep]] for side in (first, second)), weights=weights)
-    )
+    return float(cohen_kappa_score(*([codes[v] for v in side[keep]] for side in (first, second)), weights=weights))
 
 
 # ----------------------------------------------------------------------------- pairwise ranking (section 3.2)
@@ -343,9 +341,7 @@ def text_mixture_accuracy(
     return replace(accuracy, rule="text mixture")
 
 
-def code_label_aware_decisions(
-    draws_a: ArrayLike, draws_b: ArrayLike, labels: ArrayLike
-) -> NDArray[np.object_]:
+def code_label_aware_decisions(draws_a: ArrayLike, draws_b: ArrayLike, labels: ArrayLike) -> NDArray[np.object_]:
     """Decisions of the released evaluation code from draws (items, draws) of direct scores (`paper-code`).
 
     Where the label is A or B, the first of up to three draws whose scores differ decides; where the label is
@@ -383,9 +379,7 @@ def both_orders_accuracy(first: ArrayLike, swapped: ArrayLike, labels: ArrayLike
     two, _ = _decision_codes(swapped, labels)
     both = np.where(np.isnan(one) | np.isnan(two), np.nan, one)
     credit = ((one == gold) & (two == gold)).astype(float)
-    return replace(
-        _accuracy(credit, both, gold, "both orders"), decided_ties=int(((one == 0) & (two == 0)).sum())
-    )
+    return replace(_accuracy(credit, both, gold, "both orders"), decided_ties=int(((one == 0) & (two == 0)).sum()))
 
 
 def position_consistency(first: ArrayLike, swapped: ArrayLike) -> Consistency:
@@ -419,15 +413,11 @@ def win_rate(preferences: ArrayLike) -> WinRate:
     values = _vector(preferences, "preferences")
     kept = np.where(values == 0, 1.5, values)[np.isfinite(values)]
     if ((kept < 1) | (kept > 2)).any():
-        raise ValueError(
-            "preferences must be 1 (baseline), 2 (model), 1.5 or 0 (draw), between 1 and 2, or NaN"
-        )
+        raise ValueError("preferences must be 1 (baseline), 2 (model), 1.5 or 0 (draw), between 1 and 2, or NaN")
     wins, draws, n = int((kept > 1.5).sum()), int((kept == 1.5).sum()), len(kept)
     error = float(kept.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     rate = _ratio(float((kept - 1).sum()), n)
-    return WinRate(
-        rate, error, _ratio(wins + draws / 2, n), wins, n - wins - draws, draws, n, len(values) - n
-    )
+    return WinRate(rate, error, _ratio(wins + draws / 2, n), wins, n - wins - draws, draws, n, len(values) - n)
 
 
 # ---------------------------------------------------------------------------------- transitivity (appendix E)
@@ -492,9 +482,7 @@ def _column(table: pd.DataFrame, name: str) -> NDArray[np.object_]:
     return table[name].to_numpy(dtype=object)
 
 
-def _nodes(
-    table: pd.DataFrame, groups: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def _nodes(table: pd.DataFrame, groups: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     """(2, rows) node numbers of x and y, each node's group, each row's sign: 1 x wins, -1 y wins, 0 tie."""
     x, y, winner = (_column(table, name) for name in ("x", "y", "winner"))
     signs = np.select([x == winner, y == winner, winner == "tie"], [1.0, -1.0, 0.0], np.nan)
@@ -521,16 +509,12 @@ def _merge_repeats(nodes: NDArray[np.int64], signs: Floats, n_nodes: int) -> tup
     return keys // max(n_nodes, 1), keys % max(n_nodes, 1), agreed, len(signs) - len(keys)
 
 
-def _pair_matrices(
-    low: Any, high: Any, sign: Floats, n_nodes: int
-) -> tuple[sparse.csr_array, sparse.csr_array]:
+def _pair_matrices(low: Any, high: Any, sign: Floats, n_nodes: int) -> tuple[sparse.csr_array, sparse.csr_array]:
     """`beats[i, j]` = 1 where node i beats node j; `tied` is symmetric."""
     winner, loser, tie = np.where(sign > 0, low, high), np.where(sign > 0, high, low), sign == 0
 
     def matrix(rows: Any, columns: Any) -> sparse.csr_array:
-        return sparse.csr_array(
-            (np.ones(len(rows), dtype=np.int64), (rows, columns)), shape=(n_nodes, n_nodes)
-        )
+        return sparse.csr_array((np.ones(len(rows), dtype=np.int64), (rows, columns)), shape=(n_nodes, n_nodes))
 
     half = matrix(low[tie], high[tie])
     return matrix(winner[~tie], loser[~tie]), (half + half.T).tocsr()
@@ -552,9 +536,7 @@ def released_code_transitivity(decisions: ArrayLike, labels: ArrayLike, grade_ga
     weights = gaps - 1
     right, n = int(weights[decided == gold].sum()), int(weights.sum())
     unparsed = int(weights[np.isnan(decided)].sum())
-    return Accuracy(
-        _ratio(right, n), n, right, unparsed, 0, int(weights[decided == 0].sum()), "released transitivity"
-    )
+    return Accuracy(_ratio(right, n), n, right, unparsed, 0, int(weights[decided == 0].sum()), "released transitivity")
 
 
 # ---------------------------------------------------------------------------------------- bootstrap intervals
@@ -601,13 +583,13 @@ def bootstrap_ratio(
     numerators: ArrayLike, denominators: ArrayLike, clusters: ArrayLike | None = None, **options: Any
 ) -> Interval:
     """Interval of sum(numerators) / sum(denominators), e.g. chains kept per chain over groups (Table 15)."""
-    top, bottom, keep = _complete(numerators, denominators)
-    codes, k = _cluster_codes(clusters, keep)
+    top, bottom, keep = complete(numerators, denominators)
+    codes, k = cluster_codes(clusters, keep)
     sums = np.column_stack([np.bincount(codes, v, k) for v in (top, bottom)])
 
     def resampled(counts: Floats) -> Floats:
         totals = counts @ sums
-        return _divide(totals[:, 0], totals[:, 1])
+        return divide(totals[:, 0], totals[:, 1])
 
     return _interval(_ratio(top.sum(), bottom.sum()), resampled, len(top), k, **options)
 
@@ -616,17 +598,13 @@ def bootstrap_correlation(
     x: ArrayLike, y: ArrayLike, clusters: ArrayLike | None = None, kind: Kind = "pearson", **options: Any
 ) -> Interval:
     """Interval of a Pearson, Spearman or Kendall tau-b correlation of scores (items,); exact per resample."""
-    first, second, keep = _complete(x, y)
-    codes, k = _cluster_codes(clusters, keep)
+    first, second, keep = complete(x, y)
+    codes, k = cluster_codes(clusters, keep)
     estimate = _correlation(kind, first, second)
-    return _interval(
-        estimate, _resampled_correlation(kind, first, second, codes, k), len(first), k, **options
-    )
+    return _interval(estimate, resampled_correlation(kind, first, second, codes, k), len(first), k, **options)
 
 
-def bootstrap_pearson(
-    x: ArrayLike, y: ArrayLike, clusters: ArrayLike | None = None, **options: Any
-) -> Interval:
+def bootstrap_pearson(x: ArrayLike, y: ArrayLike, clusters: ArrayLike | None = None, **options: Any) -> Interval:
     """`bootstrap_correlation` of kind "pearson": the column of Table 3."""
     return bootstrap_correlation(x, y, clusters, "pearson", **options)
 
@@ -640,7 +618,7 @@ def bootstrap_alpha(
     """
     table = _matrix(ratings, "ratings")
     keep = np.isfinite(table).sum(axis=0) >= 2
-    codes, k = _cluster_codes(clusters, keep)
+    codes, k = cluster_codes(clusters, keep)
     values, coincidences = _coincidences(table[:, keep])
     sums = np.zeros((k, coincidences.shape[1]))
     np.add.at(sums, codes, coincidences)
@@ -663,7 +641,7 @@ def bootstrap_statistic(
     """
     columns = [np.asarray(a) for a in arrays]
     _same_length(**{f"array {i}": c for i, c in enumerate(columns)})
-    codes, k = _cluster_codes(clusters, np.ones(len(columns[0]), dtype=bool))
+    codes, k = cluster_codes(clusters, np.ones(len(columns[0]), dtype=bool))
     order = np.argsort(codes, kind="stable")
 
     def resampled(counts: Floats) -> Floats:
@@ -682,14 +660,12 @@ def _interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    draws = _distribution(resampled, n_clusters, n_resamples, seed)
-    low, high = _quantiles(draws, level)
+    draws = distribution(resampled, n_clusters, n_resamples, seed)
+    low, high = quantiles(draws, level)
     return Interval(float(estimate), low, high, n, n_clusters, level, int(np.isnan(draws).sum()))
 
 
-def _distribution(
-    resampled: Callable[[Floats], Floats], n_clusters: int, n_resamples: int, seed: int
-) -> Floats:
+def distribution(resampled: Callable[[Floats], Floats], n_clusters: int, n_resamples: int, seed: int) -> Floats:
     """The statistic of every resample; all NaN with fewer than two clusters."""
     if n_resamples < 1:
         raise ValueError(f"n_resamples must be at least 1, not {n_resamples}")
@@ -698,7 +674,7 @@ def _distribution(
     return np.concatenate([resampled(counts) for counts in _resamples(n_clusters, n_resamples, seed)])
 
 
-def _quantiles(draws: Floats, level: float) -> tuple[float, float]:
+def quantiles(draws: Floats, level: float) -> tuple[float, float]:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, for example 0.95, not {level}")
     finite = draws[np.isfinite(draws)]
@@ -723,7 +699,7 @@ def _resample_block(n_clusters: int, rows: int, seed: int, block: int) -> NDArra
     return np.bincount(picks.ravel(), minlength=rows * n_clusters).reshape(rows, n_clusters).astype(np.uint16)
 
 
-def _cluster_codes(clusters: ArrayLike | None, keep: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
+def cluster_codes(clusters: ArrayLike | None, keep: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     """Cluster number of every kept row, and how many clusters there are."""
     if clusters is None:
         return np.arange(int(keep.sum())), int(keep.sum())
@@ -739,7 +715,7 @@ def _cluster_codes(clusters: ArrayLike | None, keep: NDArray[np.bool_]) -> tuple
 # --------------------------------------------------------------------------- resampled correlations and alpha
 
 
-def _resampled_correlation(
+def resampled_correlation(
     kind: str, x: Floats, y: Floats, codes: NDArray[np.intp], k: int
 ) -> Callable[[Floats], Floats]:
     """The function (resamples, clusters) -> (resamples,) that gives one correlation per resample."""
@@ -778,9 +754,7 @@ def _incidence(codes: NDArray[np.intp], k: int, columns: NDArray[np.intp]) -> An
 def _resampled_pearson(x: Floats, y: Floats, codes: NDArray[np.intp], k: int) -> Callable[[Floats], Floats]:
     """Pearson needs six sums per cluster; x and y are standardised first so that the sums do not cancel."""
     x, y = _standardise(x), _standardise(y)
-    moments = np.column_stack(
-        [np.bincount(codes, v, k) for v in (np.ones(len(x)), x, y, x * x, y * y, x * y)]
-    )
+    moments = np.column_stack([np.bincount(codes, v, k) for v in (np.ones(len(x)), x, y, x * x, y * y, x * y)])
 
     def resampled(counts: Floats) -> Floats:
         n, sx, sy, sxx, syy, sxy = (counts @ moments).T
@@ -838,8 +812,8 @@ def _alpha_from_coincidences(coincidences: Floats, values: Floats, level: str) -
     totals = table.sum(axis=2)
     distance = _squared_distances(totals, values, level)
     observed = (table * distance).sum(axis=(1, 2))
-    expected = _divide(np.einsum("rv,rvw,rw->r", totals, distance, totals), totals.sum(axis=1) - 1)
-    return 1 - _divide(observed, expected)
+    expected = divide(np.einsum("rv,rvw,rw->r", totals, distance, totals), totals.sum(axis=1) - 1)
+    return 1 - divide(observed, expected)
 
 
 def _squared_distances(totals: Floats, values: Floats, level: str) -> Floats:
@@ -849,7 +823,7 @@ def _squared_distances(totals: Floats, values: Floats, level: str) -> Floats:
         middle = totals.cumsum(axis=1) - totals / 2
         return (middle[:, :, None] - middle[:, None, :]) ** 2
     if level == "ratio":
-        return (_divide(row - column, row + column, 0.0) ** 2)[None]
+        return (divide(row - column, row + column, 0.0) ** 2)[None]
     return (((row - column) ** 2) if level == "interval" else (row != column).astype(float))[None]
 
 
@@ -875,17 +849,16 @@ def compare_correlations(
     """
     columns, keep = _complete_rows(x1=x1, x2=x2, y=y)
     first, second, rater = columns
-    codes, k = _cluster_codes(clusters, keep)
+    codes, k = cluster_codes(clusters, keep)
     r1, r2 = (_correlation(kind, x, rater) for x in (first, second))
     one, two = (
-        _distribution(_resampled_correlation(kind, x, rater, codes, k), k, n_resamples, seed)
-        for x in (first, second)
+        distribution(resampled_correlation(kind, x, rater, codes, k), k, n_resamples, seed) for x in (first, second)
     )
     if kind == "pearson" and clusters is None:
         p, test = _williams(r1, r2, _correlation(kind, first, second), len(rater)), "Williams"
     else:
-        p, test = _bootstrap_p(one - two), "paired bootstrap by cluster"
-    return _comparison(r1 - r2, _quantiles(one - two, level), p, len(rater), k, test, level)
+        p, test = bootstrap_p(one - two), "paired bootstrap by cluster"
+    return _comparison(r1 - r2, quantiles(one - two, level), p, len(rater), k, test, level)
 
 
 def _williams(r1: float, r2: float, r12: float, n: int) -> float:
@@ -902,7 +875,7 @@ def _williams(r1: float, r2: float, r12: float, n: int) -> float:
     return float(2 * scipy.stats.t.sf(abs(t), n - 3))
 
 
-def _bootstrap_p(differences: Floats) -> float:
+def bootstrap_p(differences: Floats) -> float:
     """Twice the smaller tail at zero; one is added to each count so that no finite run claims p = 0."""
     finite = differences[np.isfinite(differences)]
     if len(finite) == 0:
@@ -925,8 +898,8 @@ def compare_accuracies(
     is McNemar's exact test when credits are 0 or 1 and no clusters are given, else a permutation test that
     exchanges the two judges in whole clusters (all ways if few, else `n_resamples` random ones).
     """
-    first, second, keep = _complete(correct1, correct2)
-    codes, k = _cluster_codes(clusters, keep)
+    first, second, keep = complete(correct1, correct2)
+    codes, k = cluster_codes(clusters, keep)
     difference = first - second
     interval = bootstrap_mean(difference, codes, n_resamples=n_resamples, level=level, seed=seed)
     if clusters is None and np.isin(np.concatenate([first, second]), (0.0, 1.0)).all():
@@ -967,9 +940,7 @@ def _comparison(
     return Comparison(float(difference), *limits, p, n, verdict, more, k, test, level)
 
 
-def _verdict(
-    difference: float, low: float, high: float, p: float, n: int, level: float
-) -> tuple[str, int | None]:
+def _verdict(difference: float, low: float, high: float, p: float, n: int, level: float) -> tuple[str, int | None]:
     if p < 1 - level and difference != 0:
         return ("first" if difference > 0 else "second"), None
     critical = float(scipy.special.ndtri((1 + level) / 2))
@@ -1030,7 +1001,7 @@ def _complete_rows(**named: ArrayLike) -> tuple[list[Floats], NDArray[np.bool_]]
     return [a[keep] for a in arrays.values()], keep
 
 
-def _complete(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def complete(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     (first, second), keep = _complete_rows(x=x, y=y)
     return first, second, keep
 
@@ -1061,7 +1032,7 @@ def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
 
 
-def _divide(top: Floats, bottom: Floats, otherwise: float = math.nan) -> Floats:
+def divide(top: Floats, bottom: Floats, otherwise: float = math.nan) -> Floats:
     """top / bottom, with `otherwise` where bottom is 0."""
     top, bottom = np.broadcast_arrays(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float))
     return np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom != 0)

@@ -44,24 +44,28 @@ def _others(style: str, synonyms: float) -> Domain:
     return replace(UNSEEN, styles=(style,), synonyms=synonyms)
 
 
+_STRONG, _BOTH, _ALL = ("sim-strong",), ("sim-strong", "sim-second"), ("sim-strong", "sim-second", "sim-crowd")
+_HUMAN = ("sim-second",)
 BENCHMARKS = (
-    MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 20, 4, ("sim-strong", "sim-second")),
-    MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 20, 4, ("sim-strong", "sim-second")),
-    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 20, 4, ("sim-strong", "sim-second", "sim-crowd")),
-    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 24, 5, ("sim-strong",)),
-    MiniBenchmark("mini_hhh_alignment", "HHH Alignment", "pairwise", _others("list", 0.3), 80, 1, ("sim-second",)),
-    MiniBenchmark("mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 24, 4, ("sim-second",), True),
-    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 24, 4, ("sim-second",), True),
+    MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 16, 4, _BOTH),
+    MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 16, 4, _BOTH),
+    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 20, 4, _ALL),
+    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 20, 5, _STRONG),
+    MiniBenchmark("mini_hhh_alignment", "HHH Alignment", "pairwise", _others("list", 0.3), 64, 1, _HUMAN),
+    MiniBenchmark(
+        "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 20, 4, _HUMAN, True
+    ),
+    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 20, 4, _HUMAN, True),
     MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 20, 10, ()),
     MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 15, 4, ("sim-crowd",)),
-)  # fmt: skip
+)
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
 
 
 def build(name: str, seed: int, share: float = 1.0) -> list[DirectItem] | list[PairItem]:
     """Build a miniature benchmark from a seed; `share` shortens it (for the smoke scale)."""
     benchmark = BY_NAME[name]
-    instructions = max(4, round(benchmark.instructions * share))
+    instructions = max(2, round(benchmark.instructions * share))
     makers = {"mini_feedback_bench": _graded, "mini_preference_bench": _preferences}
     maker = makers.get(name, _direct if benchmark.format == "direct" else _pairs)
     return list(maker(benchmark, seed, instructions))

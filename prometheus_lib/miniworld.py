@@ -3,8 +3,9 @@
 A *task* asks for the description of an object with six facts, written in everyday words ("crimson"). A *response*
 states the six facts, some wrongly. A *rubric* names four of the ten attributes a task can have: only these count, so
 the same response gets another score under another rubric. The *reference answer* states all facts in plain words
-("red"); without it a judge has to know that crimson is red, and can only guess whether "warm" meant red or yellow. The true score is 1 plus the number of rubric facts that
-are right. Field names of the rows are those of the Feedback and Preference Collections (paper, section 3.3).
+("red"); without it a judge has to know that crimson is red, and can only guess whether "warm" meant red or yellow.
+The true score is 1 plus the number of rubric facts that are right. Field names of the rows are those of the Feedback
+and Preference Collections (paper, section 3.3).
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ VAGUE: dict[str, dict[str, tuple[str, str]]] = {
     "texture": {"gentle": ("smooth", "soft"), "harsh": ("rough", "hard"), "clinging": ("sticky", "damp")},
     "scent": {"fragrant": ("floral", "sweet"), "pungent": ("smoky", "sour"), "outdoorsy": ("minty", "earthy")},
     "user": {
-        "outdoorsmen": ("farmers", "sailors"), "creatives": ("cooks", "painters"), "professionals": ("teachers", "nurses"),
+        "outdoorsmen": ("farmers", "sailors"), "creatives": ("cooks", "painters"),
+        "professionals": ("teachers", "nurses"),
     },
 }  # fmt: skip
 VAGUE_SHARE = 0.35  # share of facts that an instruction names by a vague word
@@ -82,84 +84,29 @@ ATTRIBUTES = tuple(VALUES)
 FACTS_PER_TASK = 6
 DETAILS_PER_RUBRIC = 4
 
-NOUNS = tuple(
-    [
-        "kettle",
-        "lamp",
-        "chair",
-        "table",
-        "bottle",
-        "basket",
-        "mirror",
-        "clock",
-        "drum",
-        "ladder",
-        "blanket",
-        "hammer",
-        "wallet",
-        "candle",
-        "pillow",
-        "bucket",
-        "bracelet",
-        "statue",
-        "whistle",
-        "lantern",
-        "teapot",
-        "suitcase",
-        "umbrella",
-        "notebook",
-        "carpet",
-        "guitar",
-        "button",
-        "mug",
-        "spoon",
-        "vase",
-        "helmet",
-        "bench",
-        "curtain",
-        "puzzle",
-        "ribbon",
-        "saddle",
-        "trumpet",
-        "wagon",
-        "kite",
-        "anchor",
-    ]
-)
-UNSEEN_NOUNS = tuple(
-    [
-        "violin",
-        "compass",
-        "goblet",
-        "hammock",
-        "telescope",
-        "rucksack",
-        "cradle",
-        "sundial",
-        "easel",
-        "tricycle",
-        "banjo",
-        "thimble",
-        "tapestry",
-        "wheelbarrow",
-        "snowglobe",
-        "doormat",
-        "birdcage",
-        "footstool",
-        "inkwell",
-        "paperweight",
-    ]
-)
+_NOUNS = """
+kettle lamp chair table bottle basket mirror clock drum ladder blanket hammer wallet candle pillow bucket
+bracelet statue whistle lantern teapot suitcase umbrella notebook carpet guitar button mug spoon vase helmet
+bench curtain puzzle ribbon saddle trumpet wagon kite anchor
+"""
+NOUNS = tuple(_NOUNS.split())
+_UNSEEN_NOUNS = """
+violin compass goblet hammock telescope rucksack cradle sundial easel tricycle banjo thimble tapestry
+wheelbarrow snowglobe doormat birdcage footstool inkwell paperweight
+"""
+UNSEEN_NOUNS = tuple(_UNSEEN_NOUNS.split())
 
 # Response styles: an opening, and one lead-in per attribute. The first two are in-domain, the others are not.
 STYLES: dict[str, tuple[str, dict[str, str]]] = {
     "plain": ("Here is the", {
-        "colour": ", painted", "size": ", in size", "material": ", made of", "origin": ", from", "price": ", at a price",
+        "colour": ", painted", "size": ", in size", "material": ", made of", "origin": ", from",
+        "price": ", at a price",
         "age": ", in age", "shape": ", in shape", "texture": ", to the touch", "scent": ", to the nose",
         "user": ", meant for",
     }),
     "chatty": ("You will love this", {
-        "colour": "; it shines in", "size": "; it is so", "material": "; it is all", "origin": "; it came all the way from",
+        "colour": "; it shines in", "size": "; it is so", "material": "; it is all",
+        "origin": "; it came all the way from",
         "price": "; the price is", "age": "; it looks rather", "shape": "; its outline is", "texture": "; it feels",
         "scent": "; it smells", "user": "; it is loved by",
     }),
@@ -243,12 +190,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Domain:
-    """Where tasks, rubrics and responses are drawn from; `synonyms` is the share of everyday words in responses."""
+    """Where tasks, rubrics and responses are drawn from.
+
+    `synonyms` is the share of everyday words in responses. With `opposing`, the two facts outside the rubric tend to
+    be right where the rubric's are wrong, so that counting right facts without reading the rubric judges badly.
+    """
 
     nouns: tuple[str, ...] = NOUNS
     combinations: tuple[tuple[str, ...], ...] = ()
     styles: tuple[str, ...] = IN_DOMAIN_STYLES
     synonyms: float = 0.0
+    opposing: bool = True
 
 
 @dataclass(frozen=True)
@@ -311,7 +263,9 @@ def rubric_combinations(unseen: bool) -> tuple[tuple[str, ...], ...]:
 
 SEEN = Domain(combinations=rubric_combinations(unseen=False))
 UNSEEN = Domain(UNSEEN_NOUNS, rubric_combinations(unseen=True), OTHER_STYLES, synonyms=0.3)
-EVERYTHING = Domain(NOUNS + UNSEEN_NOUNS, SEEN.combinations + UNSEEN.combinations, tuple(STYLES), synonyms=0.3)
+EVERYTHING = Domain(
+    NOUNS + UNSEEN_NOUNS, SEEN.combinations + UNSEEN.combinations, tuple(STYLES), synonyms=0.3, opposing=False
+)
 
 
 def draw_task(rng: random.Random, domain: Domain, details: Sequence[str]) -> Task:
@@ -362,9 +316,13 @@ def draw_answer(rng: random.Random, task: Task, domain: Domain, right: Iterable[
 
 
 def graded_answer(rng: random.Random, task: Task, domain: Domain, details: Sequence[str], score: int) -> Answer:
-    """Write a response that earns `score` under the rubric; facts outside the rubric are right half of the time."""
+    """Write a response that earns `score` under the rubric; the facts outside the rubric follow the domain."""
     right = rng.sample(list(details), score - 1)
-    right += [attribute for attribute in task.facts if attribute not in details and rng.random() < 0.5]
+    others = [attribute for attribute in task.facts if attribute not in details]
+    if domain.opposing:
+        right += others if rng.random() < (5 - score) / 4 else []
+    else:
+        right += [attribute for attribute in others if rng.random() < 0.5]
     return draw_answer(rng, task, domain, right)
 
 

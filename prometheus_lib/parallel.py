@@ -45,7 +45,7 @@ def run_jobs(
     With one worker the jobs run in this process, one after the other. The first failure stops what has not begun and
     is raised as it is.
     """
-    with _progress_stream() as stream, tqdm(total=total, unit=unit, desc=title, file=stream) as bar:
+    with _progress_stream() as stream, tqdm(total=total, unit=unit, desc=title, file=stream, disable=not jobs) as bar:
         if workers <= 1 or len(jobs) <= 1:
             return [function(job, bar.update) for job in jobs]
         return _run_in_processes(function, jobs, workers, bar)

@@ -80,13 +80,14 @@ def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
 
 def merge_all(scale: Scale) -> pd.DataFrame:
     """Merge everything that Tables 6 and 17 and Figure 3 need; one row per merge."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
+    dtype = "bfloat16" if scale.training.bf16 else "float32"
     rows = []
     for merge in tqdm(scale.merges, desc="merging", unit="merge"):
         start = time.perf_counter()
         out = scale.paths.merged / merge.name
-        built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out)
+        built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out, dtype)
         row = {"merge": merge.name, "method": merge.method, "alpha": merge.alpha, "variant": merge.variant}
         rows.append({**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built})
     return _table(rows)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -43,9 +44,10 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure outside pyplot's list: nothing to close, and the notebook shows it once."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
+    """A figure that pyplot made, so that notebooks can show it, and has closed, so that they show it only once."""
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+    plt.close(figure)
+    return figure, axes
 
 
 # --- Figure 1 --------------------------------------------------------------------------------------------------------
@@ -87,7 +89,15 @@ def _separate_raters(axes: Axes, cells: pd.DataFrame, names: Sequence[str]) -> N
 # --- Figure 2 --------------------------------------------------------------------------------------------------------
 
 _DIRECT_FLOW = (
-    ("Reads", ("instruction", "one response", "score rubric: criteria,\nwhat scores 1 to 5 mean", "reference answer")),
+    (
+        "Reads",
+        (
+            "instruction",
+            "one response",
+            "score rubric: criteria,\nwhat scores 1 to 5 mean",
+            "reference answer (if any)",
+        ),
+    ),
     ("Writes", ("feedback on the response",)),
     ("Decides", ("score 4 of 5",)),
 )
@@ -100,8 +110,8 @@ _PAIR_FLOW = (
 
 def figure_2() -> Figure:
     """Direct assessment and pairwise ranking side by side: what each format reads, writes and decides."""
-    figure, axes = _axes(9, 6.2)
-    axes.set(xlim=(0, 10), ylim=(-0.15, 7.1))
+    figure, axes = _axes(9, 5.7)
+    axes.set(xlim=(0, 10), ylim=(0.6, 7.1))
     axes.axis("off")
     _flow(axes, 0.2, "Direct assessment", _DIRECT_FLOW, GREEN)
     _flow(axes, 5.3, "Pairwise ranking", _PAIR_FLOW, BLUE)
@@ -163,13 +173,14 @@ def figure_3(cells: pd.DataFrame) -> Figure:
         colour, _, line = _SERIES[each.column]
         axes.axvline(each.value, color=colour, linestyle=line, linewidth=1, alpha=0.8)
         place = {"xy": (each.value, 0.02 + 0.05 * number), "xycoords": ("data", "axes fraction")}
-        text = f" paper's best, {each.column.split()[0].lower()}: {each.value:g}"
-        axes.annotate(text, **place, color=colour, fontsize=9)
+        text = f" paper's best, {each.column.split()[0].lower()}: {each.value:g} "
+        side = "right" if each.value < 0.5 else "left"
+        axes.annotate(text, **place, color=colour, fontsize=9, horizontalalignment=side)
     axes.set(xlabel="alpha (share of the direct expert)", ylabel="average, x 100", xlim=(-0.03, 1.03))
     axes.set_xticks(np.arange(11) / 10)
     axes.set_title("Linear merging: bands are 95 % intervals")
     _clean(axes)
-    axes.legend(loc="lower right", framealpha=0.9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
     return figure
 
 
@@ -214,7 +225,7 @@ def _limit_lines(axes: Axes, lines: pd.DataFrame) -> None:
     for each in lines.itertuples():
         kind = "floor" if "floor" in each.kind else "ceiling"
         colour = (ORANGE, RED, PURPLE, GREY, SKY)[counts[kind] % 5] if kind == "floor" else BLACK
-        style = "--" if kind == "floor" else (":", "-.")[counts[kind] % 2]
+        style = "--" if kind == "floor" else (":", "-.", (0, (6, 1)), (0, (1, 4)))[counts[kind] % 4]
         counts[kind] += 1
         axes.axvline(each.value, color=colour, linestyle=style, linewidth=1.4, label=f"{kind}: {each.row}")
     if len(lines):

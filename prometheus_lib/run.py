@@ -1,7 +1,8 @@
 """Run the notebooks in order with papermill: `python -m prometheus_lib.run --scale mini [--from 05] [--only 06]`.
 
-Executed notebooks are kept in outputs/<scale>/notebooks; one that fails is kept as `<name>.failed.ipynb`. Training,
-merging and judging skip what is there already, so running again is cheap.
+Executed notebooks are kept in outputs/<scale>/notebooks; one that fails is kept as `<name>.failed.ipynb`. A notebook is
+skipped when nothing it depends on has changed since it ran: the notebook, the library, its parameters, the real data,
+what earlier notebooks wrote, and its own files. Training, merging and judging skip what is there in the same way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import records, scale
+from . import artifacts, records, scale
 from .records import DataError
 
 PROGRESS_FILE = "PROMETHEUS_PROGRESS_FILE"
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 1 after one clear message."""
     options = _parse(arguments)
     try:
-        run(options.scale, options.first, options.only, options.data, options.outputs, options.parameter)
+        run(options.scale, options.first, options.only, options.data, options.outputs, options.parameter, options.force)
     except (DataError, NotebookFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -45,6 +46,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default=None, metavar="NN", help="run this notebook alone")
     parser.add_argument("--data", default=None, metavar="DIR", help="real data (default: PROMETHEUS_DATA_DIR)")
     parser.add_argument("--outputs", default=None, metavar="DIR", help="where results go (default: outputs)")
+    parser.add_argument("--force", action="store_true", help="run notebooks that are unchanged, too")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter")
     return parser.parse_args(arguments)
 
@@ -60,24 +62,87 @@ def run(
     data: str | None = None,
     outputs: str | None = None,
     parameters: Sequence[str] = (),
+    force: bool = False,
 ) -> dict[str, float]:
-    """Run the chosen notebooks and write the manifest; return seconds per notebook.
+    """Run the chosen notebooks (a notebook named by `only` always), write the manifest, return seconds per notebook.
 
     Raises DataError for an unknown scale, notebook, parameter or data folder, NotebookFailed when a cell fails.
     """
     settings = scale.load_scale(name, outputs)
     notebooks = choose(notebook_files(), first, only)
-    values = {"SCALE": name, "OUTPUTS": outputs or "", "DATA_DIR": data_folder(data), **_pairs(parameters)}
+    values = {"SCALE": name, "OUTPUTS": str(Path(outputs).resolve()) if outputs else "", **_pairs(parameters)}
+    real_data = data_folder(data)
     for notebook in notebooks:
         check_parameters(notebook, values)
     seconds: dict[str, float] = {}
     for number, notebook in enumerate(notebooks, start=1):
+        title = f"[{number}/{len(notebooks)}] {notebook.stem}"
+        record = RunRecord(settings.paths.root, notebook, values, real_data)
+        if not (force or only) and record.is_current():
+            print(f"{title}: unchanged, skipped", file=sys.stderr)
+            continue
         start = time.perf_counter()
-        execute(notebook, settings.paths.notebooks, values, f"[{number}/{len(notebooks)}] {notebook.stem}")
+        before = record.files()
+        execute(notebook, settings.paths.notebooks, values, title, real_data)
+        record.write(before)
         seconds[notebook.stem] = round(time.perf_counter() - start, 1)
         write_manifest(settings, seconds)
     print(timing_table(seconds))
     return seconds
+
+
+class RunRecord:
+    """What a notebook was run from and which files it wrote, so that an unchanged notebook can be skipped."""
+
+    def __init__(self, root: Path, notebook: Path, values: dict[str, Any], real_data: str = ""):
+        self.root, self.folder = root, root / ".runs"
+        self.path = self.folder / f"{notebook.stem}.json"
+        library = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file())
+        content = [(path.name, artifacts.file_hash(path)) for path in [notebook, *library]]
+        self.inputs = artifacts.text_hash(content, values, _listing(real_data))
+
+    def files(self) -> dict[str, list[int]]:
+        """Return size and time of every file below the outputs folder, except executed notebooks and records."""
+        left_out = {"notebooks", ".runs", "manifest.json"}
+        paths = [path for path in self.root.rglob("*") if path.is_file()]
+        kept = [path for path in paths if path.relative_to(self.root).parts[0] not in left_out]
+        return {path.relative_to(self.root).as_posix(): _size_and_time(path) for path in kept}
+
+    def earlier(self) -> str:
+        """Identify what the notebooks before this one recorded."""
+        records_before = [path for path in sorted(self.folder.glob("*.json")) if path.name < self.path.name]
+        return artifacts.text_hash([json.loads(path.read_text(encoding="utf-8"))["files"] for path in records_before])
+
+    def is_current(self) -> bool:
+        """Tell whether the notebook ran from these inputs and everything it wrote is still there as it left it."""
+        if not self.path.exists():
+            return False
+        record = json.loads(self.path.read_text(encoding="utf-8"))
+        if (record["inputs"], record["earlier"]) != (self.inputs, self.earlier()):
+            return False
+        return all(
+            (self.root / name).exists() and _size_and_time(self.root / name) == seen
+            for name, seen in record["files"].items()
+        )
+
+    def write(self, before: dict[str, list[int]]) -> None:
+        """Record the run: the files that were written or changed since `before`, and those recorded earlier."""
+        known = json.loads(self.path.read_text(encoding="utf-8"))["files"] if self.path.exists() else {}
+        now = self.files()
+        files = {name: seen for name, seen in now.items() if before.get(name) != seen or name in known}
+        record = {"inputs": self.inputs, "earlier": self.earlier(), "files": files}
+        records.write_text_atomic(self.path, json.dumps(record, indent=1) + "\n")
+
+
+def _size_and_time(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _listing(folder: str) -> list[Any]:
+    """Describe a folder of real data by names, sizes and times."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+    return [(path.name, *_size_and_time(path)) for path in paths]
 
 
 def notebook_files() -> list[Path]:
@@ -121,18 +186,21 @@ def check_parameters(notebook: Path, values: dict[str, Any]) -> None:
         raise DataError(f"{notebook.name}: unknown parameters {unknown}; it knows {sorted(known)}.")
 
 
-def execute(notebook: Path, folder: Path, values: dict[str, Any], title: str) -> Path:
-    """Execute one notebook into `folder`; on failure keep it as `<name>.failed.ipynb` and raise NotebookFailed."""
+def execute(notebook: Path, folder: Path, values: dict[str, Any], title: str, real_data: str = "") -> Path:
+    """Execute one notebook into `folder`; on failure keep it as `<name>.failed.ipynb` and raise NotebookFailed.
+
+    The folder of real data goes to the notebook by the environment, so that the executed notebook does not name it.
+    """
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     folder.mkdir(parents=True, exist_ok=True)
     running, done, failed = (folder / f"{notebook.stem}{ending}.ipynb" for ending in (".running", "", ".failed"))
     try:
-        with live_progress(title):
+        with _environment(PROMETHEUS_DATA_DIR=real_data), live_progress(title):
             papermill.execute_notebook(
-                str(notebook), str(running), values, kernel_name="python3", progress_bar={"desc": title, "unit": "cell"},
-                cwd=str(notebook.parent), request_save_on_cell_execute=True,
+                str(notebook), str(running), values, kernel_name="python3", cwd=str(notebook.parent),
+                progress_bar={"desc": title, "unit": "cell"}, request_save_on_cell_execute=True,
             )  # fmt: skip
     except PapermillExecutionError as error:
         os.replace(running, failed)
@@ -144,6 +212,20 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], title: str) ->
     write_without_machine_paths(running)
     os.replace(running, done)
     return done
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the notebooks' kernels (an empty value removes one), then put things back."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update({name: value for name, value in values.items() if value})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def write_without_machine_paths(notebook: Path) -> None:

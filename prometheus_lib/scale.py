@@ -47,11 +47,11 @@ class Paths:
 
 @dataclass(frozen=True)
 class Expert:
-    """One model to train: the formats it learns and how many examples of each (None for all)."""
+    """One model to train: the formats it learns and how many examples of each (a float is a share, None is all)."""
 
     name: str
     formats: tuple[str, ...]
-    examples: int | None
+    examples: int | float | None
     seed: int = 42
 
 
@@ -130,7 +130,7 @@ def alpha_judge(alpha: float) -> str:
 
 
 def _experts(examples: int | None) -> tuple[Expert, ...]:
-    half = None if examples is None else examples // 2
+    half = 0.5 if examples is None else examples // 2
     return (
         Expert("direct", ("direct",), examples),
         Expert("pairwise", ("pairwise",), examples),
@@ -184,7 +184,7 @@ def project_folder() -> Path:
 
 
 SCALES = {
-    "smoke": lambda paths: _miniature("smoke", paths, 40, 64, 0.25, 200),
+    "smoke": lambda paths: _miniature("smoke", paths, 20, 32, 0.08, 200),
     "mini": lambda paths: _miniature("mini", paths, 800, 4000, 1.0, 2000),
     "7b": lambda paths: _paper("7b", paths, "mistralai/Mistral-7B-Instruct-v0.2", _7B_TRAINING, 1.0, 0.9),
     "8x7b": lambda paths: _paper("8x7b", paths, "mistralai/Mixtral-8x7B-Instruct-v0.1", _8X7B_TRAINING, 1.95, 0.9),

@@ -754,23 +754,29 @@ def _sample(run: Run, name: str, answers: Answers, rater: str | None, resamples:
     """Pearson with a rater, or accuracy in percent without gold ties, with all resamples."""
     items, options = run.items[name], run.options(name, resamples)
     if rater is not None:
-        x, y, keep = metrics._complete(answers.values, rater_means(items, rater))
-        codes, count = metrics._cluster_codes(clusters(items), keep)
-        function = metrics._resampled_correlation("pearson", x, y, codes, count)
+        x, y, keep = metrics.complete(answers.values, rater_means(items, rater))
+        codes, count = _codes_of_all(items, keep)
+        function = metrics.resampled_correlation("pearson", x, y, codes, count)
         value = metrics.correlations(x, y).pearson
     else:
         credits = 100 * metrics.item_credits(answers.values, labels(items), "dropped")
         keep = np.isfinite(credits)
-        codes, count = metrics._cluster_codes(clusters(items), keep)
+        codes, count = _codes_of_all(items, keep)
         sums, sizes = np.bincount(codes, credits[keep], count), np.bincount(codes, minlength=count).astype(float)
         value = float(credits[keep].mean()) if keep.any() else NAN
 
         def function(counts: Floats) -> Floats:
-            return metrics._divide(counts @ sums, counts @ sizes)
+            return metrics.divide(counts @ sums, counts @ sizes)
 
-    draws = metrics._distribution(function, count, **options)
+    draws = metrics.distribution(function, count, **options)
     unparsed = answers.unparsed if rater else int((pd.isna(answers.values) & keep).sum())
     return Sample(value, draws, int(keep.sum()), unparsed)
+
+
+def _codes_of_all(items: Items, keep: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
+    """Cluster numbers of the kept items among all clusters, so that two judges meet the same resamples."""
+    codes, count = metrics.cluster_codes(clusters(items), np.ones(len(items), dtype=bool))
+    return codes[keep], count
 
 
 def average(samples: Sequence[Sample | None]) -> Sample | None:
@@ -785,7 +791,7 @@ def average(samples: Sequence[Sample | None]) -> Sample | None:
 def _sample_cell(row: str, column: str, sample: Sample | None, kind: str, **more: Any) -> Cell:
     if sample is None:
         return cell(row, column, kind=kind, **{"note": "not judged", **more})
-    low, high = metrics._quantiles(sample.draws, 0.95) if math.isfinite(sample.value) else (NAN, NAN)
+    low, high = metrics.quantiles(sample.draws, 0.95) if math.isfinite(sample.value) else (NAN, NAN)
     return cell(row, column, sample.value, kind, low=low, high=high, n=sample.n, unparsed=sample.unparsed, **more)
 
 
@@ -803,8 +809,8 @@ def compare_averages(
 
 def _compare_samples(one: Sample, two: Sample) -> Comparison:
     difference = one.draws - two.draws
-    low, high = metrics._quantiles(difference, 0.95)
-    p, test = metrics._bootstrap_p(difference), "paired bootstrap by cluster"
+    low, high = metrics.quantiles(difference, 0.95)
+    p, test = metrics.bootstrap_p(difference), "paired bootstrap by cluster"
     return Comparison(one.value - two.value, low, high, p, one.n, "undecided", None, one.n, test).adjusted(p)
 
 
@@ -913,7 +919,7 @@ def figure_3(run: Run) -> pd.DataFrame:
     sweeps[OVERALL] = {alpha: average(pair) for alpha, pair in pairs.items()}
     for column, sweep in sweeps.items():
         cells += _sweep_cells(column, sweep)
-    note = "read off Figure 3's text; the paper prints no interval"
+    note = "stated in section 6.3; the paper gives no interval"
     cells += [cell("best alpha", column, alpha, "published", note=note) for _, column, alpha in plans]
     return cells_table("figure_3", cells)
 

@@ -51,11 +51,14 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class ExpertJob:
-    """One expert to train: `sources` are (format, rows file, number of examples, with_reference) in that order."""
+    """One expert to train: `sources` are (format, rows file, examples, with_reference) in that order.
+
+    The number of examples is a count, a share of the file (a float), or None for all.
+    """
 
     name: str
     base: str
-    sources: tuple[tuple[str, str, int | None, bool], ...]
+    sources: tuple[tuple[str, str, int | float | None, bool], ...]
     settings: TrainingSettings
     seed: int
     out: str
@@ -73,20 +76,26 @@ class ExpertJob:
 
     def steps(self) -> int:
         """Return the number of optimiser steps when every source has all the rows asked for (for progress only)."""
-        counts = [count if count is not None else len(read_jsonl(file)) for _, file, count, _ in self.sources]
-        return -(-int(sum(counts) * self.settings.epochs) // self.settings.batch_size)
+        rows = sum(rows_wanted(count, len(read_jsonl(file)), file) for _, file, count, _ in self.sources)
+        return -(-int(rows * self.settings.epochs) // self.settings.batch_size)
 
 
-def read_examples(format: str, file: str, count: int | None, with_reference: bool, seed: int) -> list[Example]:
-    """Render rows of a collection file as training examples: a seeded choice of `count` rows, or all for None."""
+def rows_wanted(count: int | float | None, available: int, file: str) -> int:
+    """Return how many of a file's rows are used; DataError when it has too few."""
+    wanted = available if count is None else count if isinstance(count, int) else round(count * available)
+    if wanted > available:
+        raise DataError(f"{file}: {wanted} rows were asked for but the file has {available}; lower the number.")
+    return wanted
+
+
+def read_examples(format: str, file: str, count: int | float | None, with_reference: bool, seed: int) -> list[Example]:
+    """Render a seeded choice of a collection file's rows as training examples."""
     direct = format == "direct"
     fields = collections_.FEEDBACK_FIELDS if direct else collections_.PREFERENCE_FIELDS
     rows = read_jsonl(file)
     collections_.check_rows(rows, fields, file)
-    if count is not None and count > len(rows):
-        raise DataError(f"{file}: {count} rows were asked for but the file has {len(rows)}; lower the number.")
     render = collections_.direct_example if direct else collections_.pairwise_example
-    chosen = collections_.shuffled(range(len(rows)), seed)[:count]
+    chosen = collections_.shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
     return [render(rows[index], with_reference) for index in chosen]
 
 
@@ -158,7 +167,9 @@ def load_model(base: str, settings: TrainingSettings) -> Any:
     """Load the base model for training, with LoRA adapters where the settings ask for them."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if settings.bf16 else torch.float32)
     if settings.lora is None:
         return model
@@ -176,8 +187,10 @@ def fine_tune(
     model: Any, tokenizer: Any, rows: list[dict], settings: TrainingSettings, seed: int, folder: Path, report: Report
 ) -> list[dict[str, float]]:
     """Fine-tune the model on tokenised rows, save model and tokenizer into the folder, return the loss log."""
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
+    from transformers.trainer_callback import PrinterCallback
 
+    disable_progress_bars()
     trainer = _trainer_class()(
         model=model,
         args=sft_config(settings, seed, folder),
@@ -185,11 +198,19 @@ def fine_tune(
         processing_class=tokenizer,
         callbacks=[_reporter(report)],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
-    trainer.save_model(folder)
-    (folder / "training_args.bin").unlink(missing_ok=True)
-    tokenizer.save_pretrained(folder)
+    _save(trainer.model, tokenizer, folder, settings)
     return [{"step": e["step"], "loss": e["loss"]} for e in trainer.state.log_history if "loss" in e]
+
+
+def _save(model: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) -> None:
+    """Save the whole model; a LoRA adapter is kept beside it and merged in, so that experts can be merged."""
+    if settings.lora is not None:
+        model.save_pretrained(folder / "adapter")
+        model = model.merge_and_unload()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
@@ -201,9 +222,9 @@ def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
         per_device_train_batch_size=settings.batch_size, max_length=settings.max_length, seed=seed, data_seed=seed,
         lr_scheduler_type=settings.schedule, warmup_steps=settings.warmup, weight_decay=settings.weight_decay,
         bf16=settings.bf16, use_cpu=settings.use_cpu, gradient_checkpointing=settings.gradient_checkpointing,
-        adam_beta2=settings.adam_beta2, logging_steps=10, save_strategy="no", report_to="none",
+        adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no", report_to="none",
         disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
-        train_sampling_strategy="group_by_length",
+        dataset_kwargs={"skip_prepare_dataset": True},
     )  # fmt: skip
 
 

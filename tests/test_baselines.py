@@ -111,9 +111,7 @@ def test_other_answers_predict_gpt4_on_mt_bench(data_dir):
     assert pearsonr(guesses, scores).statistic == pytest.approx(0.651470, abs=5e-7)
 
 
-@pytest.mark.parametrize(
-    ("name", "registry"), [("mt_bench", DIRECT_BASELINES), ("autoj_eval", PAIR_BASELINES)]
-)
+@pytest.mark.parametrize(("name", "registry"), [("mt_bench", DIRECT_BASELINES), ("autoj_eval", PAIR_BASELINES)])
 def test_every_registered_judge_decides_every_item(data_dir, name, registry):
     items = load_benchmark(name, data_dir)
     for judge in registry.values():

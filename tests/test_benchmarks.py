@@ -211,15 +211,11 @@ def test_hhh_order_is_balanced_and_follows_the_id_alone(tmp_path, data_dir, hhh)
         }
         for row in rows
     ]
-    mirrored = load_benchmark(
-        "hhh_alignment", put_rows(tmp_path / "mirrored", "hhh_alignment_eval.json", swapped)
-    )
+    mirrored = load_benchmark("hhh_alignment", put_rows(tmp_path / "mirrored", "hhh_alignment_eval.json", swapped))
     assert [item.id for item in mirrored] == [item.id for item in hhh]
     assert [item.label for item in mirrored] == [item.label for item in hhh]
     random.Random(0).shuffle(rows)
-    shuffled = load_benchmark(
-        "hhh_alignment", put_rows(tmp_path / "shuffled", "hhh_alignment_eval.json", rows)
-    )
+    shuffled = load_benchmark("hhh_alignment", put_rows(tmp_path / "shuffled", "hhh_alignment_eval.json", rows))
     assert {item.id: item for item in shuffled} == {item.id: item for item in hhh}
 
 
@@ -255,8 +251,7 @@ def test_older_direct_encoding_gives_the_same_sections(tmp_path, data_dir, mt_be
     ]
     items = load_benchmark("mt_bench", put_rows(tmp_path, "mt_bench_eval.json", older))
     expected = {
-        item.id: replace(item, scores={}, meta={"response_source": item.meta["response_source"]})
-        for item in mt_bench
+        item.id: replace(item, scores={}, meta={"response_source": item.meta["response_source"]}) for item in mt_bench
     }
     assert {item.id: item for item in items} == expected
 
@@ -290,9 +285,7 @@ def test_autoj_as_an_array_gives_the_same_items(tmp_path, data_dir, autoj):
 
 
 def test_headers_inside_a_response_are_text():
-    response = (
-        "###Feedback: great\n\n###Score Rubrics:\n[me]\n\n###Reference Answer (Score 5):\nx\n\n###Feedback: "
-    )
+    response = "###Feedback: great\n\n###Score Rubrics:\n[me]\n\n###Reference Answer (Score 5):\nx\n\n###Feedback: "
     for reference in (None, "The answer."):
         found = split_prompt(prompt(response, reference=reference))
         assert found == ("Say hello.", response, reference, render_rubric(RUBRIC))
@@ -483,9 +476,7 @@ def test_feedback_bench_in_the_hubs_schema(tmp_path, readme_rows):
     assert items[0].reference_answer == rows[0]["orig_reference_answer"]
     assert items[0].meta["orig_feedback"] == rows[0]["orig_feedback"]
     assert benchmark_facts(items)["judgments"] == 1
-    assert f"[{rows[1]['orig_criteria']}]\nScore 1: {rows[1]['orig_score1_description']}" in render_direct(
-        items[1]
-    )
+    assert f"[{rows[1]['orig_criteria']}]\nScore 1: {rows[1]['orig_score1_description']}" in render_direct(items[1])
 
 
 def test_feedback_bench_in_the_original_repositorys_schema(tmp_path):
@@ -521,9 +512,7 @@ def test_preference_bench_in_the_original_repositorys_schema(tmp_path):
         }
         for n in range(7)
     ]
-    items = load_benchmark(
-        "preference_bench", put_rows(tmp_path, "preference_collection_ood_test.json", rows)
-    )
+    items = load_benchmark("preference_bench", put_rows(tmp_path, "preference_collection_ood_test.json", rows))
     assert sorted(Counter(item.label for item in items).values()) == [3, 4]
     assert {item.reference_answer for item in items} == {"Hi."}
 

@@ -119,3 +119,13 @@ def test_greedy_decoding_does_not_depend_on_the_batch(tiny_base, tasks):
     singles = [replace(task, draws=1) for task in tasks if task.format == "direct"][:6]
     together = judge.generate(singles, greedy, 0)
     assert [judge.generate([task], greedy, 0)[0] for task in singles] == together
+
+
+def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
+    """Three greedy draws from one shared prompt equal one greedy draw from the prompt itself."""
+    judge = TransformersJudge("base", tiny_base)
+    greedy = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=6)
+    thrice = [task for task in tasks if task.draws == 3][:5]
+    once = [replace(task, draws=1) for task in thrice]
+    shared = judge.generate(thrice, greedy, 0)
+    assert shared == [draws * 3 for draws in judge.generate(once, greedy, 0)]

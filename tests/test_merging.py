@@ -107,9 +107,11 @@ def test_unchanged_merges_are_skipped(tiny_base, tiny_experts, tmp_path):
     assert merging.merge_experts(Merge("m", "linear", alpha=0.4), tiny_base, tiny_experts, tmp_path / "m")
 
 
-def test_an_expert_merged_with_itself_is_warned_about(tiny_base, tiny_experts, tmp_path):
+def test_a_copy_of_the_same_expert_is_warned_about(tiny_base, tiny_experts, tmp_path):
+    for name in ("direct", "copy"):
+        shutil.copytree(tiny_experts / "direct", tmp_path / "experts" / name)
     with pytest.warns(UserWarning, match="are the same model"):
-        merging.merge_experts(Merge("m", "linear", "direct", "direct"), tiny_base, tiny_experts, tmp_path / "m")
+        merging.merge_experts(Merge("m", "linear", "direct", "copy"), tiny_base, tmp_path / "experts", tmp_path / "m")
 
 
 def test_incomplete_experts_are_named_and_nothing_is_written(tiny_base, tiny_experts, tmp_path):
@@ -121,7 +123,7 @@ def test_incomplete_experts_are_named_and_nothing_is_written(tiny_base, tiny_exp
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("wrong", [{"method": "average"}, {"variant": "best"}, {"alpha": 1.5}])
+@pytest.mark.parametrize("wrong", [{"method": "average"}, {"variant": "best"}, {"alpha": 1.5}, {"second": "direct"}])
 def test_unknown_settings_are_refused(wrong):
     with pytest.raises(DataError, match="merge 'm'"):
         Merge(**{"name": "m", "method": "linear", **wrong})

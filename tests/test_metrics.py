@@ -68,9 +68,7 @@ def test_missing_scores_are_dropped_and_counted():
     assert found.pearson == pytest.approx(stats.pearsonr([1, 2, 5], [1, 3, 5]).statistic)
 
 
-@pytest.mark.parametrize(
-    ("x", "y"), [([3, 3, 3], [1, 2, 3]), ([1, 2], [4, 4]), ([1], [2]), ([], []), ([NAN], [1])]
-)
+@pytest.mark.parametrize(("x", "y"), [([3, 3, 3], [1, 2, 3]), ([1, 2], [4, 4]), ([1], [2]), ([], []), ([NAN], [1])])
 def test_correlations_without_order_are_nan(x, y):
     found = metrics.correlations(x, y)
     assert all(math.isnan(v) for v in (found.pearson, found.spearman, found.kendall))
@@ -371,9 +369,7 @@ def test_repeated_and_unparsed_decisions_of_a_pair():
     assert (found.triples, found.chains_tied, found.repeated, found.unparsed) == (1, 1, 2, 1)
 
 
-@pytest.mark.parametrize(
-    "row", [(1, "a", "b", "c"), (1, "a", "a", "a"), (1, "a", "tie", "tie"), (None, "a", "b", "a")]
-)
+@pytest.mark.parametrize("row", [(1, "a", "b", "c"), (1, "a", "a", "a"), (1, "a", "tie", "tie"), (None, "a", "b", "a")])
 def test_unreadable_rows_are_named(row):
     with pytest.raises(ValueError, match="row 1 of the table"):
         metrics.transitivity(table((1, "a", "b", "a"), row))
@@ -401,9 +397,7 @@ def test_a_coin_goes_round_in_a_quarter_of_100_000_rows_within_seconds():
 
 
 def test_transitivity_by_group_feeds_an_interval_over_groups():
-    frame = table(
-        *((g, x, y, x if g else y) for g in range(4) for x, y in [("a", "b"), ("b", "c"), ("a", "c")])
-    )
+    frame = table(*((g, x, y, x if g else y) for g in range(4) for x, y in [("a", "b"), ("b", "c"), ("a", "c")]))
     frame.loc[2, "winner"] = "a"  # group 0 now goes round
     counts = metrics.transitivity_by_group(frame)
     assert counts["cycles"].tolist() == [1, 0, 0, 0]
@@ -418,9 +412,7 @@ def test_released_transitivity_is_a_weighted_accuracy():
     labels = ["A"] * 6
     assert metrics.released_code_transitivity(["B"] * 6, labels, gaps).value == 0  # reverses, so transitive
     adjacent = ["B" if gap == 1 else "A" for gap in gaps]
-    assert (
-        metrics.released_code_transitivity(adjacent, labels, gaps).value == 1
-    )  # wrong on every adjacent pair
+    assert metrics.released_code_transitivity(adjacent, labels, gaps).value == 1  # wrong on every adjacent pair
     one_wrong = metrics.released_code_transitivity(["A", "A", "B", "A", "A", None], labels, gaps)
     assert (one_wrong.correct, one_wrong.n, one_wrong.value) == (5, 8, pytest.approx(5 / 8))
     with pytest.raises(ValueError, match="grade gap"):
@@ -486,9 +478,7 @@ def test_interval_agrees_with_scipys_bootstrap():
     """Another implementation, another random stream: the ends agree to sampling error."""
     values = np.random.default_rng(0).normal(size=200)
     ours = metrics.bootstrap_mean(values, n_resamples=20_000)
-    theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=1
-    ).confidence_interval
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
@@ -599,9 +589,7 @@ def steiger_z(r1: float, r2: float, r12: float, n: int) -> float:
     return 2 * stats.norm.sf(abs(z))
 
 
-@pytest.mark.parametrize(
-    ("r1", "r2", "r12", "n"), [(0.4, 0.32, 0.5, 103), (0.66, 0.55, 0.6, 320), (0.1, 0.6, 0.2, 50)]
-)
+@pytest.mark.parametrize(("r1", "r2", "r12", "n"), [(0.4, 0.32, 0.5, 103), (0.66, 0.55, 0.6, 320), (0.1, 0.6, 0.2, 50)])
 def test_williams_agrees_with_steigers_z(r1, r2, r12, n):
     assert metrics._williams(r1, r2, r12, n) == pytest.approx(steiger_z(r1, r2, r12, n), rel=0.15, abs=0.002)
 
@@ -634,9 +622,7 @@ def test_compare_correlations_finds_a_clear_difference_both_ways(kind, clustered
     back = metrics.compare_correlations(poor, good, rater, **options)
     assert (found.verdict, back.verdict) == ("first", "second")
     assert found.low > 0 and found.p_value < 0.05 and found.more_needed is None
-    assert (back.difference, back.low, back.high) == pytest.approx(
-        (-found.difference, -found.high, -found.low)
-    )
+    assert (back.difference, back.low, back.high) == pytest.approx((-found.difference, -found.high, -found.low))
     assert found.n_clusters == (80 if clustered else 240)
 
 
@@ -685,9 +671,7 @@ def test_mcnemar_agrees_with_statsmodels():
     rng = np.random.default_rng(3)
     first, second = (rng.random((2, 150)) < [[0.8], [0.65]]).astype(int)
     table_ = [[np.sum((first == a) & (second == b)) for b in (1, 0)] for a in (1, 0)]
-    assert metrics.compare_accuracies(first, second).p_value == pytest.approx(
-        mcnemar(table_, exact=True).pvalue
-    )
+    assert metrics.compare_accuracies(first, second).p_value == pytest.approx(mcnemar(table_, exact=True).pvalue)
 
 
 def test_permutation_by_cluster_is_exact_when_small():

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from prometheus_lib import collections_, minibench, miniworld
+from prometheus_lib.metrics import correlations
 from prometheus_lib.miniworld import SEEN, UNSEEN, Noise
 from prometheus_lib.records import DataError, item_from_row
 
@@ -31,6 +32,26 @@ def test_graded_answers_earn_their_scores():
     for family in miniworld.families(5, 50):
         scores = [miniworld.true_score(family.task, answer, family.details) for answer in family.answers]
         assert scores == [1, 2, 3, 4, 5]
+
+
+def test_counting_right_facts_without_reading_the_rubric_judges_badly():
+    pairs = [
+        (sum(answer.values[a] == family.task.facts[a] for a in family.task.facts), score)
+        for family in miniworld.families(9, 400)
+        for score, answer in enumerate(family.answers, start=1)
+    ]
+    blind = correlations([count for count, _ in pairs], [score for _, score in pairs]).pearson
+    assert 0.6 < blind < 0.8  # by calculation 1 / sqrt(2)
+
+
+def test_vague_words_fit_two_values_and_only_the_reference_tells():
+    for attribute, by_word in miniworld.VAGUE.items():
+        fitting = [value for values in by_word.values() for value in values]
+        assert sorted(fitting) == sorted(miniworld.VALUES[attribute])
+    families = list(miniworld.families(2, 300))
+    vague = [(f, a) for f in families for a, word in f.task.words.items() if word in miniworld.VAGUE[a]]
+    assert abs(len(vague) / (300 * miniworld.FACTS_PER_TASK) - miniworld.VAGUE_SHARE) < 0.04
+    assert all(f.task.facts[a] in f.reference for f, a in vague)
 
 
 def test_feedback_quotes_what_it_judges():
@@ -124,7 +145,7 @@ def test_pairs_are_balanced_and_tied_where_the_paper_has_ties(name):
 
 def test_hhh_has_four_equal_groups():
     groups = [item.group for item in minibench.build("mini_hhh_alignment", 42)]
-    assert {groups.count(group) for group in minibench.HHH_GROUPS} == {20}
+    assert {groups.count(group) for group in minibench.HHH_GROUPS} == {16}
 
 
 def test_raters_have_the_reliability_they_claim():

@@ -20,9 +20,7 @@ MENUS = {"direct": (1, 2, 3, 4, 5), "pairwise": ("A", "B")}
 WORDS = st.text(st.characters(codec="utf-8"), max_size=200)
 
 
-@pytest.mark.parametrize(
-    "row", GOLDEN, ids=lambda row: f"{row['format']}: {row['why']}: {row['text'][-30:]!r}"
-)
+@pytest.mark.parametrize("row", GOLDEN, ids=lambda row: f"{row['format']}: {row['why']}: {row['text'][-30:]!r}")
 def test_golden_endings(row):
     parsed = PARSERS[row["format"]](row["text"])
     assert parsed.decision == row["decision"]
@@ -70,9 +68,7 @@ def test_feedback_is_the_text_before_the_last_marker_without_its_label():
     assert parse_pairwise("No verdict at all").feedback == "No verdict at all"
 
 
-@pytest.mark.parametrize(
-    "verdict", ["score" + " " * 200_000 + "x", " (" * 100_000, "4" + "." * 200_000 + "x"]
-)
+@pytest.mark.parametrize("verdict", ["score" + " " * 200_000 + "x", " (" * 100_000, "4" + "." * 200_000 + "x"])
 def test_degenerate_texts_are_read_in_linear_time(verdict):
     started = time.perf_counter()
     assert parse_direct(f"[RESULT] {verdict}").decision is None
@@ -80,9 +76,7 @@ def test_degenerate_texts_are_read_in_linear_time(verdict):
 
 
 def test_real_prometheus_2_outputs(data_dir):
-    texts = json.loads(
-        (data_dir / "feedback_collection_samples/raw_judge_texts.json").read_text(encoding="utf-8")
-    )
+    texts = json.loads((data_dir / "feedback_collection_samples/raw_judge_texts.json").read_text(encoding="utf-8"))
     by_id = {text["id"]: text for text in texts}
     assert parse_pairwise(by_id["llamaindex_cookbook_pairwise"]["raw"]).decision == "B"
     assert parse_direct(by_id["llamaindex_cookbook_correctness"]["raw"]).decision == 4

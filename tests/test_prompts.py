@@ -90,13 +90,9 @@ def test_system_prompts_are_the_appendices_own():
     direct = chat_messages("text", "direct")
     pairwise = chat_messages("text", "pairwise")
     assert [message["role"] for message in direct] == ["system", "user"]
-    assert direct[0]["content"].startswith(
-        "You are a fair judge assistant tasked with providing clear, objective"
-    )
+    assert direct[0]["content"].startswith("You are a fair judge assistant tasked with providing clear, objective")
     assert direct[0]["content"].endswith("reflects the absolute standards set for performance.")
-    assert pairwise[0]["content"].startswith(
-        "You are a fair judge assistant assigned to deliver insightful feedback"
-    )
+    assert pairwise[0]["content"].startswith("You are a fair judge assistant assigned to deliver insightful feedback")
     assert pairwise[0]["content"].endswith("stands relative to others within the same cohort.")
     assert direct[1] == pairwise[1] == {"role": "user", "content": "text"}
     with pytest.raises(KeyError):
@@ -123,9 +119,7 @@ def test_a_missing_reference_is_refused_by_name_and_never_rendered_empty(missing
 
 
 def test_an_empty_response_keeps_its_section():
-    assert "###Response to evaluate:\n\n\n###Score Rubrics:" in render_direct(
-        replace(DIRECT, response=""), False
-    )
+    assert "###Response to evaluate:\n\n\n###Score Rubrics:" in render_direct(replace(DIRECT, response=""), False)
     assert "###Response A:\n\n\n###Response B:" in render_pairwise(replace(PAIR, response_a=""))
 
 
@@ -148,7 +142,4 @@ def test_every_text_appears_unchanged_and_in_the_templates_order(instruction, re
 @given(TEXTS, TEXTS)
 def test_the_label_and_the_scores_never_reach_the_prompt(label, rater):
     assert render_pairwise(replace(PAIR, label=label, group=rater, meta={"note": rater})) == APPENDIX_J
-    assert (
-        render_direct(replace(DIRECT, scores={rater: [5]}, group=label, meta={"note": label}), False)
-        == APPENDIX_I
-    )
+    assert render_direct(replace(DIRECT, scores={rater: [5]}, group=label, meta={"note": label}), False) == APPENDIX_I

@@ -42,9 +42,7 @@ def percent(share: float) -> float:
 )
 def test_unieval_correlations(data_dir, name, dimension, n, printed):
     rows = read(data_dir / "unieval" / f"{name}.jsonl")
-    ours = metrics.correlations(
-        [row["unieval"][dimension] for row in rows], [row["human"][dimension] for row in rows]
-    )
+    ours = metrics.correlations([row["unieval"][dimension] for row in rows], [row["human"][dimension] for row in rows])
     assert (ours.n, ours.dropped) == (n, 0)
     assert (ours.pearson, ours.spearman, ours.kendall) == pytest.approx(printed, abs=1e-6)
 
@@ -121,9 +119,7 @@ def autoj(data_dir):
     items = read(data_dir / "benchmarks" / "autoj_pairwise.json")
     outputs = data_dir / "autoj_outputs"
     first = [AUTOJ[row["output"]] for row in read(outputs / "pairwise_example_output.jsonl")]
-    swapped = [
-        AUTOJ_SWAPPED[row["output"]] for row in read(outputs / "pairwise_exchange_example_output.jsonl")
-    ]
+    swapped = [AUTOJ_SWAPPED[row["output"]] for row in read(outputs / "pairwise_exchange_example_output.jsonl")]
     labels = [AUTOJ[item["label"]] for item in items]
     return tuple(np.array(v, dtype=object) for v in (labels, first, swapped, [i["scenario"] for i in items]))
 
@@ -171,9 +167,7 @@ def test_llmbar_natural_statistics_of_all_settings(data_dir):
 
 def readable(printed: dict) -> dict:
     """ "81 / 100 = 81.0%" -> 81; the kappa to nine digits."""
-    counts = {
-        k: int(printed[k].split()[0]) for k in ("correct_False", "correct_True", "correct_both", "equal")
-    }
+    counts = {k: int(printed[k].split()[0]) for k in ("correct_False", "correct_True", "correct_both", "equal")}
     average = round(float(printed["correct_average"].rstrip("%")), 1)
     return {**counts, "correct_average": average, "kappa_agreement": round(printed["kappa_agreement"], 9)}
 

@@ -77,7 +77,11 @@ def one_notebook(tmp_path, monkeypatch):
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     parameters = nbformat.v4.new_code_cell('SCALE = "mini"\nOUTPUTS = ""\nDATA_DIR = ""\nFAIL = ""')
     parameters.metadata["tags"] = ["parameters"]
-    notebook.cells = [parameters, nbformat.v4.new_code_cell("print('fine')"), nbformat.v4.new_code_cell("assert not FAIL, 'as asked'")]
+    notebook.cells = [
+        parameters,
+        nbformat.v4.new_code_cell("print('fine')"),
+        nbformat.v4.new_code_cell("assert not FAIL, 'as asked'"),
+    ]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(notebook, tmp_path / "notebooks" / "00_only.ipynb")
     monkeypatch.setattr(run.scale, "project_folder", lambda: tmp_path)

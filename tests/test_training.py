@@ -90,12 +90,22 @@ def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
     assert torch.allclose(trainer_class.compute_loss(None, model, inputs), expected, atol=1e-5)
 
 
-def test_training_lowers_the_loss_and_notes_it(tiny_experts):
+def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
     log = training.read_log(tiny_experts / "direct")
-    assert log["rows"] == 40 and log["too_long"] == 0
-    base = load_file(next((tiny_experts.parent / "direct").glob("*.safetensors"), tiny_experts / "direct/model.safetensors"))
-    assert all(torch.isfinite(value).all() for value in base.values())
-    AutoTokenizer.from_pretrained(tiny_experts / "direct")
+    assert log["rows"] == 40 and log["too_long"] == 0 and log["log"][0]["step"] == 1
+    base, expert = (load_file(folder / "model.safetensors") for folder in (tiny_base, tiny_experts / "direct"))
+    assert set(base) == set(expert) and not any(torch.equal(base[name], expert[name]) for name in base)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_experts / "direct")
+    rows, _ = training.tokenise(
+        tokenizer, [collections_.direct_example(r) for r in collections_.feedback_rows(1, 4)], 512
+    )
+    losses = []
+    for folder in (tiny_base, tiny_experts / "direct"):
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        row = {key: torch.tensor([value]) for key, value in rows[0].items()}
+        losses.append(model(**row).loss.item())
+    assert losses[1] < losses[0]
+    assert log["log"][-1]["loss"] < log["log"][0]["loss"]
 
 
 def job_in(tmp_path, base, **changes) -> ExpertJob:
@@ -116,12 +126,15 @@ def test_unchanged_experts_are_skipped_and_equal_runs_are_equal(tiny_base, tmp_p
     assert not artifacts.is_current(job.out, job.stamp())
 
 
-def test_lora_experts_train_adapters_only(tiny_base, tmp_path):
+def test_lora_experts_keep_their_adapter_and_are_saved_whole(tiny_base, tmp_path):
     lora = training.Lora(4, 8, 0.0, ("q_proj", "v_proj"))
     job = job_in(tmp_path, tiny_base, settings=replace(SETTINGS, lora=lora))
     training.train_expert(job)
-    adapter = load_file(tmp_path / "e" / "adapter_model.safetensors")
+    adapter = load_file(tmp_path / "e" / "adapter" / "adapter_model.safetensors")
     assert adapter and all("lora_" in name for name in adapter)
+    whole, base = (load_file(folder / "model.safetensors") for folder in (tmp_path / "e", tiny_base))
+    changed = {name.split(".")[-2] for name in base if not torch.equal(whole[name], base[name])}
+    assert set(whole) == set(base) and changed == {"q_proj", "v_proj"}
 
 
 def test_a_failed_training_leaves_no_folder(tiny_base, tmp_path):

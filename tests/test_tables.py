@@ -1,0 +1,701 @@
+"""Tables from hand-made judgments with hand-worked values, from real data with published ones, and `verify`."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prometheus_lib import benchmarks, minibench, tables, verify
+from prometheus_lib.records import (
+    DataError,
+    DirectItem,
+    Judgment,
+    PairItem,
+    Rubric,
+    as_row,
+    write_items,
+    write_jsonl,
+)
+from prometheus_lib.scale import load_scale
+from prometheus_lib.tables import Run
+
+RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
+
+
+# --- hand-made runs --------------------------------------------------------------------------------------------------
+
+
+def direct_items(gold, raters=("sim-strong",), name="vicuna_bench"):
+    """One item per gold score, two items per instruction; every rater gives the gold score."""
+    return [
+        DirectItem(
+            f"{name}/{n}", "Describe it.", "word " * (n + 1), "word", RUBRIC, {rater: [score] for rater in raters},
+            cluster=f"{name}/{n // 2}", meta={"true_score": score},
+        )
+        for n, score in enumerate(gold)
+    ]  # fmt: skip
+
+
+def pair_items(labels, name="mt_bench_human", groups=None):
+    return [
+        PairItem(
+            f"{name}/{n}", "Describe it.", "long answer", "short", "answer", "Is it right?", label,
+            groups[n] if groups else "", f"{name}/{n}", RUBRIC, meta={"true_a": 1, "true_b": 1},
+        )
+        for n, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+def judgment(judge, name, item_id, decision, format="direct", draw=0, with_reference=True, fingerprint="f"):
+    status = "unparsed" if decision is None else "ok"
+    key = f"{judge}-{item_id}-{format}-{with_reference}-{draw}-{fingerprint}"
+    return Judgment(
+        judge, fingerprint, f"mini_{name}", item_id, format, with_reference, "ab", draw, decision, "", status, 1, 9, key
+    )  # fmt: skip
+
+
+def scored(judge, items, draws, with_reference=True):
+    """Judgments of direct items: one list of draws per item."""
+    name = items[0].id.split("/")[0]
+    return [
+        judgment(judge, name, item.id, decision, draw=number, with_reference=with_reference)
+        for item, row in zip(items, draws, strict=True)
+        for number, decision in enumerate(row)
+    ]
+
+
+def chosen(judge, items, decisions):
+    name = items[0].id.split("/")[0]
+    pairs = zip(items, decisions, strict=True)
+    return [judgment(judge, name, i.id, d, "pairwise", with_reference=False) for i, d in pairs]
+
+
+def pair_scored(judge, items, draws_a, draws_b):
+    name = items[0].id.split("/")[0]
+    return [
+        judgment(judge, name, f"{item.id}#{side}", score, draw=number, with_reference=False)
+        for side, draws in (("a", draws_a), ("b", draws_b))
+        for item, row in zip(items, draws, strict=True)
+        for number, score in enumerate(row)
+    ]
+
+
+def make_run(judgments, items, judges, **more):
+    scale = dataclasses.replace(load_scale("smoke"), main_judges=tuple(judges), resamples=50)
+    frame = pd.DataFrame([as_row(j) for j in judgments])
+    return Run(scale, frame, items, **more)
+
+
+def one(cells, row, column, variant=None, kind=None):
+    """The only cell of a row and column (and variant and kind)."""
+    found = cells[(cells["row"] == row) & (cells["column"] == column)]
+    found = found if variant is None else found[found["variant"] == variant]
+    found = found if kind is None else found[found["kind"] == kind]
+    assert len(found) == 1, found
+    return found.iloc[0]
+
+
+# --- direct assessment -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def direct_run():
+    items = direct_items([1, 2, 3, 4, 5, 3], ("sim-strong", "sim-second"))
+    gold = [item.meta["true_score"] for item in items]
+    judgments = [
+        *scored("perfect", items, [[g] * 3 for g in gold]),
+        *scored("reversed", items, [[6 - g] * 3 for g in gold]),
+        *scored("constant", items, [[3] * 3] * 6),
+        *scored("silent", items, [[None] * 3] * 6),
+        *scored("mumbling", items, [[None, g, None] if g > 1 else [None] * 3 for g in gold]),
+    ]
+    return make_run(
+        judgments, {"vicuna_bench": items}, ["perfect", "reversed", "constant", "silent", "mumbling", "nobody"]
+    )
+
+
+def test_table_3_judges_at_their_limits(direct_run):
+    cells, column = tables.table_3(direct_run), "Vicuna Bench | sim-strong"
+    assert one(cells, "perfect", column).value == pytest.approx(1)
+    assert one(cells, "reversed", column).value == pytest.approx(-1)
+    assert math.isnan(one(cells, "constant", column).value)
+    silent = one(cells, "silent", column)
+    assert math.isnan(silent.value) and (silent.n, silent.unparsed) == (0, 18)
+    mumbling = one(cells, "mumbling", column)
+    assert mumbling.value == pytest.approx(1) and (mumbling.n, mumbling.unparsed) == (5, 13)
+    assert "nobody" not in set(cells["row"])
+
+
+def test_table_3_floors_ceilings_and_published_rows(direct_run):
+    cells, column = tables.table_3(direct_run), "Vicuna Bench | sim-strong"
+    assert one(cells, "rater sim-second", column).kind == "ceiling"
+    assert one(cells, "true score", column).value == pytest.approx(1)
+    assert math.isnan(one(cells, "constant score", column).value)
+    longer = one(cells, "response length", column)
+    assert longer.kind == "floor" and longer.value == pytest.approx(np.corrcoef([1, 2, 3, 4, 5, 3], range(6))[0, 1])
+    published = one(cells, "PROMETHEUS-2-7B", column)
+    assert (published.value, published.kind) == (0.666, "published") and math.isnan(published.low)
+    assert one(cells, "PROMETHEUS-2-7B", "Vicuna Bench (real) | gpt-4-1106").value == 0.666
+
+
+@pytest.mark.parametrize(("number", "expected"), [("3", 0.8), ("11", 2 / 3), ("12", 0.8)])
+def test_correlations_of_the_mean_of_draws(number, expected):
+    items = direct_items([1, 2, 3, 4])
+    draws = [[1, 1, None], [3, 3, 3], [1, 3, 2], [4, None, None]]  # means 1, 3, 2, 4
+    run = make_run(scored("judge", items, draws), {"vicuna_bench": items}, ["judge"])
+    found = one(tables.TABLES[number](run), "judge", "Vicuna Bench | sim-strong")
+    assert found.value == pytest.approx(expected) and found.unparsed == 3 and found.n == 4
+
+
+def test_missing_judgments_are_warned_about_and_count_as_unparsed():
+    items = direct_items([1, 2, 3, 4])
+    judgments = scored("judge", items, [[1], [2], [3], [4]])[:3]
+    run = make_run(judgments, {"vicuna_bench": items}, ["judge"])
+    with pytest.warns(UserWarning, match="judge, vicuna_bench .*1 of 4 judgments are missing"):
+        cells = tables.table_3(run)
+    assert one(cells, "judge", "Vicuna Bench | sim-strong").unparsed == 1
+
+
+def test_the_last_of_repeated_judgments_counts():
+    rows = [judgment("judge", "flask", "flask/0", d, fingerprint=str(d)) for d in (1, 2, 5)]
+    with pytest.warns(UserWarning, match="2 judgments of earlier models are not used .judge."):
+        kept = tables.latest_judgments(pd.DataFrame([as_row(row) for row in rows]))
+    assert kept["decision"].tolist() == [5]
+
+
+def test_figure_1_is_symmetric_and_has_ones_on_its_diagonal():
+    items = direct_items([1, 2, 3, 4, 5, 3], ("sim-strong", "sim-crowd"), "flask")
+    draws = [[2], [1], [3], [5], [4], [3]]
+    run = make_run(scored("judge", items, draws), {"flask": items}, ["judge"])
+    cells = tables.figure_1(run)
+    ours = cells[cells["kind"] != "published"].pivot(index="row", columns="column", values="value")
+    assert list(ours.index) == ["judge", "sim-crowd", "sim-strong"]
+    assert np.allclose(ours, ours.T) and np.allclose(np.diag(ours), 1)
+    assert ours.loc["judge", "sim-crowd"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5, 3], [2, 1, 3, 5, 4, 3])[0, 1])
+
+
+def test_table_14_alpha_of_draws():
+    items = direct_items([1, 2, 3, 4, 5, 3])
+    judgments = [
+        *scored("steady", items, [[n % 5 + 1] * 3 for n in range(6)]),
+        *scored("constant", items, [[3] * 3] * 6),
+        *scored("silent", items, [[None] * 3] * 6),
+    ]
+    cells = tables.table_14(make_run(judgments, {"vicuna_bench": items}, ["steady", "constant", "silent"]))
+    assert one(cells, "steady", "Vicuna Bench").value == pytest.approx(1)
+    assert math.isnan(one(cells, "constant", "Vicuna Bench").value)
+    silent = one(cells, "silent", "Vicuna Bench")
+    assert math.isnan(silent.value) and (silent.n, silent.unparsed) == (0, 18)
+    assert one(cells, "PROMETHEUS-2-7B", "Vicuna Bench").value == 0.6018
+
+
+def test_table_16_difference_is_paired_and_tested():
+    items = direct_items([1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 5], ("sim-crowd",), "biggen_bench")
+    gold = [item.meta["true_score"] for item in items]
+    noise = [3, 1, 5, 2, 4, 4, 1, 3, 5, 2, 2, 3]
+    judgments = [
+        *scored("judge", items, [[g] for g in gold]),
+        *scored("judge", items, [[g] for g in noise], with_reference=False),
+    ]
+    cells = tables.table_16(make_run(judgments, {"biggen_bench": items}, ["judge"]))
+    free = one(cells, "judge", "BiGGen Bench | reference-free")
+    difference = one(cells, "judge", "BiGGen Bench | difference")
+    assert free.value == pytest.approx(np.corrcoef(gold, noise)[0, 1])
+    assert difference.value == pytest.approx(1 - free.value)
+    assert difference.note.startswith("higher; p = ") and difference.low > 0
+    assert one(cells, "PROMETHEUS-2-7B", "BiGGen Bench | difference").value == 0.052
+
+
+# --- pairwise ranking ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair_run():
+    """Five pairs labelled A A B tie tie; the judge says A B B A None; direct draws tie on the 2nd, 4th and 5th."""
+    items = pair_items(["A", "A", "B", "tie", "tie"])
+    a = [[5, 5, 5], [3, 4, 3], [1, 1, 1], [2, 2, 2], [4, 4, 4]]
+    b = [[1, 1, 1], [3, 2, 3], [2, 2, 2], [2, 1, 2], [4, 4, 4]]
+    judgments = [*chosen("judge", items, ["A", "B", "B", "A", None]), *pair_scored("judge", items, a, b)]
+    return make_run(judgments, {"mt_bench_human": items}, ["judge"])
+
+
+@pytest.mark.parametrize(
+    ("column", "variant", "value", "unparsed"),
+    [
+        ("w/ TIE", "paper-text", 80, 0),  # A tie B tie tie: the second is wrong
+        ("w/ TIE", "paper-code", 100, 0),  # the second draw decides the second pair for A
+        ("w/ TIE", "corrected", 40, 1),  # A B B A None
+        ("w/ TIE", "ties half", 50, 1),  # the fourth is half right, the unparsed fifth is not
+        ("w/o TIE", "", 200 / 3, 0),
+    ],
+)
+def test_table_4_variants(pair_run, column, variant, value, unparsed):
+    found = one(tables.table_4(pair_run), "judge", f"MT Bench Human | {column}", variant)
+    assert found.value == pytest.approx(value) and found.unparsed == unparsed
+    assert found.n == (3 if column == "w/o TIE" else 5)
+
+
+def test_table_4_shows_the_papers_text_first(pair_run):
+    cells = tables.table_4(pair_run)
+    assert tables.display_table(cells).loc[("judge", "judge"), "MT Bench Human | w/ TIE"].startswith("80.0 [")
+    other = tables.display_table(cells, ["paper-code"]).loc[("judge", "judge"), "MT Bench Human | w/ TIE"]
+    assert other.startswith("100.0 [")
+    unparsed = tables.display_table(cells, ["corrected"]).loc[("judge", "judge"), "MT Bench Human | w/ TIE"]
+    assert unparsed.startswith("40.0 [") and unparsed.endswith("(1 unparsed)")
+
+
+def test_table_4_floors_and_ceiling(pair_run):
+    cells = tables.table_4(pair_run)
+    assert one(cells, "always A", "MT Bench Human | w/o TIE").value == pytest.approx(200 / 3)
+    assert one(cells, "longer wins", "MT Bench Human | w/ TIE", "corrected").value == pytest.approx(40)
+    assert one(cells, "true score", "MT Bench Human | w/ TIE", "corrected").value == pytest.approx(40)  # all ties
+
+
+def test_table_4_groups_and_micro_total():
+    items = pair_items(["A", "A", "A", "B"], "hhh_alignment", ["looks", "looks", "looks", "trade"])
+    run = make_run(chosen("judge", items, ["A", "A", "B", "B"]), {"hhh_alignment": items}, ["judge"])
+    cells = tables.table_4(run)
+    values = {part: one(cells, "judge", f"HHH Alignment | {part}").value for part in ("looks", "trade", "total")}
+    assert values == pytest.approx({"looks": 200 / 3, "trade": 100, "total": 75})
+    assert one(cells, "PROMETHEUS-2-7B", "HHH Alignment | looks").value == 72.78
+
+
+@pytest.mark.parametrize(
+    ("variant", "direct", "difference"),
+    [("corrected", 200 / 3, 0), ("ties half", 250 / 3, -50 / 3), ("paper-code", 100, -100 / 3)],
+)
+def test_table_13_tie_rules_without_gold_ties(pair_run, variant, direct, difference):
+    cells = tables.table_13(pair_run)
+    assert one(cells, "judge", "MT Bench Human | Direct2Pair", variant).value == pytest.approx(direct)
+    assert one(cells, "judge", "MT Bench Human | Pair2Pair").value == pytest.approx(200 / 3)
+    signed = one(cells, "judge", "MT Bench Human | Pair2Pair - Direct2Pair", variant)
+    assert signed.value == pytest.approx(difference, abs=1e-9) and signed.n == 3
+
+
+def test_table_13_a_judge_of_length_is_perfectly_consistent(pair_run):
+    assert (
+        one(tables.table_13(pair_run), "longer wins", "MT Bench Human | Pair2Pair - Direct2Pair", "corrected").value
+        == 0
+    )
+
+
+def tournament_items(instructions=3):
+    """Every pair of five responses r1 < r2 < ... < r5; the better one is A in every second pair."""
+    rows = []
+    for number in range(instructions):
+        for which, (worse, better) in enumerate(itertools.combinations(range(1, 6), 2)):
+            first, second = (better, worse) if which % 2 else (worse, better)
+            rows.append(
+                PairItem(
+                    f"preference_bench/{number}-{which}", "Describe it.", f"r{first}", f"r{second}", "r5", "Right?",
+                    "A" if which % 2 else "B", "", f"preference_bench/{number}", RUBRIC,
+                    meta={"true_a": first, "true_b": second},
+                )
+            )  # fmt: skip
+    return rows
+
+
+def test_table_15_definitions_at_their_limits():
+    items = tournament_items()
+    gold = [item.label for item in items]
+    against = ["B" if label == "A" else "A" for label in gold]
+    adjacent = tables.gold_gaps(items) == 1
+    near = [bad if wrong else good for good, bad, wrong in zip(gold, against, adjacent)]
+    judgments = [
+        *chosen("perfect", items, gold), *chosen("reversed", items, against), *chosen("near", items, near),
+        *chosen("silent", items, [None] * len(items)),
+    ]  # fmt: skip
+    cells = tables.table_15(make_run(judgments, {"preference_bench": items}, ["perfect", "reversed", "near", "silent"]))
+    value = {(c.row, c.column): c.value for c in cells.itertuples()}
+    text, code, cycles = "Transitivity", "Released code's transitivity", "Cyclic triples"
+    assert [value["perfect", c] for c in (text, code, cycles)] == [100, 100, 0]
+    assert [value["reversed", c] for c in (text, code, cycles)] == [100, 0, 0]
+    assert value["near", code] == 100 and value["near", text] < 100 and value["near", cycles] > 0
+    silent = one(cells, "silent", text)
+    assert math.isnan(silent.value) and silent.unparsed == 30
+    assert value["silent", code] == 0
+    assert value["PROMETHEUS-2-7B", text] == 97.6
+
+
+def test_gold_gaps_are_grade_differences():
+    items = tournament_items(1)
+    assert tables.gold_gaps(items).tolist() == [abs(i.meta["true_a"] - i.meta["true_b"]) for i in items]
+
+
+# --- averages --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A small miniature world and judges that are right in a known share of cases, in memory."""
+    items = {name: minibench.build(f"mini_{name}", 42, 0.2) for name in tables.TITLES}
+    skills = {
+        "base": 0.3,
+        "direct": 0.9,
+        "pairwise": 0.8,
+        "linear": 0.9,
+        "slerp": 0.9,
+        "joint": 0.6,
+        "linear-0.4": 0.95,
+    }
+    return items, [j for judge, skill in skills.items() for j in world_judgments(items, judge, skill)]
+
+
+def world_judgments(items, judge, skill):
+    """True decisions in a share `skill` of the cases, drawn by judge; "slerp" is the twin of "linear"."""
+    rng = np.random.default_rng(sum(map(ord, "linear" if judge == "slerp" else judge)))
+    for name, rows in items.items():
+        for item in rows:
+            yield from _world_item(rng, name, item, judge, skill)
+
+
+def _world_item(rng, name, item, judge, skill):
+    if isinstance(item, DirectItem):
+        for with_reference, draw in itertools.product((True, False), range(3)):
+            score = item.meta["true_score"] if rng.random() < skill else int(rng.integers(1, 6))
+            yield judgment(judge, name, item.id, score, draw=draw, with_reference=with_reference)
+        return
+    choice = minibench.true_decision(item)
+    choice = choice if choice != "tie" and rng.random() < skill else str(rng.choice(["A", "B"]))
+    yield judgment(judge, name, item.id, choice, "pairwise", with_reference=False)
+    for side, draw in itertools.product("ab", range(3)):
+        score = item.meta[f"true_{side}"] if rng.random() < skill else int(rng.integers(1, 6))
+        yield judgment(judge, name, f"{item.id}#{side}", score, draw=draw, with_reference=False)
+
+
+@pytest.fixture(scope="module")
+def world_run(world):
+    items, judgments = world
+    return Run(load_scale("smoke"), pd.DataFrame([as_row(j) for j in judgments]), items)
+
+
+def test_table_5_averages_are_means_of_their_columns(world_run):
+    cells = tables.table_5(world_run)
+    row = cells[(cells["row"] == "direct")].set_index("column")["value"]
+    direct = [f"{name} | sim-strong" for name in ("Vicuna Bench", "MT Bench", "FLASK")]
+    assert row["Direct average"] == pytest.approx(row[direct].mean())
+    pair = ["HHH Alignment | total", "MT Bench Human | w/o TIE", "Auto-J Eval | w/o TIE"]
+    assert row["Pairwise average"] == pytest.approx(row[pair].mean())
+    assert "joint-half" not in set(cells["row"])  # never judged here
+    assert one(cells, "Mistral-Instruct-7B | WEIGHT MERGING", "Direct average").value == 0.624
+
+
+def test_tables_3_4_and_5_agree_on_value_and_interval(world_run):
+    wide = pd.concat([tables.table_3(world_run), tables.table_4(world_run)])
+    for column in ("MT Bench | sim-strong", "HHH Alignment | total", "Auto-J Eval | w/o TIE"):
+        there, here = one(wide, "direct", column), one(tables.table_5(world_run), "direct", column)
+        assert (here.value, here.low, here.high) == pytest.approx((there.value, there.low, there.high))
+
+
+def test_average_narrows_when_benchmarks_are_independent():
+    rng = np.random.default_rng(0)
+    samples = [tables.Sample(0.5, rng.normal(0.5, 0.1, 4000), 10, 1) for _ in range(4)]
+    mean = tables.average(samples)
+    assert mean.draws.std() == pytest.approx(0.05, rel=0.05) and (mean.n, mean.unparsed) == (40, 4)
+    assert tables.average([*samples, None]) is None and tables.average([]) is None
+
+
+def test_average_of_an_undefined_correlation_is_undefined():
+    items = {name: direct_items([1, 2, 3, 4], name=name) for name in tables.RESEARCH_DIRECT}
+    judgments = [j for name in items for j in scored("base", items[name], [[3]] * 4)]
+    run = make_run(judgments, items, ["base"])
+    found = one(tables.table_5(run), "base", "Direct average")
+    assert math.isnan(found.value) and math.isnan(found.low)
+
+
+def test_table_17_twins_do_not_differ(world_run):
+    cells = tables.table_17(world_run)
+    twins = cells[cells["row"] == "slerp - linear"]
+    assert len(twins) == 10 and (twins["value"] == 0).all()
+    assert twins["note"].str.startswith("undecided; p = 1 (Holm)").all()
+    linear = cells[cells["row"] == "linear"].set_index(["column", "variant"])["value"]
+    averages = [100 * linear["Direct average", ""], linear["Pairwise average", ""]]
+    assert linear["Overall average", "corrected"] == pytest.approx(np.mean(averages))
+    in_domain = 100 * linear["Feedback Bench | sim-strong", ""]
+    assert linear["Overall average", "as printed"] == pytest.approx((in_domain + averages[1]) / 2)
+
+
+def test_table_17_prints_both_overall_averages_of_the_paper(world_run):
+    cells = tables.table_17(world_run)
+    assert one(cells, "LINEAR", "Overall average", "as printed").value == 82.93
+    assert one(cells, "LINEAR", "Overall average", "corrected").value == pytest.approx((65.2 + 78.06) / 2)
+
+
+def test_a_much_better_judge_is_found_better(world_run):
+    better = tables.compare_averages(world_run, "direct", "base", tables.RESEARCH_DIRECT)
+    assert better.verdict == "first" and better.difference > 0 and better.p_value < 0.05
+    assert tables.compare_averages(world_run, "direct", "nobody", tables.RESEARCH_DIRECT) is None
+
+
+def test_judges_are_compared_on_pairs_without_gold_ties():
+    items = pair_items(["A"] * 12 + ["tie"])
+    judgments = [*chosen("right", items, ["A"] * 13), *chosen("wrong", items, ["B"] * 13)]
+    run = make_run(judgments, {"mt_bench_human": items}, ["right", "wrong"])
+    found = tables.compare_judges(run, "wrong", "right", "mt_bench_human")
+    assert (found.verdict, found.difference, found.n) == ("second", -100, 12)
+    assert tables.compare_judges(run, "wrong", "nobody", "mt_bench_human") is None
+
+
+def test_best_shares_split_equal_values():
+    draws = [np.array([1.0, 0.5, 0.2, np.nan]), np.array([0.0, 0.5, 0.3, np.nan])]
+    assert tables.best_shares(draws).tolist() == [0.5, 0.5]
+    assert tables.best_shares([np.array([np.nan, 2.0]), np.array([1.0, 1.0])]).tolist() == [0.5, 0.5]
+
+
+def test_figure_3_finds_the_best_alpha(world_run):
+    cells = tables.figure_3(world_run)
+    sweep = cells[(cells["column"] == "Direct average") & (cells["kind"] == "judge")].set_index("row")["value"]
+    assert list(sweep.index) == ["0.0", "0.4", "0.5", "1.0", "best alpha"]
+    assert sweep["best alpha"] == float(sweep.drop("best alpha").idxmax())
+    shares = cells[cells["column"] == "Direct average, share best"]["value"]
+    assert shares.sum() == pytest.approx(1)
+    assert one(cells, "best alpha", "Pairwise average", kind="published").value == 0.3
+
+
+# --- statistics of the data ------------------------------------------------------------------------------------------
+
+
+def test_table_1_counts_rows_and_distinct_texts():
+    row = {"orig_instruction": "i", "orig_criteria": "c", "orig_reference_answer": "r", "orig_feedback": "f"}
+    rows = [row, {**row, "orig_instruction": "j"}, {**row, "orig_feedback": ""}]
+    cells = tables.table_1(rows, rows[:1])
+    found = cells[cells["column"] == "Feedback Collection (ours)"].set_index("row")["value"]
+    assert found.dropna().to_dict() == {
+        "# Evaluation Criteria": 1,
+        "# Instructions": 2,
+        "# Reference Answer": 1,
+        "# Instances": 3,
+        "# Verbal Feedback": 2,
+    }
+    assert one(cells, "# Instances", "Preference Collection (published)").value == 200_000
+    assert (
+        tables.display_table(cells).loc[("benchmark", "# Instances"), "Preference Collection (published)"] == "200,000"
+    )
+
+
+def test_table_2_counts_items_and_states_the_ceiling(world_run):
+    cells = tables.table_2(world_run)
+    items = world_run.items["vicuna_bench"]
+    assert one(cells, "Vicuna Bench", "# Judgments", kind="benchmark").value == len(items)
+    known = minibench.ceiling(items, "sim-strong")["pearson"]
+    assert one(cells, "Vicuna Bench", "Ceiling | sim-strong").value == pytest.approx(known)
+    known = 100 * minibench.ceiling(world_run.items["autoj_eval"])["accuracy"]
+    assert one(cells, "Auto-J Eval", "Ceiling | accuracy").value == pytest.approx(known)
+    assert one(cells, "HHH Align.", "# Judgments").value == 221
+    assert one(cells, "HHH Align.", "Judgment Source").note == "Humans"
+
+
+# --- real data -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_run(world, data_dir):
+    items, judgments = world
+    real = {name: benchmarks.load_benchmark(name, data_dir) for name in tables.REAL_NAMES}
+    replay = benchmarks.load_autoj_replay(data_dir)
+    scale = dataclasses.replace(load_scale("smoke"), resamples=20)
+    return Run(scale, pd.DataFrame([as_row(judgments[0])]), {"flask": items["flask"]}, real, replay)
+
+
+@pytest.mark.filterwarnings("ignore:.*judgments are missing")
+@pytest.mark.parametrize(("number", "expected"), [("3", 0.294498), ("12", 0.374977), ("11", 0.285184)])
+def test_real_vicuna_length_floor(real_run, number, expected):
+    found = one(tables.TABLES[number](real_run), "response length", "Vicuna Bench (real) | gpt-4-1106")
+    assert found.value == pytest.approx(expected, abs=1e-6) and (found.n, found.kind) == (320, "real floor")
+
+
+@pytest.mark.filterwarnings("ignore:.*judgments are missing")
+def test_real_mt_bench_prompt_floor_and_rater_ceiling(real_run):
+    cells, column = tables.table_3(real_run), "MT Bench (real) | gpt-4-1106"
+    assert one(cells, "mean of the other answers' scores", column).value == pytest.approx(0.65, abs=0.01)
+    assert one(cells, "one draw of gpt-4-1106", column).value > 0.8
+
+
+def test_real_pairwise_floors_and_auto_j(real_run):
+    cells, column = tables.table_4(real_run), "Auto-J Eval (real) | w/ TIE"
+    assert one(cells, "longer wins", "HHH Alignment (real) | total").value == pytest.approx(100 * 139 / 221)
+    first = one(cells, "Auto-J 13B, first order", column, "corrected")
+    assert first.value == pytest.approx(100 * 835 / 1392) and first.kind == "real judge"
+    assert round(one(cells, "Auto-J 13B, right in both orders", column).value, 2) == 54.96
+    consistent = one(cells, "Auto-J 13B, both orders alike", "Auto-J Eval (real) | consistency")
+    assert round(consistent.value, 2) == 83.41
+    assert one(cells, "AUTO-J (13B)", "Auto-J Eval (real) | w/o TIE").value == 76.64
+
+
+def test_real_counts_of_table_2(real_run):
+    cells = tables.table_2(real_run)
+    assert one(cells, "Vicuna Bench (real)", "# Score Rubrics").value == 46
+    assert one(cells, "MT Bench (real)", "# Score Rubrics").value == 71
+    assert one(cells, "Auto-J Eval (real)", "# Ties").value == 373
+
+
+# --- files and verify ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(world, tmp_path_factory):
+    """The small world as files: benchmarks, judgments and all tables."""
+    items, judgments = world
+    scale = load_scale("smoke", tmp_path_factory.mktemp("outputs"))
+    for name, rows in items.items():
+        write_items(scale.paths.benchmark(f"mini_{name}"), rows)
+    for judge in dict.fromkeys(j.judge for j in judgments):
+        write_jsonl(scale.paths.judgments / f"{judge}.jsonl", [as_row(j) for j in judgments if j.judge == judge])
+    run = tables.load_run(scale, real=False)
+    for number, table in tables.TABLES.items():
+        tables.save_table(table(run), number, scale.paths.tables)
+    return scale
+
+
+def test_every_table_has_one_cell_per_key_and_survives_its_file(saved):
+    for number in tables.TABLES:
+        cells = tables.load_table(number, saved.paths.tables)
+        assert len(cells) and not cells.duplicated(list(tables.KEY)).any()
+        assert set(cells["kind"]) <= set(tables.KINDS) and (cells["table"] == number).all()
+
+
+def test_saving_twice_gives_equal_bytes(saved, tmp_path):
+    run = tables.load_run(saved, real=False)
+    for number in ("3", "4", "17", "figure_3"):
+        tables.save_table(tables.TABLES[number](run), number, tmp_path)
+        for ending in ("csv", "md", "tex"):
+            name = f"{tables.file_name(number)}.{ending}"
+            assert (tmp_path / name).read_bytes() == (saved.paths.tables / name).read_bytes(), name
+
+
+def test_saved_markdown_escapes_pipes_and_latex_is_a_table(saved):
+    lines = (saved.paths.tables / "table_05.md").read_text().splitlines()
+    widths = {line.replace(r"\|", "").count("|") for line in lines if line.startswith("|")}
+    assert len(widths) == 1 and r"Vicuna Bench \| sim-strong" in "".join(lines)
+    latex = (saved.paths.tables / "table_05.tex").read_text()
+    assert latex.startswith(r"\begin{table}") and r"\label{tab:table_05}" in latex
+
+
+def test_display_orders_kinds_and_keeps_unparsed_visible():
+    cells = tables.cells_table(
+        "3",
+        [
+            tables.cell("paper", "c", 0.5, "published"),
+            tables.cell("floor", "c", 0.1, "floor", low=0.0, high=0.2, n=4, unparsed=0),
+            tables.cell("good", "c", 0.8125, low=0.77, high=0.85, n=4, unparsed=2),
+            tables.cell("silent", "c", n=0, unparsed=12),
+        ],
+    )
+    wide = tables.display_table(cells)
+    assert list(wide.index) == [("judge", "good"), ("judge", "silent"), ("floor", "floor"), ("published", "paper")]
+    assert wide["c"].tolist() == ["0.812 [0.77, 0.85] (2 unparsed)", "- (12 unparsed)", "0.100 [0.00, 0.20]", "0.500"]
+
+
+def test_missing_real_files_are_named_and_the_run_goes_on(saved, tmp_path, capsys):
+    run = tables.load_run(saved, tmp_path)
+    printed = capsys.readouterr().out
+    assert run.real == {} and len(run.items) == 9
+    for file in ("vicuna_eval.json", "mt_bench_eval.json", "hhh_alignment_eval.json", "autoj_pairwise.json"):
+        assert str(tmp_path / "benchmarks" / file) in printed
+    assert "download_benchmark('vicuna_bench')" in printed
+
+
+def test_no_judgments_and_no_tables_are_clear_errors(tmp_path):
+    with pytest.raises(DataError, match="run notebook 05"):
+        tables.load_run(load_scale("smoke", tmp_path), real=False)
+    with pytest.raises(DataError, match="table_03.csv: file not found"):
+        tables.load_table("3", tmp_path)
+    (tmp_path / "table_03.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="not a table"):
+        tables.load_table("3", tmp_path)
+
+
+@pytest.fixture
+def copied(saved, tmp_path, monkeypatch):
+    """A copy of the saved run that a test may damage."""
+    monkeypatch.delenv("PROMETHEUS_DATA_DIR", raising=False)
+    scale = load_scale("smoke", tmp_path)
+    for path in saved.paths.root.rglob("*.*"):
+        target = scale.paths.root / path.relative_to(saved.paths.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return scale
+
+
+def change(scale, number, edit):
+    """Rewrite one saved CSV through `edit(cells)`."""
+    cells = edit(tables.load_table(number, scale.paths.tables))
+    (scale.paths.tables / f"{tables.file_name(number)}.csv").write_text(tables.to_csv(cells))
+
+
+def test_verify_agrees_with_its_own_tables(copied, capsys):
+    assert verify.main(["--scale", "smoke", "--outputs", str(copied.paths.root.parent)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "PROMETHEUS_DATA_DIR is not set" in lines[0]
+    assert [line.split(":")[0] for line in lines[1:-1]] == [tables.file_name(number) for number in tables.TABLES]
+
+
+def test_verify_names_every_kind_of_difference(copied, capsys, monkeypatch):
+    def changed(cells):
+        cells.loc[(cells["row"] == "direct") & (cells["column"] == "FLASK | sim-crowd"), "value"] += 1e-4
+        real = tables.cell("response length", "Vicuna Bench (real) | gpt-4-1106", 0.3, "real floor", n=320, unparsed=0)
+        return pd.concat([cells, tables.cells_table("3", [real])])
+
+    change(copied, "3", changed)
+    change(copied, "5", lambda cells: cells[cells["row"] != "joint"])
+    change(copied, "13", lambda cells: pd.concat([cells, cells[cells["row"] == "base"].assign(row="ghost")]))
+    (copied.paths.tables / "table_15.csv").unlink()
+    wanted = ("3", "5", "6", "13", "15")
+    monkeypatch.setattr(verify, "TABLES", {number: tables.TABLES[number] for number in wanted})
+    assert verify.main(["--scale", "smoke", "--outputs", str(copied.paths.root.parent)]) == 1
+    printed = capsys.readouterr().out
+    assert "table_03: DIFFERS" in printed and "1 of real data skipped" in printed
+    assert "table_03, row 'direct' (judge), column 'FLASK | sim-crowd': value is 0." in printed
+    assert "table_05, row 'joint' (judge), column 'Direct average': recomputed, but not in the committed" in printed
+    assert "table_13, row 'ghost' (judge), column 'HHH Alignment | Pair2Pair': committed, but not recomputed" in printed
+    assert "table_15.csv: file not found" in printed and "table_06: ok" in printed
+    assert "4 tables differ" in printed
+
+
+def test_verify_notices_a_changed_judgment(copied, capsys, monkeypatch):
+    path = copied.paths.judgments / "linear.jsonl"
+    lines = path.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if "mini_preference_bench" in line)
+    swapped = {'"decision": "A"': '"decision": "B"', '"decision": "B"': '"decision": "A"'}
+    old = next(text for text in swapped if text in lines[place])
+    lines[place] = lines[place].replace(old, swapped[old])
+    path.write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(verify, "TABLES", {"4": tables.table_4})
+    assert verify.verify(copied) == 1
+    assert "row 'linear' (judge), column 'Preference Bench': value is" in capsys.readouterr().out
+
+
+def test_verify_without_anything_to_compare(tmp_path, capsys):
+    assert verify.main(["--scale", "smoke", "--outputs", str(tmp_path)]) == 2
+    assert verify.main(["--scale", "tiny"]) == 2
+    assert "unknown scale" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("committed", "recomputed", "same"),
+    [
+        (0.123456, 0.1234564, True),
+        (0.123456, 0.123459, False),
+        (1.0, 1.0000049, True),
+        (98.7654, 98.7659, False),
+        (0.0, 1e-15, True),
+        (0.0, 1e-3, False),
+        (math.nan, math.nan, True),
+        (math.nan, 0.0, False),
+    ],
+)
+def test_same_number(committed, recomputed, same):
+    assert verify.same_number(committed, recomputed) is same
+
+
+def test_tables_compute_without_warnings(world_run):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for table in tables.TABLES.values():
+            table(world_run)
