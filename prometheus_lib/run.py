@@ -248,7 +248,8 @@ def live_progress(title: str, every: float = 5.0) -> Iterator[None]:
         def follow() -> None:
             shown = ""
             while not stop.wait(every):
-                line = file.read_text(encoding="utf-8").rsplit("\r", 1)[-1].strip() if file.exists() else ""
+                text = file.read_bytes().decode("utf-8", "ignore") if file.exists() else ""
+                line = text.rsplit("\r", 1)[-1].strip()
                 if line and line != shown:
                     tqdm.write(f"{title}: {line}", file=sys.stderr)
                     shown = line

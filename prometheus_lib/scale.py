@@ -142,7 +142,7 @@ def _experts(examples: int | None) -> tuple[Expert, ...]:
 
 
 _MINI_TRAINING = TrainingSettings(
-    learning_rate=3e-4, batch_size=32, max_length=512, warmup=0.1, adam_beta2=0.98, schedule="cosine"
+    learning_rate=5e-4, batch_size=32, max_length=512, warmup=0.1, adam_beta2=0.98, schedule="cosine"
 )
 _7B_TRAINING = TrainingSettings(1e-5, 4, 4096, bf16=True, gradient_checkpointing=True, use_cpu=False)
 _8X7B_TRAINING = TrainingSettings(
@@ -184,7 +184,7 @@ def project_folder() -> Path:
 
 
 SCALES = {
-    "smoke": lambda paths: _miniature("smoke", paths, 20, 32, 0.08, 200),
+    "smoke": lambda paths: _miniature("smoke", paths, 40, 96, 0.08, 200),
     "mini": lambda paths: _miniature("mini", paths, 800, 4000, 1.0, 2000),
     "7b": lambda paths: _paper("7b", paths, "mistralai/Mistral-7B-Instruct-v0.2", _7B_TRAINING, 1.0, 0.9),
     "8x7b": lambda paths: _paper("8x7b", paths, "mistralai/Mixtral-8x7B-Instruct-v0.1", _8X7B_TRAINING, 1.95, 0.9),
