@@ -53,7 +53,8 @@ def train_experts(scale: Scale) -> pd.DataFrame:
     jobs = sorted(expert_jobs(scale), key=lambda job: -job.steps())
     waiting = [job for job in jobs if not artifacts.is_current(job.out, job.stamp())]
     steps = sum(job.steps() for job in waiting)
-    workers = available_workers(scale.workers)
+    # Starting a worker takes as long as about a hundred small steps.
+    workers = available_workers(scale.workers) if steps > 100 else 1
     seconds = dict(
         zip((j.name for j in waiting), run_jobs(_timed_training, waiting, steps, "step", workers, "training"))
     )

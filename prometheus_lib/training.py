@@ -177,10 +177,21 @@ def load_model(base: str, settings: TrainingSettings) -> Any:
 
     lora = settings.lora
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets),
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.targets),
         task_type="CAUSAL_LM",
     )  # fmt: skip
-    return get_peft_model(model, config)
+    model = get_peft_model(model, config)
+    _drop_in_attention(model, lora.dropout)
+    return model
+
+
+def _drop_in_attention(model: Any, share: float) -> None:
+    """Put dropout before the adapters of the attention projections; PEFT allows none on a Mixtral's fused experts."""
+    import torch
+
+    for name, module in model.named_modules():
+        if name.endswith(("q_proj", "k_proj", "v_proj", "o_proj")) and hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = torch.nn.Dropout(share)
 
 
 def fine_tune(

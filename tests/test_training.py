@@ -158,3 +158,35 @@ def test_too_few_rows_are_named(tiny_base, tmp_path):
     job = replace(job, sources=((*job.sources[0][:2], 1000, True),))
     with pytest.raises(DataError, match=r"feedback\.jsonl: 1000 rows were asked for but the file has 40"):
         training.train_expert(job)
+
+
+@pytest.fixture(scope="module")
+def tiny_mixtral(tokenizer, tmp_path_factory):
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    folder = tmp_path_factory.mktemp("mixtral")
+    small = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = MixtralConfig(vocab_size=len(tokenizer), num_key_value_heads=1, num_local_experts=2, **small)
+    torch.manual_seed(0)
+    MixtralForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_8x7b_recipe_trains_a_mixtral(tiny_mixtral, tmp_path):
+    """Table 10's LoRA on attention and experts: dropout stands on the attention projections only."""
+    from prometheus_lib.scale import load_scale
+
+    lora = replace(load_scale("8x7b").training.lora, rank=4, alpha=8)
+    settings = replace(SETTINGS, lora=lora)
+    model = training.load_model(str(tiny_mixtral), settings)
+    dropouts = {
+        name.split(".lora_dropout")[0].split(".")[-1]
+        for name, module in model.named_modules()
+        if ".lora_dropout" in name and isinstance(module, torch.nn.Dropout) and module.p == 0.1
+    }
+    assert dropouts == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    training.train_expert(job_in(tmp_path, tiny_mixtral, settings=settings))
+    adapter = load_file(tmp_path / "e" / "adapter" / "adapter_model.safetensors")
+    assert any("experts" in name for name in adapter) and any("q_proj" in name for name in adapter)
+    AutoModelForCausalLM.from_pretrained(tmp_path / "e")
