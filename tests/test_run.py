@@ -36,6 +36,14 @@ def test_every_notebook_ran_and_left_its_metrics(smoke):
     assert not list((smoke / "notebooks").glob("*.running.ipynb"))
 
 
+def test_an_unchanged_run_skips_every_notebook_and_a_lost_file_brings_one_back(smoke, capsys):
+    assert run.run("smoke", outputs=str(smoke.parent)) == {}
+    assert capsys.readouterr().err.count("unchanged, skipped") == len(NUMBERS)
+    (smoke / "metrics" / "10.json").unlink()
+    assert list(run.run("smoke", outputs=str(smoke.parent))) == ["10_paper_report"]
+    assert (smoke / "metrics" / "10.json").is_file()
+
+
 def test_every_table_and_figure_is_there(smoke):
     for number in (1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16, 17):
         for ending in ("csv", "md", "tex"):
@@ -74,7 +82,9 @@ def test_executed_notebooks_name_no_folder_of_this_machine(smoke):
 @pytest.fixture
 def one_notebook(tmp_path, monkeypatch):
     """A project folder with a single notebook, `00_only.ipynb`, whose last cell fails on request."""
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
     parameters = nbformat.v4.new_code_cell('SCALE = "mini"\nOUTPUTS = ""\nDATA_DIR = ""\nFAIL = ""')
     parameters.metadata["tags"] = ["parameters"]
     notebook.cells = [
