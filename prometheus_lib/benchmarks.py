@@ -37,6 +37,16 @@ AUTOJ_REPOSITORY = "https://github.com/GAIR-NLP/auto-j"
 # The released code gives Auto-J Eval a rubric that starts with a newline and then keeps the text before the
 # first newline, so its judge saw an empty criterion (variant `paper-code`). This sentence is our own.
 AUTOJ_CRITERIA = "Does the response help the user: is it correct, relevant, complete and clearly written?"
+AUTOJ_RUBRIC = Rubric(  # ours as well: direct-for-pairs needs score descriptions
+    AUTOJ_CRITERIA,
+    (
+        "The response does not help, or misleads.",
+        "The response helps a little, with serious errors or gaps.",
+        "The response helps in part, with some errors or gaps.",
+        "The response helps well, with minor flaws.",
+        "The response helps fully: it is correct, relevant, complete and clear.",
+    ),
+)
 
 # Score field of a file -> rater. Table 3 names GPT-4-1106, humans and, for Feedback Bench, GPT-4-0613.
 _RATERS = {"gpt4_score": "gpt-4-1106", "human_score": "human"}
@@ -430,6 +440,7 @@ def _autoj_items(name: str, rows: list[Row], path: Path) -> list[PairItem]:
             label=("A", "B", "tie")[_menu(row["label"], (0, 1, 2))],
             group=groups.get(row["scenario"], row["scenario"]),
             cluster=f"{name}/{_digest(row['prompt'])}",
+            rubric=AUTOJ_RUBRIC,
             meta={"scenario": row["scenario"]},
         )
 

@@ -192,8 +192,12 @@ class TransformersJudge:
 
         disable_progress_bar()
         self.name, self.batch_size = name, batch_size
-        self.fingerprint = artifacts.model_fingerprint(artifacts.check_model_folder(folder))
+        if Path(folder).is_dir():  # else the name of a model on the hub
+            artifacts.check_model_folder(folder)
+        self.fingerprint = artifacts.model_fingerprint(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import artifacts
+from .parallel import one_thread
 from .records import DataError, write_text_atomic
 
 # Our name -> mergekit's name. All but linear and slerp work on the changes from the base model.
@@ -90,8 +91,10 @@ def merge_experts(merge: Merge, base: str | Path, experts: str | Path, out: str 
 
     Raises DataError when a model folder is incomplete; warns when both experts are the same model.
     """
-    first, second = (Path(experts) / name for name in (merge.first, merge.second))
-    folders = [artifacts.check_model_folder(folder) for folder in (base, first, second)]
+    first, second = (artifacts.check_model_folder(Path(experts) / name) for name in (merge.first, merge.second))
+    if Path(base).is_dir():  # else the name of a model on the hub
+        artifacts.check_model_folder(base)
+    folders = [base, first, second]
     stamp = artifacts.stamp_of(folders, {**asdict(merge), "dtype": dtype})
     if not artifacts.is_current(out, stamp):
         _warn_if_equal(merge, first, second)
@@ -112,25 +115,10 @@ def _run_mergekit(config: dict[str, Any], merge: Merge, stamp: dict[str, Any], f
 
     # One thread: the random masks of DARE depend on the number of threads.
     options = MergeOptions(copy_tokenizer=True, random_seed=merge.seed, quiet=True, write_model_card=False)
-    with _one_thread():
+    with one_thread():
         run_merge(MergeConfiguration.model_validate(config), str(folder), options)
     (folder / CONFIG).write_text(yaml.safe_dump(_without_paths(config), sort_keys=False), encoding="utf-8")
     write_text_atomic(folder / "README.md", model_card(merge, config, stamp))
-
-
-class _one_thread:
-    """Run torch with one thread, then as before."""
-
-    def __enter__(self) -> None:
-        import torch
-
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *error: Any) -> None:
-        import torch
-
-        torch.set_num_threads(self.before)
 
 
 def _without_paths(config: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,19 @@ Report = Callable[[int], None]
 _progress: Any = None
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch with one thread, then as before: the same bits whatever the machine, and however jobs are spread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _start_worker(progress: Any) -> None:
     global _progress
     _progress = progress
@@ -47,7 +60,8 @@ def run_jobs(
     """
     with _progress_stream() as stream, tqdm(total=total, unit=unit, desc=title, file=stream, disable=not jobs) as bar:
         if workers <= 1 or len(jobs) <= 1:
-            return [function(job, bar.update) for job in jobs]
+            with one_thread():
+                return [function(job, bar.update) for job in jobs]
         return _run_in_processes(function, jobs, workers, bar)
 
 

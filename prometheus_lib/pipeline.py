@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import artifacts, benchmarks, judges, merging, minibench, training
 from .judges import JudgingJob, Task
+from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, read_items, write_items
 from .scale import (
@@ -81,17 +82,17 @@ def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
 
 def merge_all(scale: Scale) -> pd.DataFrame:
     """Merge everything that Tables 6 and 17 and Figure 3 need; one row per merge."""
-    from tqdm import tqdm
-
     dtype = "bfloat16" if scale.training.bf16 else "float32"
-    rows = []
-    for merge in tqdm(scale.merges, desc="merging", unit="merge"):
+
+    def merge_one(merge: Merge, report: Report) -> dict[str, Any]:
         start = time.perf_counter()
         out = scale.paths.merged / merge.name
         built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out, dtype)
+        report(1)
         row = {"merge": merge.name, "method": merge.method, "alpha": merge.alpha, "variant": merge.variant}
-        rows.append({**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built})
-    return _table(rows)
+        return {**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built}
+
+    return _table(run_jobs(merge_one, scale.merges, len(scale.merges), "merge", title="merging"))
 
 
 # --- benchmarks and judgments ----------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class JudgmentStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             repair_tail(self.path)
-            self.keys = {row["key"] for row in read_jsonl(self.path)}
+            self.keys = {_key(self.path, number, row) for number, row in enumerate(read_jsonl(self.path), start=1)}
         else:
             self.keys = set()
 
@@ -77,13 +77,20 @@ class JudgmentStore:
         try:
             _write_synced(self.path, data)
         except OSError as error:
-            os.truncate(self.path, size)
+            if self.path.exists():
+                os.truncate(self.path, size)
             raise DataError(
                 f"{self.path}: {len(new)} judgments could not be appended ({error.strerror}); "
                 "free space and start again: everything collected before is kept."
             ) from error
         self.keys.update(judgment.key for judgment in new)
         return len(new)
+
+
+def _key(path: Path, number: int, row: dict[str, Any]) -> str:
+    if "key" not in row:
+        raise DataError(f"{path}, line {number}: this judgment has no key; remove the line or the file.")
+    return row["key"]
 
 
 def _write_synced(path: Path, data: bytes) -> None:

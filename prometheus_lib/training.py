@@ -164,13 +164,18 @@ def _train(job: ExpertJob, folder: Path, report: Report) -> None:
 
 
 def load_model(base: str, settings: TrainingSettings) -> Any:
-    """Load the base model for training, with LoRA adapters where the settings ask for them."""
+    """Load the base model for training, with LoRA adapters where the settings ask for them.
+
+    Full fine-tuning keeps float32 weights and computes in bfloat16 (autocast): at a learning rate of 1e-5 most updates
+    would round to nothing in bfloat16 weights. Under LoRA the frozen base may be bfloat16.
+    """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if settings.bf16 else torch.float32)
+    dtype = torch.bfloat16 if settings.bf16 and settings.lora else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
     if settings.lora is None:
         return model
     from peft import LoraConfig, get_peft_model
