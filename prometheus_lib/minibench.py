@@ -49,15 +49,15 @@ _HUMAN = ("sim-second",)
 BENCHMARKS = (
     MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 16, 4, _BOTH),
     MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 16, 4, _BOTH),
-    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 18, 4, _ALL),
-    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 18, 5, _STRONG),
+    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 20, 4, _ALL),
+    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 20, 5, _STRONG),
     MiniBenchmark("mini_hhh_alignment", "HHH Alignment", "pairwise", _others("list", 0.3), 64, 1, _HUMAN),
     MiniBenchmark(
-        "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 18, 4, _HUMAN, True
+        "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 20, 4, _HUMAN, True
     ),
-    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 18, 4, _HUMAN, True),
+    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 20, 4, _HUMAN, True),
     MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 20, 10, ()),
-    MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 12, 4, ("sim-crowd",)),
+    MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 15, 4, ("sim-crowd",)),
 )
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
 

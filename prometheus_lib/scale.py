@@ -185,7 +185,7 @@ def project_folder() -> Path:
 
 SCALES = {
     "smoke": lambda paths: _miniature("smoke", paths, 40, 96, 0.08, 200),
-    "mini": lambda paths: _miniature("mini", paths, 700, 3500, 1.0, 2000),
+    "mini": lambda paths: _miniature("mini", paths, 800, 4000, 1.0, 2000),
     "7b": lambda paths: _paper("7b", paths, "mistralai/Mistral-7B-Instruct-v0.2", _7B_TRAINING, 1.0, 0.9),
     "8x7b": lambda paths: _paper("8x7b", paths, "mistralai/Mixtral-8x7B-Instruct-v0.1", _8X7B_TRAINING, 1.95, 0.9),
 }
