@@ -53,6 +53,12 @@ def check_model_folder(folder: str | Path) -> Path:
     return folder
 
 
+def check_base_model(base: str | Path) -> None:
+    """Check a base model that is a folder; the name of a model on the hub is left to the hub."""
+    if Path(base).is_dir():
+        check_model_folder(base)
+
+
 def stamp_of(inputs: Iterable[str | Path], settings: dict[str, Any]) -> dict[str, Any]:
     """Describe what a folder is built from: the hash of each input (file or model folder) and the settings."""
     hashes = {}

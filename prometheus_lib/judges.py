@@ -192,8 +192,7 @@ class TransformersJudge:
 
         disable_progress_bar()
         self.name, self.batch_size = name, batch_size
-        if Path(folder).is_dir():  # else the name of a model on the hub
-            artifacts.check_model_folder(folder)
+        artifacts.check_base_model(folder)
         self.fingerprint = artifacts.model_fingerprint(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         if self.tokenizer.pad_token is None:

@@ -92,8 +92,7 @@ def merge_experts(merge: Merge, base: str | Path, experts: str | Path, out: str 
     Raises DataError when a model folder is incomplete; warns when both experts are the same model.
     """
     first, second = (artifacts.check_model_folder(Path(experts) / name) for name in (merge.first, merge.second))
-    if Path(base).is_dir():  # else the name of a model on the hub
-        artifacts.check_model_folder(base)
+    artifacts.check_base_model(base)
     folders = [base, first, second]
     stamp = artifacts.stamp_of(folders, {**asdict(merge), "dtype": dtype})
     if not artifacts.is_current(out, stamp):

@@ -14,7 +14,7 @@ from . import artifacts, benchmarks, judges, merging, minibench, training
 from .judges import JudgingJob, Task
 from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
-from .records import DirectItem, PairItem, read_items, write_items
+from .records import DirectItem, PairItem, write_items
 from .scale import (
     CONSISTENCY_BENCHMARKS,
     DIRECT_BENCHMARKS,
@@ -109,12 +109,6 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
             items[name] = benchmarks.load_benchmark(name, data_dir)
         write_items(scale.paths.benchmark(name), items[name])
     return items
-
-
-def load_benchmarks(scale: Scale) -> dict[str, Items]:
-    """Read the benchmark files that notebook 05 wrote, by the scale's benchmark name."""
-    names = dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS))
-    return {name: read_items(scale.paths.benchmark(name)) for name in map(scale.benchmark_name, names)}
 
 
 def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:

@@ -7,7 +7,7 @@ notebooks are the same at every scale: all differences are values in this file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .judges import Decoding
@@ -82,7 +82,6 @@ class Scale:
     seed: int = 42
     draws: int = 3
     hardware: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""

@@ -152,8 +152,7 @@ def train_expert(job: ExpertJob, report: Report = lambda done: None) -> bool:
 def _train(job: ExpertJob, folder: Path, report: Report) -> None:
     from transformers import AutoTokenizer
 
-    if Path(job.base).is_dir():
-        artifacts.check_model_folder(job.base)
+    artifacts.check_base_model(job.base)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     rows, too_long = tokenise(tokenizer, job.examples(), job.settings.max_length)
     if not rows:
