@@ -6,16 +6,15 @@ validity is what the tables report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 from . import artifacts, parsing, prompts
 from .parallel import Report
 from .records import DataError, DirectItem, Judgment, PairItem
 from .store import JudgmentStore, judgment_key
-from .training import check_one_bos, render_chat
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
 SWAPPED = {"A": "B", "B": "A"}
@@ -43,15 +42,20 @@ class Task:
     order: str
     draws: int
     prompt: str
+    item: DirectItem | PairItem | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A generated text, its number of tokens, and whether it ended by itself."""
+    """A generated text, its number of tokens, and whether it ended by itself.
+
+    `decision` is set by judges that write no text (reward models, trivial judges); it is read instead of the text.
+    """
 
     text: str
     tokens: int
     finished: bool
+    decision: int | str | None = None
 
 
 class Judge(Protocol):
@@ -70,7 +74,9 @@ class Judge(Protocol):
 def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: bool, draws: int) -> list[Task]:
     """One direct assessment task per item."""
     return [
-        Task(benchmark, item.id, "direct", with_reference, "ab", draws, prompts.render_direct(item, with_reference))
+        Task(
+            benchmark, item.id, "direct", with_reference, "ab", draws, prompts.render_direct(item, with_reference), item
+        )
         for item in items
     ]
 
@@ -78,7 +84,7 @@ def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: bo
 def pairwise_tasks(benchmark: str, items: Iterable[PairItem], order: str = "ab") -> list[Task]:
     """One reference-free pairwise task per item (paper, section 4)."""
     return [
-        Task(benchmark, item.id, "pairwise", False, order, 1, prompts.render_pairwise(item, order=order))
+        Task(benchmark, item.id, "pairwise", False, order, 1, prompts.render_pairwise(item, order=order), item)
         for item in items
     ]
 
@@ -170,108 +176,29 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
 # --- engines ---------------------------------------------------------------------------------------------------------
 
 
-def prompt_ids(tokenizer: Any, tasks: Sequence[Task], limit: int) -> list[list[int]]:
-    """Tokenise prompts as in training; DataError names the items that leave no room below `limit` tokens."""
-    texts = [render_chat(tokenizer, task.prompt, task.format) for task in tasks]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    for row in ids:
-        check_one_bos(tokenizer, row)
-    long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
-    if long:
-        raise DataError(f"{len(long)} prompts are longer than {limit} tokens: {', '.join(long[:5])}; leave them out.")
-    return ids
+def _transformers(job: JudgingJob) -> Judge:
+    from .transformers_judge import TransformersJudge
+
+    return TransformersJudge(job.name, job.folder, job.batch_size, job.bf16)
 
 
-class TransformersJudge:
-    """A judge that runs in this process through transformers' generate, on a CPU or one GPU."""
+def _vllm(job: JudgingJob) -> Judge:
+    from .vllm_judge import VLLMJudge
 
-    def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        self.name, self.batch_size = name, batch_size
-        artifacts.check_base_model(folder)
-        self.fingerprint = artifacts.model_fingerprint(folder)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
-
-    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
-        """Generate every task's draws; all tasks of one call have the same number of draws."""
-        import torch
-
-        draws = tasks[0].draws
-        limit = self.model.config.max_position_embeddings - decoding.max_new_tokens
-        padded = self.tokenizer.pad({"input_ids": prompt_ids(self.tokenizer, tasks, limit)}, return_tensors="pt")
-        width = padded["input_ids"].shape[1]
-        torch.manual_seed(seed)
-        with torch.inference_mode():
-            output = self.model.generate(
-                **self._expanded(padded.to(self.device), draws), do_sample=decoding.temperature > 0,
-                temperature=decoding.temperature or None, top_p=decoding.top_p, top_k=0,
-                repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
-                pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
-            )  # fmt: skip
-        completions = [self._completion(ids) for ids in output[:, width:].tolist()]
-        return [completions[start : start + draws] for start in range(0, len(completions), draws)]
-
-    def _expanded(self, padded: Any, draws: int) -> dict[str, Any]:
-        """Return generate's inputs with every prompt `draws` times; each is computed once and its cache copied."""
-        ids, mask = padded["input_ids"], padded["attention_mask"]
-        if draws == 1:
-            return {"input_ids": ids, "attention_mask": mask}
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self.model.config)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        self.model(
-            input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], past_key_values=cache,
-            use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
-        cache.batch_repeat_interleave(draws)
-        repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
-        return {**repeated, "past_key_values": cache}
-
-    def _completion(self, ids: list[int]) -> Completion:
-        eos = self.tokenizer.eos_token_id
-        finished = eos in ids
-        ids = ids[: ids.index(eos)] if finished else ids
-        return Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + finished, finished)
+    return VLLMJudge(job.name, job.folder, job.batch_size, job.bf16)
 
 
-class VLLMJudge:
-    """A judge that runs through vLLM: the engine of the 7b and 8x7b scales; all draws of an item in one request."""
-
-    def __init__(self, name: str, folder: str | Path, batch_size: int = 4096, bf16: bool = True, **engine: Any):
-        from vllm import LLM
-
-        self.name, self.batch_size = name, batch_size
-        self.fingerprint = artifacts.model_fingerprint(folder)
-        engine = {"enable_prefix_caching": True, **engine}
-        self.llm = LLM(model=str(folder), dtype="bfloat16" if bf16 else "float32", **engine)
-        self.tokenizer = self.llm.get_tokenizer()
-
-    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
-        """Generate every task's draws in one call of the engine."""
-        from vllm import SamplingParams
-
-        limit = self.llm.llm_engine.model_config.max_model_len - decoding.max_new_tokens
-        ids = prompt_ids(self.tokenizer, tasks, limit)
-        settings = {k: v for k, v in asdict(decoding).items() if k not in ("seed", "max_new_tokens")}
-        params = [SamplingParams(n=t.draws, seed=seed, max_tokens=decoding.max_new_tokens, **settings) for t in tasks]
-        outputs = self.llm.generate([{"prompt_token_ids": row} for row in ids], params, use_tqdm=False)
-        return [
-            [Completion(o.text, len(o.token_ids), o.finish_reason == "stop") for o in output.outputs]
-            for output in outputs
-        ]
+_CLASSES = {"TransformersJudge": "transformers_judge", "VLLMJudge": "vllm_judge"}
 
 
-ENGINES = {"transformers": TransformersJudge, "vllm": VLLMJudge}
+def __getattr__(name: str) -> type:
+    """Import a kind of judge when it is first asked for, so that reading judgments needs no engine."""
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_CLASSES[name]}", __package__), name)
+
+
+ENGINES: dict[str, Callable[[JudgingJob], Judge]] = {"transformers": _transformers, "vllm": _vllm}
 
 
 @dataclass(frozen=True)
@@ -295,5 +222,5 @@ def run_judge(job: JudgingJob, report: Report) -> int:
     if all(key in store.keys for task in job.tasks for key in task_keys(task, fingerprint, job.decoding)):
         report(sum(task.draws for task in job.tasks))
         return 0
-    judge = ENGINES[job.engine](job.name, job.folder, job.batch_size, job.bf16)
+    judge = ENGINES[job.engine](job)
     return collect(judge, job.tasks, store, job.decoding, report)

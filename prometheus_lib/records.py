@@ -77,7 +77,8 @@ class Judgment:
 
     `decision` is 1-5, "A", "B" or None (unparsed), and a pairwise decision is already mapped back to the item's own
     A and B: `order` "ba" only records that the prompt showed response B first. `key` identifies model, prompt,
-    decoding and draw, so equal keys never need a second generation.
+    decoding and draw, so equal keys never need a second generation. `policy` says what was done about an answer that
+    could not be read ("once": nothing; see judges.Policy), and `attempts` how many answers were generated for it.
     """
 
     judge: str
@@ -94,6 +95,7 @@ class Judgment:
     attempts: int
     tokens: int
     key: str
+    policy: str = "once"
 
 
 def as_row(record: Any) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None) -> A
     rows = []
     for path in files:
         for number, row in enumerate(read_jsonl(path), start=1):
+            row.setdefault("policy", "once")  # files written before there was a choice
             missing = [column for column in COLUMNS if column not in row]
             if missing:
                 raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")
