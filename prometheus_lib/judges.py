@@ -1,22 +1,24 @@
 """Judges: they read prompts, write feedback and a decision, and the decisions go to the judgment store.
 
-Decoding is the paper's (Table 8). A judgment that cannot be parsed is recorded as such: no redraw, so first-draw
-validity is what the tables report.
+Decoding is the paper's (Table 8). An answer that holds no decision is recorded as such, so first-draw validity is what
+the tables report; what else may be done about it is a `Policy`, recorded beside it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal, Protocol
 
 from . import artifacts, parsing, prompts
-from .parallel import Report
+from .parallel import Report, silent
 from .records import DataError, DirectItem, Judgment, PairItem
 from .store import JudgmentStore, judgment_key
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
+MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 SWAPPED = {"A": "B", "B": "A"}
 
 
@@ -59,13 +61,43 @@ class Completion:
 
 
 class Judge(Protocol):
-    """What `collect` needs of a judge; `batch_size` counts sequences generated together."""
+    """What `collect` needs of a judge; `batch_size` counts sequences generated together.
+
+    A judge may have more: `parsers` (how its texts are read; default PARSERS), `check(tasks, decoding)` (called before
+    anything is generated), `finish(tasks, texts, decoding, seed)` (for the policy of that name), and `stream(tasks,
+    decoding, seed)` in place of batches: it yields (place of the task, its completions) as they become ready.
+    """
 
     name: str
     fingerprint: str
     batch_size: int
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]: ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is done about an answer without a decision.
+
+    `once`: nothing, it is recorded and counted. `redraw`: draw again, up to `limit` times; that conditions the sample
+    on answers that happen to parse. `finish`: keep the feedback and let the judge write "[RESULT]" and a decision from
+    the menu. The first answer is always kept, and with it first-draw validity.
+    """
+
+    name: Literal["once", "redraw", "finish"] = "once"
+    limit: int = 5
+
+    def __post_init__(self) -> None:
+        if self.name not in ("once", "redraw", "finish"):
+            raise DataError(f"unknown policy {self.name!r}; choose once, redraw or finish.")
+
+    @property
+    def label(self) -> str:
+        """Return the name under which its judgments are stored."""
+        return f"redraw-{self.limit}" if self.name == "redraw" else self.name
+
+
+ONCE = Policy()
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
@@ -110,29 +142,150 @@ def split_pair(item: PairItem) -> tuple[DirectItem, DirectItem]:
 # --- collecting ------------------------------------------------------------------------------------------------------
 
 
-def collect(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding, report: Report) -> int:
-    """Judge what the store does not hold yet, batch by batch; return the number of judgments added.
+def collect(
+    judge: Judge,
+    tasks: Sequence[Task],
+    store: JudgmentStore,
+    decoding: Decoding,
+    report: Report = silent,
+    policy: Policy = ONCE,
+) -> int:
+    """Judge what the store does not hold yet; return the number of judgments added.
 
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
     """
-    added = 0
+    missing = [task for task in tasks if not store.keys.issuperset(task_keys(task, judge.fingerprint, decoding))]
+    report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
+    if missing and hasattr(judge, "check"):
+        judge.check(missing, decoding)
+    collect_missing = _collect_stream if hasattr(judge, "stream") else _collect_batches
+    added = collect_missing(judge, tasks, missing, store, decoding, report)
+    return added + _repair(judge, tasks, store, decoding, policy)
+
+
+def _collect_batches(
+    judge: Judge,
+    tasks: Sequence[Task],
+    missing: Sequence[Task],
+    store: JudgmentStore,
+    decoding: Decoding,
+    report: Report,
+) -> int:
+    added, wanted = 0, set(missing)
     for batch in batches(tasks, judge.batch_size):
-        keys = [task_keys(task, judge.fingerprint, decoding) for task in batch]
-        known = sum(key in store.keys for task in keys for key in task)
-        if known < sum(map(len, keys)):
-            seed = int(artifacts.text_hash(decoding.seed, [task.prompt for task in batch]), 16) % 2**31
-            texts = judge.generate(batch, decoding, seed)
-            done = zip(batch, keys, texts, strict=True)
-            added += store.append(j for task, key, draws in done for j in judgments(judge, task, key, draws))
-        report(sum(map(len, keys)))
+        needed = sum(task.draws for task in batch if task in wanted)
+        if needed:
+            found = judge.generate(batch, decoding, _seed(decoding, [task.prompt for task in batch]))
+            added += _store(judge, batch, found, store, decoding)
+            report(needed, sum(completion.tokens for draws in found for completion in draws))
     return added
+
+
+STREAM_CHUNK = 32  # tasks whose judgments are written together
+
+
+def _collect_stream(
+    judge: Any,
+    tasks: Sequence[Task],
+    missing: Sequence[Task],
+    store: JudgmentStore,
+    decoding: Decoding,
+    report: Report,
+) -> int:
+    """Store answers as they arrive; shared openings of prompts are asked one after the other."""
+    added, missing = 0, sorted(missing, key=lambda task: (task.format, task.prompt))
+    arriving = judge.stream(missing, decoding, _seed(decoding, []))
+    while True:
+        done: list[tuple[int, list[Completion]]] = []
+        try:
+            done.extend(islice(arriving, STREAM_CHUNK))
+        finally:  # whatever stops the judge, what has arrived is kept
+            batch = [missing[place] for place, _ in done]
+            added += _store(judge, batch, [draws for _, draws in done], store, decoding)
+        if not done:
+            return added
+        report(sum(task.draws for task in batch), sum(c.tokens for _, draws in done for c in draws))
+
+
+def _store(
+    judge: Judge, batch: Sequence[Task], found: Sequence[list[Completion]], store: JudgmentStore, decoding: Decoding
+) -> int:
+    rows = []
+    for task, draws in zip(batch, found, strict=True):
+        rows += judgments(judge, task, task_keys(task, judge.fingerprint, decoding), draws)
+    return store.append(rows)
+
+
+def _seed(decoding: Decoding, parts: Sequence[Any]) -> int:
+    return int(artifacts.text_hash(decoding.seed, parts), 16) % 2**31
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An answer without a decision: its task, draw, key and text."""
+
+    task: Task
+    draw: int
+    key: str
+    text: str
+
+
+def _repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding, policy: Policy) -> int:
+    """Do what the policy says about answers without a decision; the first answers stay as they are."""
+    if policy.name == "once":
+        return 0
+    if policy.name == "finish" and not hasattr(judge, "finish"):
+        raise DataError(f"judge {judge.name!r} cannot finish a given feedback; choose the policy once or redraw.")
+    failures = [
+        _Failure(replace(task, draws=1), draw, key, store.failed[key])
+        for task in tasks
+        for draw, key in enumerate(task_keys(task, judge.fingerprint, decoding))
+        if key in store.failed and f"{key}:{policy.label}" not in store.keys
+    ]
+    failures.sort(key=lambda failure: (_kind(failure.task), len(failure.task.prompt), failure.key))
+    repair = _redraw if policy.name == "redraw" else _finish
+    size = max(1, judge.batch_size)
+    groups = [failures[start : start + size] for start in range(0, len(failures), size)]
+    return sum(store.append(repair(judge, group, decoding, policy)) for group in groups)
+
+
+def _redraw(judge: Judge, failures: list[_Failure], decoding: Decoding, policy: Policy) -> list[Judgment]:
+    """Draw again until an answer holds a decision, `policy.limit` times at most."""
+    result: dict[str, Judgment] = {}
+    for attempt in range(1, policy.limit + 1):
+        waiting = [f for f in failures if f.key not in result or result[f.key].status != "ok"]
+        if not waiting:
+            break
+        seed = _seed(decoding, [attempt, *[failure.key for failure in waiting]])
+        found = judge.generate([failure.task for failure in waiting], decoding, seed)
+        for failure, (completion,) in zip(waiting, found, strict=True):
+            tokens = completion.tokens + (result[failure.key].tokens if failure.key in result else 0)
+            result[failure.key] = _repaired(judge, failure, completion, policy, attempt, tokens)
+    return list(result.values())
+
+
+def _finish(judge: Any, failures: list[_Failure], decoding: Decoding, policy: Policy) -> list[Judgment]:
+    """Let the judge add a decision from the menu to the feedback it gave."""
+    seed = _seed(decoding, [failure.key for failure in failures])
+    texts = [failure.text for failure in failures]
+    found = judge.finish([failure.task for failure in failures], texts, decoding, seed)
+    return [_repaired(judge, f, c, policy, 1, c.tokens) for f, c in zip(failures, found, strict=True)]
+
+
+def _repaired(
+    judge: Judge, failure: _Failure, completion: Completion, policy: Policy, attempts: int, tokens: int
+) -> Judgment:
+    key = f"{failure.key}:{policy.label}"
+    row = judgments(judge, failure.task, [key], [completion])[0]
+    return replace(row, draw=failure.draw, policy=policy.label, attempts=attempts, tokens=tokens)
 
 
 def batches(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
     """Cut tasks into batches of one benchmark and format, sorted by prompt length, of at most `batch_size` sequences.
 
-    A batch holds at least one task, and does not depend on what else a judge is asked.
+    A batch holds at least one task, and does not depend on what else a judge is asked. Prompts of similar length waste
+    little padding.
     """
     ordered = sorted(tasks, key=lambda task: (*_kind(task), len(task.prompt), task.item_id))
     result: list[list[Task]] = []
@@ -158,16 +311,25 @@ def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
 
 
 def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequence[Completion]) -> list[Judgment]:
-    """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B."""
+    """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B.
+
+    An answer without a decision keeps its whole text.
+    """
+    parse = getattr(judge, "parsers", PARSERS)[task.format]
     result = []
     for draw, (key, completion) in enumerate(zip(keys, completions, strict=True)):
-        parsed = PARSERS[task.format](completion.text)
+        if completion.decision is None:
+            parsed = parse(completion.text)
+        else:
+            parsed = parsing.Parsed(completion.decision, completion.text, "ok")
         decision = SWAPPED.get(parsed.decision, parsed.decision) if task.order == "ba" else parsed.decision
-        status = "truncated" if parsed.status == "unparsed" and not completion.finished else parsed.status
+        failed = parsed.status == "unparsed"
+        status = "truncated" if failed and not completion.finished else parsed.status
+        feedback = completion.text if failed else parsed.feedback
         result.append(
             Judgment(
                 judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
-                task.order, draw, decision, parsed.feedback, status, 1, completion.tokens, key,
+                task.order, draw, decision, feedback, status, 1, completion.tokens, key,
             )
         )  # fmt: skip
     return result
@@ -213,14 +375,16 @@ class JudgingJob:
     engine: str = "transformers"
     batch_size: int = 192
     bf16: bool = False
+    policy: Policy = ONCE
 
 
-def run_judge(job: JudgingJob, report: Report) -> int:
+def run_judge(job: JudgingJob, report: Report = silent) -> int:
     """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing."""
     store = JudgmentStore(job.out)
     fingerprint = artifacts.model_fingerprint(job.folder)
-    if all(key in store.keys for task in job.tasks for key in task_keys(task, fingerprint, job.decoding)):
-        report(sum(task.draws for task in job.tasks))
+    keys = [key for task in job.tasks for key in task_keys(task, fingerprint, job.decoding)]
+    repaired = {f"{key}:{job.policy.label}" for key in keys if key in store.failed and job.policy.name != "once"}
+    if store.keys.issuperset(keys) and store.keys.issuperset(repaired):
+        report(len(keys))
         return 0
-    judge = ENGINES[job.engine](job)
-    return collect(judge, job.tasks, store, job.decoding, report)
+    return collect(ENGINES[job.engine](job), job.tasks, store, job.decoding, report, job.policy)

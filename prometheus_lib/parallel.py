@@ -9,15 +9,42 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from typing import Any
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
-Report = Callable[[int], None]
+from .records import DataError
+
+
+class Report(Protocol):
+    """What a job calls to say how far it is: units of work done, and tokens generated for them."""
+
+    def __call__(self, done: int, tokens: int = 0) -> None: ...
+
+
+def silent(done: int, tokens: int = 0) -> None:
+    """Report to nobody."""
+
 
 _progress: Any = None
+
+
+class _Bar:
+    """A progress bar with remaining time and, where tokens are generated, tokens per second."""
+
+    def __init__(self, bar: tqdm):
+        self.bar, self.tokens, self.start = bar, 0, time.perf_counter()
+
+    def __call__(self, done: int, tokens: int = 0) -> None:
+        self.tokens += tokens
+        if self.tokens:
+            rate = self.tokens / (time.perf_counter() - self.start)
+            self.bar.set_postfix_str(f"{rate:,.0f} tokens/s", refresh=False)
+        self.bar.update(done)
 
 
 @contextlib.contextmanager
@@ -42,7 +69,7 @@ def _start_worker(progress: Any) -> None:
 
 
 def _call(function: Callable[[Any, Report], Any], job: Any) -> Any:
-    return function(job, lambda done: _progress.put(done))
+    return function(job, lambda done, tokens=0: _progress.put((done, tokens)))
 
 
 def run_jobs(
@@ -52,17 +79,20 @@ def run_jobs(
     unit: str,
     workers: int = 1,
     title: str = "",
+    isolated: bool = False,
 ) -> list[Any]:
     """Call function(job, report) for each job and return the results in order; `report(n)` adds n units of progress.
 
-    With one worker the jobs run in this process, one after the other. The first failure stops what has not begun and
-    is raised as it is.
+    With one worker the jobs run in this process, one after the other; `isolated` jobs get a process each, so that
+    nothing of one (an engine, GPU memory) is left for the next. The first failure stops what has not begun and is
+    raised as it is; DataError when a worker process is killed.
     """
     with _progress_stream() as stream, tqdm(total=total, unit=unit, desc=title, file=stream, disable=not jobs) as bar:
-        if workers <= 1 or len(jobs) <= 1:
+        if not isolated and (workers <= 1 or len(jobs) <= 1):
             with one_thread():
-                return [function(job, bar.update) for job in jobs]
-        return _run_in_processes(function, jobs, workers, bar)
+                report = _Bar(bar)
+                return [function(job, report) for job in jobs]
+        return _run_in_processes(function, jobs, workers, bar, 1 if isolated else None)
 
 
 @contextlib.contextmanager
@@ -76,7 +106,9 @@ def _progress_stream() -> Iterator[Any]:
         yield stream
 
 
-def _run_in_processes(function: Callable, jobs: Sequence[Any], workers: int, bar: tqdm) -> list[Any]:
+def _run_in_processes(
+    function: Callable, jobs: Sequence[Any], workers: int, bar: tqdm, jobs_per_process: int | None
+) -> list[Any]:
     context = multiprocessing.get_context("spawn")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     before = os.environ.get("OMP_NUM_THREADS")
@@ -84,17 +116,25 @@ def _run_in_processes(function: Callable, jobs: Sequence[Any], workers: int, bar
     try:
         with context.Manager() as manager:
             progress = manager.Queue()
-            with ProcessPoolExecutor(workers, context, _start_worker, (progress,)) as pool:
+            pool = ProcessPoolExecutor(
+                workers, context, _start_worker, (progress,), max_tasks_per_child=jobs_per_process
+            )
+            with pool:
                 futures = [pool.submit(_call, function, job) for job in jobs]
-                _follow(futures, progress, bar)
+                _follow(futures, progress, _Bar(bar))
                 return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process was killed (memory?); start again, with fewer workers if it was memory: "
+            "what is finished and every stored judgment is kept."
+        ) from error
     finally:
         os.environ.pop("OMP_NUM_THREADS")
         if before is not None:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _follow(futures: list[Future], progress: Any, bar: tqdm) -> None:
+def _follow(futures: list[Future], progress: Any, report: Report) -> None:
     """Move the bar until all futures are done; cancel the rest when one has failed."""
     pending = set(futures)
     while pending:
@@ -105,7 +145,7 @@ def _follow(futures: list[Future], progress: Any, bar: tqdm) -> None:
             break
         try:
             while True:
-                bar.update(progress.get_nowait())
+                report(*progress.get_nowait())
         except queue.Empty:
             pass
 

@@ -3,6 +3,9 @@
 The rule: the text after the *last* "[RESULT]" decides. A decision outside the menu (7, "4/5", "both") is no
 decision. Common decorations that leave no doubt are read ("Score: 4", "Response A", "**B**", "(3)"); anything
 else is unparsed.
+
+`parse_released` follows the rules of the two parsers that were released with the paper, for comparison only: both take
+the *first* thing that looks like a verdict.
 """
 
 from __future__ import annotations
@@ -49,3 +52,34 @@ def _parse(text: str, pattern: re.Pattern[str], convert) -> Parsed:
 
 def _clean(feedback: str) -> str:
     return re.sub(r"^\s*(?:###)?\s*Feedback:\s*", "", feedback).strip()
+
+
+# --- the released parsers' rules, for comparison ---------------------------------------------------------------------
+
+RELEASED = ("lenient", "strict")
+_RELEASED_MARKS = {
+    "lenient": r"(?:\[result\]:?|\[score\]|score:?|result:|scoreof)\s*[(\[]?\s*",
+    "strict": r"(?:\[result\]:?|\[score\]|score:?|result:?|score\s+of)[\s(\[]*",
+}
+_RELEASED = {
+    ("direct", "lenient"): _RELEASED_MARKS["lenient"] + r"(\d+)",
+    ("direct", "strict"): _RELEASED_MARKS["strict"] + r"(\d+)(?=[)\]\s]|$|\s*/\s*5|\s*out\s*of\s*5)",
+    ("pairwise", "lenient"): r"(?:\[result\](?:\s+response\s+|\s*)|\[result:\s*(?=[ab]\])|\[response\s+(?=[ab]\]))([ab])",
+    ("pairwise", "strict"): r"(?:\[result\](?:\s+response)?|\[result:|\[response\s|^result:?)\s*([ab])(?=[\]\s]|$)",
+}
+
+
+def parse_released(text: str, format: str, variant: str) -> int | str | None:
+    """Return the decision by the rules of a released parser: `lenient` (evaluation code) or `strict` (library).
+
+    The lenient one takes the first number behind "Score" or a marker, so 7 is a score and "Score 5. Weak. [RESULT] 2"
+    is a 5; the strict one wants an end behind it and 1 to 5, but reads "4/5" as 4. Neither needs the marker.
+    """
+    flags = re.IGNORECASE | (re.MULTILINE if format == "pairwise" else 0)
+    found = re.search(_RELEASED[format, variant], text, flags)
+    if found is None:
+        return None
+    if format == "pairwise":
+        return found.group(1).upper()
+    score = int(found.group(1))
+    return score if variant == "lenient" or 1 <= score <= 5 else None

@@ -136,7 +136,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
         with open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    rows.append(_parse_line(path, number, line))
+                    rows.append(parse_line(path, number, line))
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}, after line {len(rows)}: damaged ({type(error).__name__}); get or build the file again."
@@ -144,12 +144,14 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
+def parse_line(path: Path, number: int, line: str | bytes) -> dict[str, Any]:
+    """Return the object on one line of a JSON Lines file; DataError names the file, the line and what to do."""
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
+        what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
         raise DataError(
-            f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno}); "
+            f"{path}, line {number}: not valid JSON ({what}); "
             "repair or delete this line, or delete the file and build it again."
         ) from error
     if not isinstance(row, dict):

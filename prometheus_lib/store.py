@@ -1,7 +1,8 @@
 """The judgment store: one append-only JSON Lines file per judge, safe to kill at any moment.
 
 A judgment's key identifies model, prompt, decoding settings and draw. What is in the file is never generated again,
-and a last line that a kill cut short is taken off with a message.
+and a last line that a kill cut short is taken off with a message. Two processes may append to one file. It opens in
+pandas with `pandas.read_json(path, lines=True)`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from . import artifacts
-from .records import DataError, Judgment, as_row, read_jsonl, write_bytes_atomic
+from .records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic
 
 COLUMNS = tuple(field.name for field in fields(Judgment))
 
@@ -27,24 +30,26 @@ def judgment_key(fingerprint: str, prompt: str, decoding: dict[str, Any], format
 
 
 def repair_tail(path: Path) -> int:
-    """Cut off a damaged last line (no newline at its end) and return the number of bytes removed."""
+    """Cut off a damaged last line (cut short, or not JSON) and return the number of bytes removed."""
     with open(path, "rb+") as file:
         size = file.seek(0, os.SEEK_END)
-        keep = _end_of_last_whole_line(file, size)
+        keep = _line_start(file, size)
+        if keep == size:  # the file ends with a newline; is what stands before it whole?
+            keep = size if _is_json(file, start := _line_start(file, size - 1), size) else start
         if keep == size:
             return 0
         file.truncate(keep)
     warnings.warn(
-        f"{path}: the last line was cut short and has been removed ({size - keep} bytes); "
-        "its judgments will be collected again.",
+        f"{path}: the last line was damaged and has been removed ({size - keep} bytes); "
+        "its judgment will be collected again.",
         stacklevel=3,
     )
     return size - keep
 
 
-def _end_of_last_whole_line(file: Any, size: int) -> int:
-    """Search backwards for the last newline and return the position behind it."""
-    position, block = size, 1 << 16
+def _line_start(file: Any, end: int) -> int:
+    """Search backwards from `end` for a newline and return the position behind it (0 when there is none)."""
+    position, block = end, 1 << 16
     while position > 0:
         start = max(0, position - block)
         file.seek(start)
@@ -55,24 +60,71 @@ def _end_of_last_whole_line(file: Any, size: int) -> int:
     return 0
 
 
+def _is_json(file: Any, start: int, end: int) -> bool:
+    file.seek(start)
+    try:
+        json.loads(file.read(end - start) or b"0")
+    except ValueError:
+        return False
+    return True
+
+
 class JudgmentStore:
-    """The judgments of one judge in one file; `keys` tells what is there."""
+    """The judgments of one judge in one file, shared by any number of processes.
+
+    `keys` tells what is there; `failed` maps the keys of answers that hold no decision to their texts. Both follow the
+    file: what another process has appended is read before anything is written.
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            repair_tail(self.path)
-            self.keys = {_key(self.path, number, row) for number, row in enumerate(read_jsonl(self.path), start=1)}
-        else:
-            self.keys = set()
+        self.keys: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._bytes = self._lines = 0
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what this or another process has appended since the last look."""
+        with self._lock:
+            self._read_on()
 
     def append(self, judgments: Iterable[Judgment]) -> int:
-        """Append whole lines in one write and wait until they are on disk; known keys are left out."""
-        new = [judgment for judgment in judgments if judgment.key not in self.keys]
-        data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new).encode()
-        if not data:
-            return 0
+        """Append whole lines in one write and wait until they are on disk; known keys are left out.
+
+        Raises DataError when the disk is full; the file is then as it was before.
+        """
+        judgments = list(judgments)
+        with self._lock:
+            self._read_on()
+            new = {judgment.key: judgment for judgment in judgments if judgment.key not in self.keys}
+            data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new.values())
+            if data:
+                self._write(data.encode(), len(new))
+                self._read_on()
+        return len(new)
+
+    def _read_on(self) -> None:
+        if not self.path.exists() or self.path.stat().st_size == self._bytes:
+            return
+        repair_tail(self.path)
+        with open(self.path, "rb") as file:
+            file.seek(self._bytes)
+            for line in file:
+                self._lines += 1
+                self._bytes += len(line)
+                if line.strip():
+                    self._remember(parse_line(self.path, self._lines, line))
+
+    def _remember(self, row: dict[str, Any]) -> None:
+        if "key" not in row:
+            raise DataError(f"{self.path}, line {self._lines}: this judgment has no key; remove the line or the file.")
+        self.keys.add(row["key"])
+        if row.get("status", "ok") != "ok":
+            self.failed[row["key"]] = row.get("feedback", "")
+
+    def _write(self, data: bytes, count: int) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
             _write_synced(self.path, data)
@@ -80,17 +132,9 @@ class JudgmentStore:
             if self.path.exists():
                 os.truncate(self.path, size)
             raise DataError(
-                f"{self.path}: {len(new)} judgments could not be appended ({error.strerror}); "
+                f"{self.path}: {count} judgments could not be appended ({error.strerror}); "
                 "free space and start again: everything collected before is kept."
             ) from error
-        self.keys.update(judgment.key for judgment in new)
-        return len(new)
-
-
-def _key(path: Path, number: int, row: dict[str, Any]) -> str:
-    if "key" not in row:
-        raise DataError(f"{path}, line {number}: this judgment has no key; remove the line or the file.")
-    return row["key"]
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -109,10 +153,11 @@ def judgment_files(folder: str | Path) -> list[Path]:
     return [path for _, path in sorted((recorded | live).items())]
 
 
-def load_judgments(folder: str | Path, judges: Sequence[str] | None = None) -> Any:
+def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
     """Return all judgments below a folder as a pandas DataFrame with one column per field of Judgment.
 
-    Raises DataError when the folder has no judgment file, or when a row lacks a field.
+    An answer without a decision appears as the policy left it (see `with_policy`). Raises DataError when the folder
+    has no judgment file, or when a row lacks a field.
     """
     import pandas as pd
 
@@ -127,8 +172,28 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None) -> A
             if missing:
                 raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")
             rows.append(row)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
     return table if judges is None else table[table["judge"].isin(list(judges))].reset_index(drop=True)
+
+
+def with_policy(judgments: Any, policy: str) -> Any:
+    """Return one row per draw: the first answer, or what `policy` made of it where it held no decision.
+
+    The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
+    first answer and repair together.
+    """
+    first = judgments[judgments["policy"] == "once"]
+    if policy == "once":
+        return first.reset_index(drop=True)
+    repaired = judgments[judgments["policy"] == policy]
+    repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index("key")
+    replaced = first["key"].isin(repaired.index)
+    new = repaired.loc[first.loc[replaced, "key"]].reset_index()
+    for count in ("attempts", "tokens"):
+        new[count] += first.loc[replaced, count].to_numpy()
+    result = first.copy().astype({"decision": object})
+    result.loc[replaced, list(new.columns)] = new.to_numpy(dtype=object)
+    return result.infer_objects().reset_index(drop=True)
 
 
 def compress(folder: str | Path) -> list[Path]:
@@ -145,4 +210,5 @@ def compress(folder: str | Path) -> list[Path]:
 
 
 def _order(row: dict[str, Any]) -> tuple:
-    return row["benchmark"], row["format"], row["with_reference"], row["order"], row["item_id"], row["draw"]
+    place = row["benchmark"], row["format"], row["with_reference"], row["order"], row["item_id"], row["draw"]
+    return *place, row.get("policy", "once")

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from . import artifacts
-from .judges import Completion, Decoding, Task
+from .judges import MENUS, Completion, Decoding, Task
+from .parsing import MARKER
 from .records import DataError
 from .training import check_one_bos, render_chat
 
 
-def prompt_ids(tokenizer: Any, tasks: Sequence[Task], limit: int) -> list[list[int]]:
-    """Tokenise prompts as in training; DataError names the items that leave no room below `limit` tokens."""
+def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
+    """Tokenise prompts as in training, each with exactly one begin-of-sequence token."""
     texts = [render_chat(tokenizer, task.prompt, task.format) for task in tasks]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     for row in ids:
         check_one_bos(tokenizer, row)
+    return ids
+
+
+def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
+    """Raise DataError that names the items whose prompts have more than `limit` tokens."""
     long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
     if long:
-        raise DataError(f"{len(long)} prompts are longer than {limit} tokens: {', '.join(long[:5])}; leave them out.")
-    return ids
+        more = f" and {len(long) - 5} more" if len(long) > 5 else ""
+        raise DataError(
+            f"{len(long)} prompts are longer than {limit} tokens: {', '.join(long[:5])}{more}; "
+            "leave these items out, or ask for fewer new tokens."
+        )
+
+
+def finished_text(text: str, decision: str) -> str:
+    """Return an answer with its verdict, if it holds one, replaced by this decision."""
+    feedback = text.rpartition(MARKER)[0] if MARKER in text else text
+    return f"{feedback.rstrip()} {MARKER} {decision}"
+
+
+def candidate_ids(tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
+
+    DataError when two decisions begin with the same token.
+    """
+    answers = [finished_text(text, decision) for decision in menu]
+    rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
+    shared = len(os.path.commonprefix(rows))
+    candidates = [row[shared] for row in rows]
+    if len(set(candidates)) < len(menu):
+        raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
+    return [*ids, *rows[0][:shared]], candidates
 
 
 class TransformersJudge:
@@ -43,13 +73,40 @@ class TransformersJudge:
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
 
+    def _limit(self, decoding: Decoding) -> int:
+        return self.model.config.max_position_embeddings - decoding.max_new_tokens
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError that names all items that do not fit, before anything is generated."""
+        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding))
+
+    def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
+        """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
+        import torch
+
+        rows = [
+            candidate_ids(self.tokenizer, ids, text, MENUS[task.format])
+            for ids, task, text in zip(prompt_ids(self.tokenizer, tasks), tasks, texts, strict=True)
+        ]
+        padded = self.tokenizer.pad({"input_ids": [ids for ids, _ in rows]}, return_tensors="pt").to(self.device)
+        positions = (padded["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        with torch.inference_mode():
+            logits = self.model(**padded, position_ids=positions, logits_to_keep=1).logits[:, -1].float().cpu()
+        generator = torch.Generator().manual_seed(seed)
+        chosen = [_draw(row[candidates], decoding.temperature, generator) for row, (_, candidates) in zip(logits, rows)]
+        return [
+            Completion(finished_text(text, MENUS[task.format][place]), 2, True)
+            for task, text, place in zip(tasks, texts, chosen)
+        ]
+
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Generate every task's draws; all tasks of one call have the same number of draws."""
         import torch
 
         draws = tasks[0].draws
-        limit = self.model.config.max_position_embeddings - decoding.max_new_tokens
-        padded = self.tokenizer.pad({"input_ids": prompt_ids(self.tokenizer, tasks, limit)}, return_tensors="pt")
+        ids = prompt_ids(self.tokenizer, tasks)
+        check_lengths(tasks, ids, self._limit(decoding))
+        padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
         width = padded["input_ids"].shape[1]
         torch.manual_seed(seed)
         with torch.inference_mode():
@@ -84,3 +141,10 @@ class TransformersJudge:
         finished = eos in ids
         ids = ids[: ids.index(eos)] if finished else ids
         return Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + finished, finished)
+
+
+def _draw(logits: Any, temperature: float, generator: Any) -> int:
+    """Draw a place from logits of shape (decisions,); temperature 0 takes the largest."""
+    if temperature == 0:
+        return int(logits.argmax())
+    return int((logits / temperature).softmax(-1).multinomial(1, generator=generator))

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_lib import artifacts, judges, minibench
-from prometheus_lib.judges import Completion, Decoding, JudgingJob, Task, TransformersJudge
+from prometheus_lib import artifacts, judges, minibench, parallel
+from prometheus_lib.judges import MENUS, Completion, Decoding, JudgingJob, Policy, Task, TransformersJudge
 from prometheus_lib.records import DataError
+from prometheus_lib.scale import EMBEDDED_BASE
 from prometheus_lib.store import JudgmentStore, load_judgments
 
 SHORT = Decoding(max_new_tokens=8)
@@ -71,18 +72,18 @@ def test_unparsed_and_truncated_are_told_apart():
 def test_collecting_resumes_and_then_generates_nothing(tiny_base, tasks, tmp_path):
     judge = TransformersJudge("base", tiny_base, batch_size=12)
     whole = JudgmentStore(tmp_path / "whole" / "base.jsonl")
-    assert judges.collect(judge, tasks, whole, SHORT, lambda n: None) == needed(tasks)
-    assert judges.collect(judge, tasks, whole, SHORT, lambda n: None) == 0
+    assert judges.collect(judge, tasks, whole, SHORT) == needed(tasks)
+    assert judges.collect(judge, tasks, whole, SHORT) == 0
 
     path = tmp_path / "killed" / "base.jsonl"
-    judges.collect(judge, tasks, JudgmentStore(path), SHORT, lambda n: None)
+    judges.collect(judge, tasks, JudgmentStore(path), SHORT)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])  # as a kill leaves it: cut inside a line
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         store = JudgmentStore(path)
     kept = len(store.keys)
-    assert judges.collect(judge, tasks, store, SHORT, lambda n: None) == needed(tasks) - kept > 0
+    assert judges.collect(judge, tasks, store, SHORT) == needed(tasks) - kept > 0
     one, two = (
         load_judgments(tmp_path / f).sort_values(["item_id", "format", "draw"]).reset_index(drop=True)
         for f in ("whole", "killed")
@@ -93,9 +94,9 @@ def test_collecting_resumes_and_then_generates_nothing(tiny_base, tasks, tmp_pat
 def test_a_job_whose_judgments_are_there_loads_no_model(tiny_base, tasks, tmp_path):
     job = JudgingJob("base", str(tiny_base), tuple(tasks[:4]), str(tmp_path / "base.jsonl"), SHORT)
     progress = []
-    assert judges.run_judge(job, progress.append) == needed(job.tasks) == sum(progress)
+    assert judges.run_judge(job, lambda done, tokens=0: progress.append(done)) == needed(job.tasks) == sum(progress)
     missing_engine = replace(job, engine="an engine that does not exist")
-    assert judges.run_judge(missing_engine, progress.append) == 0
+    assert judges.run_judge(missing_engine) == 0
 
 
 def test_other_weights_and_other_decoding_are_other_judgments(tiny_base, tiny_experts, tasks):
@@ -129,3 +130,122 @@ def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
     once = [replace(task, draws=1) for task in thrice]
     shared = judge.generate(thrice, greedy, 0)
     assert shared == [draws * 3 for draws in judge.generate(once, greedy, 0)]
+
+
+# --- answers without a decision -----------------------------------------------------------------------------------------
+
+
+class Forgetful(TransformersJudge):
+    """A real judge whose verdict is cut off in every other answer."""
+
+    def generate(self, tasks, decoding, seed):
+        found = super().generate(tasks, decoding, seed)
+        return [[self._forget(c) if hash((task.prompt, n, seed)) % 2 else c for n, c in enumerate(draws)]
+                for task, draws in zip(tasks, found)]  # fmt: skip
+
+    def _forget(self, completion):
+        return replace(completion, text=completion.text.partition("[RESULT]")[0])
+
+
+@pytest.fixture(scope="module")
+def forgetful():
+    return Forgetful("forgetful", EMBEDDED_BASE, batch_size=64)
+
+
+def test_policies_repair_what_failed_and_keep_the_first_answers(forgetful, tasks, tmp_path):
+    store, decoding = JudgmentStore(tmp_path / "j.jsonl"), Decoding(max_new_tokens=64)
+    judges.collect(forgetful, tasks, store, decoding)
+    failed = len(store.failed)
+    assert needed(tasks) * 0.2 < failed < needed(tasks) * 0.8
+    for policy in (Policy("redraw", 8), Policy("finish")):
+        assert judges.collect(forgetful, tasks, store, decoding, policy=policy) == failed
+        assert judges.collect(forgetful, tasks, store, decoding, policy=policy) == 0
+    first, redrawn, finished = (load_judgments(tmp_path, policy=p) for p in ("once", "redraw-8", "finish"))
+    assert len(first) == len(redrawn) == len(finished) == needed(tasks)
+    assert (first["status"] != "ok").sum() == failed
+    assert (finished["status"] == "ok").all() and set(finished["attempts"]) == {1, 2}
+    assert (redrawn["status"] != "ok").sum() <= 0.1 * failed and redrawn["attempts"].max() > 2
+    whole = first["status"] == "ok"
+    assert first[whole].equals(finished[whole].astype(first.dtypes))
+    assert (finished["tokens"] - first["tokens"])[~whole].eq(2).all()
+    repaired = finished[~whole]
+    for form, menu in MENUS.items():
+        assert set(repaired.loc[repaired["format"] == form, "decision"].astype(str)) <= set(menu)
+
+
+def test_finishing_takes_the_verdict_the_judge_would_have_written(forgetful, tasks):
+    """A feedback of the judge's own, its verdict cut off: the greedy decision must come back."""
+    judge = TransformersJudge("base", EMBEDDED_BASE)
+    asked = [replace(task, draws=1) for task in tasks[:12] + tasks[-20:]]
+    greedy = Decoding(temperature=0.0, repetition_penalty=1.0, max_new_tokens=64)
+    whole = [draws[0].text for draws in judge.generate(asked, greedy, 0)]
+    finished = judge.finish(asked, [text.partition("[RESULT]")[0] for text in whole], greedy, 0)
+    read = [[judges.PARSERS[t.format](text).decision for t, text in zip(asked, texts)]
+            for texts in (whole, [c.text for c in finished])]  # fmt: skip
+    assert read[0] == read[1] and None not in read[0] and len(set(read[0])) > 3
+
+
+def test_an_untrained_judge_stays_unparsed_after_its_redraws(tiny_base, tasks, tmp_path):
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
+    judges.collect(judge, tasks[:3], store, SHORT, policy=Policy("redraw", 2))
+    table = load_judgments(tmp_path, policy="redraw-2")
+    assert (table["status"] != "ok").all() and set(table["attempts"]) == {3}
+
+
+def test_an_unknown_policy_and_a_judge_that_cannot_finish_are_refused(tmp_path, tasks):
+    with pytest.raises(DataError, match="unknown policy"):
+        Policy("again")
+
+    class Silent:
+        name, fingerprint, batch_size = "silent", "f", 8
+
+        def generate(self, tasks, decoding, seed):
+            return [[Completion("", 0, True)] * task.draws for task in tasks]
+
+    with pytest.raises(DataError, match="cannot finish"):
+        judges.collect(Silent(), tasks[:2], JudgmentStore(tmp_path / "j.jsonl"), SHORT, policy=Policy("finish"))
+
+
+def test_a_judge_that_streams_keeps_what_arrived_before_it_failed(tmp_path, tasks):
+    class Breaking:
+        name, fingerprint, batch_size = "breaking", "f", 8
+        limit, asked = 40, 0
+
+        def stream(self, tasks, decoding, seed):
+            for place in reversed(range(len(tasks))):
+                if self.asked == self.limit:
+                    raise DataError("the server is gone")
+                self.asked += 1
+                yield place, [Completion("Good. [RESULT] 4", 4, True)] * tasks[place].draws
+
+    judge, path = Breaking(), tmp_path / "j.jsonl"
+    many = [
+        replace(task, item_id=f"{task.item_id}-{n}", prompt=f"{task.prompt}{n}") for n in range(4) for task in tasks
+    ]
+    with pytest.raises(DataError, match="gone"):
+        judges.collect(judge, many, JudgmentStore(path), SHORT)
+    kept = len(JudgmentStore(path).keys)
+    assert kept == sum(task.draws for task in sorted(many, key=lambda t: (t.format, t.prompt))[-40:])
+    judge.limit = 10**9
+    assert judges.collect(judge, many, JudgmentStore(path), SHORT) == needed(many) - kept
+    assert judge.asked == len(many)
+
+
+def test_all_items_that_do_not_fit_are_named_before_anything_is_generated(tiny_base, tasks, tmp_path):
+    long = [replace(task, item_id=f"long-{n}", prompt=task.prompt + " word" * 3000) for n, task in enumerate(tasks[:2])]
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
+    with pytest.raises(DataError, match=r"2 prompts are longer.*long-0.*long-1"):
+        judges.collect(judge, [*tasks, *long], store, SHORT)
+    assert not store.keys
+
+
+def _die(job, report):
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_reported_clearly():
+    with pytest.raises(DataError, match="worker process was killed"):
+        parallel.run_jobs(_die, [1, 2], 2, "job", workers=2)

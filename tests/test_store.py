@@ -36,11 +36,21 @@ def test_a_truncated_last_line_is_cut_off_with_a_message(tmp_path, cut):
     path = tmp_path / "j.jsonl"
     store.JudgmentStore(path).append([judgment(n) for n in range(3)])
     os.truncate(path, path.stat().st_size - cut)
-    with pytest.warns(UserWarning, match="cut short"):
+    with pytest.warns(UserWarning, match="damaged"):
         again = store.JudgmentStore(path)
     assert again.keys == {"key-0", "key-1"}
     again.append([judgment(2)])
     assert [row["key"] for row in read_jsonl(path)] == ["key-0", "key-1", "key-2"]
+
+
+def test_a_whole_but_garbled_last_line_is_cut_off_too(tmp_path):
+    path = tmp_path / "j.jsonl"
+    store.JudgmentStore(path).append([judgment(n) for n in range(3)])
+    with open(path, "ab") as file:
+        file.write(b"\0" * 50 + b"\n")
+    with pytest.warns(UserWarning, match="51 bytes"):
+        again = store.JudgmentStore(path)
+    assert again.keys == {"key-0", "key-1", "key-2"} == {row["key"] for row in read_jsonl(path)}
 
 
 def test_a_file_cut_inside_its_only_line_becomes_empty(tmp_path):
@@ -87,6 +97,53 @@ def test_a_kill_at_any_moment_loses_at_most_the_line_being_written(tmp_path):
     assert keys == {f"key-{n}" for n in range(len(keys))} and len(keys) > 5
 
 
+def _write_some(path: str, numbers: range, barrier) -> None:
+    file = store.JudgmentStore(path)
+    barrier.wait()
+    for number in numbers:
+        file.append([judgment(number), judgment(number + 1)])
+
+
+def test_two_processes_share_a_file_without_losing_or_repeating_a_judgment(tmp_path):
+    path = tmp_path / "j.jsonl"
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    writers = [
+        context.Process(target=_write_some, args=(str(path), numbers, barrier))
+        for numbers in (range(0, 150), range(100, 250))
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    keys = [row["key"] for row in read_jsonl(path)]
+    assert len(keys) == len(set(keys)) == 251
+
+
+def test_a_store_sees_what_another_one_wrote(tmp_path):
+    one, two = store.JudgmentStore(tmp_path / "j.jsonl"), store.JudgmentStore(tmp_path / "j.jsonl")
+    assert one.append([judgment(0)]) == 1 and two.append([judgment(0), judgment(1)]) == 1
+    one.refresh()
+    assert one.keys == two.keys == {"key-0", "key-1"}
+
+
+def test_policies_are_read_side_by_side_from_one_file(tmp_path):
+    failed = replace(ONE, decision=None, feedback="no verdict", status="unparsed", tokens=4)
+    redrawn = replace(ONE, decision=2, attempts=3, tokens=20, key="key-0:redraw-5", policy="redraw-5")
+    finished = replace(ONE, decision=4, attempts=1, tokens=2, key="key-0:finish", policy="finish")
+    file = store.JudgmentStore(tmp_path / "j.jsonl")
+    file.append([failed, judgment(1), redrawn, finished])
+    assert file.failed == {"key-0": "no verdict"}
+    seen = {name: store.load_judgments(tmp_path, policy=name) for name in ("once", "redraw-5", "finish")}
+    assert {name: len(table) for name, table in seen.items()} == {"once": 2, "redraw-5": 2, "finish": 2}
+    assert [table.loc[0, "status"] for table in seen.values()] == ["unparsed", "ok", "ok"]
+    assert [table.loc[0, "decision"] for table in seen.values()][1:] == [2, 4]
+    assert [table.loc[0, "attempts"] for table in seen.values()] == [1, 4, 2]
+    assert [table.loc[0, "tokens"] for table in seen.values()] == [4, 24, 6]
+    assert [table.loc[1, "decision"] for table in seen.values()] == [3, 3, 3]
+
+
 def test_a_full_disk_keeps_what_was_collected(tmp_path):
     path = tmp_path / "j.jsonl"
     file = store.JudgmentStore(path)
@@ -103,7 +160,8 @@ def test_a_full_disk_keeps_what_was_collected(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert store.JudgmentStore(path).keys == {"key-0"}
-    assert [p.name for p in tmp_path.iterdir()] == ["j.jsonl"]
+    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == ["j.jsonl"]
+    assert not list(tmp_path.glob("*.part"))
     assert file.append([judgment(1)]) == 1
 
 
