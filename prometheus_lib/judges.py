@@ -10,11 +10,12 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from . import artifacts, parsing, prompts
 from .parallel import Report, silent
-from .records import DataError, DirectItem, Judgment, PairItem
+from .records import DataError, DirectItem, Judgment, PairItem, read_jsonl
 from .store import JudgmentStore, judgment_key
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
@@ -388,3 +389,43 @@ def run_judge(job: JudgingJob, report: Report = silent) -> int:
         report(len(keys))
         return 0
     return collect(ENGINES[job.engine](job), job.tasks, store, job.decoding, report, job.policy)
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+def verify(path: str | Path, judge: str, tasks: Sequence[Task], decoding: Decoding, fingerprint: str) -> list[str]:
+    """Return what is wrong with a judge's file: one sentence per record that does not belong, and what is missing.
+
+    A record belongs when its key follows from this model, this prompt and these settings, when it is there once, and
+    when its decision is on the menu exactly if its status is "ok".
+    """
+    asked = {(t.benchmark, t.item_id, t.format, t.with_reference, t.order): t for t in tasks}
+    seen: set[str] = set()
+    found = []
+    for number, row in enumerate(read_jsonl(path), start=1):
+        wrong = _misplaced(row, judge, asked, decoding, fingerprint) or ("repeated key" if row["key"] in seen else "")
+        seen.add(row["key"])
+        if wrong:
+            found.append(f"{path}, line {number} ({row['benchmark']}/{row['item_id']}, draw {row['draw']}): {wrong}")
+    missing = sum(key not in seen for task in tasks for key in task_keys(task, fingerprint, decoding))
+    return [*found, f"{path}: {missing} judgments are missing"] if missing else found
+
+
+def _misplaced(
+    row: dict[str, Any], judge: str, asked: dict[tuple, Task], decoding: Decoding, fingerprint: str
+) -> str | None:
+    """Return why a record does not belong, or None."""
+    task = asked.get((row["benchmark"], row["item_id"], row["format"], row["with_reference"], row["order"]))
+    if row["judge"] != judge:
+        return f"a judgment of {row['judge']!r} in the file of {judge!r}"
+    if row["fingerprint"] != fingerprint:
+        return f"made by another model ({row['fingerprint']}, not {fingerprint})"
+    if task is None or not 0 <= row["draw"] < task.draws:
+        return "nobody asked for this item, format, order or draw"
+    if row["key"].partition(":")[0] != task_keys(task, fingerprint, decoding)[row["draw"]]:
+        return "made with another prompt or other decoding settings"
+    decided = str(row["decision"]) in MENUS[row["format"]]
+    if decided != (row["status"] == "ok") or (row["decision"] is not None and not decided):
+        return f"decision {row['decision']!r} does not go with status {row['status']!r}"
+    return None

@@ -9,7 +9,7 @@ import pytest
 
 from prometheus_lib import artifacts, judges, minibench, parallel
 from prometheus_lib.judges import MENUS, Completion, Decoding, JudgingJob, Policy, Task, TransformersJudge
-from prometheus_lib.records import DataError
+from prometheus_lib.records import DataError, read_jsonl, write_jsonl
 from prometheus_lib.scale import EMBEDDED_BASE
 from prometheus_lib.store import JudgmentStore, load_judgments
 
@@ -132,7 +132,7 @@ def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
     assert shared == [draws * 3 for draws in judge.generate(once, greedy, 0)]
 
 
-# --- answers without a decision -----------------------------------------------------------------------------------------
+# --- answers without a decision -------------------------------------------------------------------------------------
 
 
 class Forgetful(TransformersJudge):
@@ -249,3 +249,30 @@ def _die(job, report):
 def test_a_killed_worker_is_reported_clearly():
     with pytest.raises(DataError, match="worker process was killed"):
         parallel.run_jobs(_die, [1, 2], 2, "job", workers=2)
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_path):
+    judge, path = TransformersJudge("base", tiny_base), tmp_path / "base.jsonl"
+    asked = tasks[:6]
+    judges.collect(judge, asked, JudgmentStore(path), SHORT)
+
+    def wrong(**changes) -> str:
+        rows = read_jsonl(path)
+        rows[4] |= changes
+        other = write_jsonl(tmp_path / "other.jsonl", rows)
+        return " / ".join(judges.verify(other, "base", asked, SHORT, judge.fingerprint))
+
+    assert wrong() == ""
+    assert "line 5" in wrong(judge="linear") and "'linear' in the file of 'base'" in wrong(judge="linear")
+    assert "another model (f2" in wrong(fingerprint="f2")
+    assert "nobody asked" in wrong(item_id="new") and "nobody asked" in wrong(draw=3)
+    assert "another prompt" in wrong(key="0") and "1 judgments are missing" in wrong(key="0")
+    assert "does not go with status" in wrong(decision=7, status="ok")
+    assert "does not go with status" in wrong(decision=3)
+    assert "repeated key" in wrong(key=read_jsonl(path)[3]["key"], draw=read_jsonl(path)[3]["draw"])
+    changed = [replace(task, prompt=task.prompt + " ") for task in asked]
+    assert len(judges.verify(path, "base", changed, SHORT, judge.fingerprint)) == needed(asked) + 1
+    assert len(judges.verify(path, "base", asked[:2], SHORT, judge.fingerprint)) == needed(asked) - needed(asked[:2])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prometheus_lib.parsing import parse_direct, parse_pairwise
+from prometheus_lib.parsing import RELEASED, parse_direct, parse_pairwise, parse_released
 from prometheus_lib.records import read_jsonl
 
 GOLDEN = read_jsonl(Path(__file__).with_name("golden_endings.jsonl"))
@@ -118,3 +118,39 @@ def test_a_weak_judge_with_its_marker_translated_invents_nothing(data_dir):
     read = [(score, decision) for score, _, decision in parsed if decision is not None]
     assert len(read) >= 3
     assert all(score == decision for score, decision in read)
+
+
+@pytest.mark.parametrize(
+    ("format", "text", "ours", "lenient", "strict"),
+    [
+        ("direct", "Good. [RESULT] 4/5", None, 4, 4),
+        ("direct", "Good. [RESULT] 7", None, 7, None),
+        ("direct", "Good. [RESULT] 10", None, 10, None),
+        ("direct", "Score 5. Weak. [RESULT] 2", 2, 5, 2),
+        ("direct", "I give a score: 3 here, no. [RESULT] 1", 1, 3, 3),
+        ("direct", "Good. [RESULT] 3.", 3, 3, None),
+        ("direct", "Good. [RESULT] (5)", 5, 5, 5),
+        ("direct", "A score of 2", None, None, 2),
+        ("direct", "Nothing to see.", None, None, None),
+        ("pairwise", "Good. [RESULT] Response A", "A", "A", "A"),
+        ("pairwise", "Good. [RESULT] Any", None, "A", None),
+        ("pairwise", "Good. [RESULT] B.", "B", "B", None),
+        ("pairwise", "Good. [RESULT] A and B", None, "A", "A"),
+        ("pairwise", "Good. [Response B]", None, "B", "B"),
+        ("pairwise", "First [RESULT] A, no: [RESULT] B", "B", "A", "B"),
+    ],
+)
+def test_where_the_released_parsers_differ(format, text, ours, lenient, strict):
+    assert PARSERS[format](text).decision == ours
+    assert [parse_released(text, format, variant) for variant in RELEASED] == [lenient, strict]
+
+
+@given(
+    st.sampled_from(sorted(MENUS)),
+    st.sampled_from(range(5)),
+    st.sampled_from(["Clear.", "Weak in part, but fine.", ""]),
+)
+def test_all_parsers_agree_on_the_plain_form(format, place, feedback):
+    decision = MENUS[format][place % len(MENUS[format])]
+    text = f"{feedback} [RESULT] {decision}"
+    assert {parse_released(text, format, variant) for variant in RELEASED} == {PARSERS[format](text).decision}
