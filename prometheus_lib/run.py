@@ -3,6 +3,7 @@
 Executed notebooks are kept in outputs/<scale>/notebooks; one that fails is kept as `<name>.failed.ipynb`. A notebook is
 skipped when nothing it depends on has changed since it ran: the notebook, the library, its parameters, the real data,
 what earlier notebooks wrote, and its own files. Training, merging and judging skip what is there in the same way.
+Notebooks that do not need each other's files (`TOGETHER`) run side by side, one for each core.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import platform
 import sys
@@ -17,14 +19,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from . import artifacts, records, scale
+from .parallel import available_workers
 from .records import DataError
 
 PROGRESS_FILE = "PROMETHEUS_PROGRESS_FILE"
+TOGETHER = (("00", "01"), ("06", "07", "08", "09"))
 PACKAGES = ("torch", "transformers", "trl", "peft", "mergekit", "datasets", "papermill", "numpy", "pandas", "scipy")
 
 
@@ -36,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, NotebookFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror}; everything finished is kept.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -74,44 +85,73 @@ def run(
     real_data = data_folder(data)
     for notebook in notebooks:
         check_parameters(notebook, values)
-    seconds: dict[str, float] = {}
-    for number, notebook in enumerate(notebooks, start=1):
-        title = f"[{number}/{len(notebooks)}] {notebook.stem}"
-        record = RunRecord(settings.paths.root, notebook, values, real_data)
-        if not (force or only) and record.is_current():
-            print(f"{title}: unchanged, skipped", file=sys.stderr)
-            continue
-        start = time.perf_counter()
-        before = record.files()
-        execute(notebook, settings.paths.notebooks, values, title, real_data)
-        record.write(before)
-        seconds[notebook.stem] = round(time.perf_counter() - start, 1)
-        write_manifest(settings, seconds)
-    print(timing_table(seconds))
+    inputs = artifacts.text_hash(library_files(), values, _listing(real_data))
+    start, seconds = time.perf_counter(), {}
+    for stage in stages(notebooks):
+        records_of = {notebook: RunRecord(settings.paths.root, notebook, inputs) for notebook in stage}
+        waiting = [notebook for notebook in stage if force or only or not records_of[notebook].is_current()]
+        for notebook in sorted(set(stage) - set(waiting)):
+            print(f"{notebook.stem}: unchanged, skipped", file=sys.stderr)
+        before = files_below(settings.paths.root)
+        try:
+            for notebook, took in execute_all(waiting, settings.paths.notebooks, values, real_data):
+                seconds[notebook.stem] = round(took, 1)
+        finally:
+            for notebook in waiting:
+                if notebook.stem in seconds:
+                    records_of[notebook].write(before)
+        if waiting:
+            write_manifest(settings, seconds)
+    print(timing_table(seconds, time.perf_counter() - start))
     return seconds
+
+
+def stages(notebooks: Sequence[Path]) -> list[list[Path]]:
+    """Cut the notebooks, in order, into stages; those of one stage may run side by side."""
+    result: list[list[Path]] = []
+    for notebook in notebooks:
+        together = next((group for group in TOGETHER if notebook.stem[:2] in group), ())
+        if result and result[-1][0].stem[:2] in together:
+            result[-1].append(notebook)
+        else:
+            result.append([notebook])
+    return result
+
+
+def execute_all(
+    notebooks: Sequence[Path], folder: Path, values: dict[str, Any], real_data: str
+) -> Iterator[tuple[Path, float]]:
+    """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last."""
+    if len(notebooks) < 2:
+        yield from ((notebook, execute(notebook, folder, values, real_data)) for notebook in notebooks)
+        return
+    context = multiprocessing.get_context("spawn")
+    failure = None
+    with _environment(OMP_NUM_THREADS="1"), ProcessPoolExecutor(available_workers(), context) as pool:
+        running = {pool.submit(execute, notebook, folder, values, real_data): notebook for notebook in notebooks}
+        for done in as_completed(running):
+            if error := done.exception():
+                failure = failure or error
+            else:
+                yield running[done], done.result()
+    if failure:
+        raise failure
 
 
 class RunRecord:
     """What a notebook was run from and which files it wrote, so that an unchanged notebook can be skipped."""
 
-    def __init__(self, root: Path, notebook: Path, values: dict[str, Any], real_data: str = ""):
+    def __init__(self, root: Path, notebook: Path, inputs: str):
         self.root, self.folder = root, root / ".runs"
         self.path = self.folder / f"{notebook.stem}.json"
-        library = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file())
-        content = [(path.name, artifacts.file_hash(path)) for path in [notebook, *library]]
-        self.inputs = artifacts.text_hash(content, values, _listing(real_data))
-
-    def files(self) -> dict[str, list[int]]:
-        """Return size and time of every file below the outputs folder, except executed notebooks and records."""
-        left_out = {"notebooks", ".runs", "manifest.json"}
-        paths = [path for path in self.root.rglob("*") if path.is_file()]
-        kept = [path for path in paths if path.relative_to(self.root).parts[0] not in left_out]
-        return {path.relative_to(self.root).as_posix(): _size_and_time(path) for path in kept}
+        self.inputs = artifacts.text_hash(inputs, artifacts.file_hash(notebook))
+        number = notebook.stem[:2]
+        self.stage = next((group for group in TOGETHER if number in group), (number,))
 
     def earlier(self) -> str:
-        """Identify what the notebooks before this one recorded."""
-        records_before = [path for path in sorted(self.folder.glob("*.json")) if path.name < self.path.name]
-        return artifacts.text_hash([json.loads(path.read_text(encoding="utf-8"))["files"] for path in records_before])
+        """Identify what the notebooks of earlier stages recorded."""
+        found = [path for path in sorted(self.folder.glob("*.json")) if path.name[:2] < self.stage[0]]
+        return artifacts.text_hash([json.loads(path.read_text(encoding="utf-8"))["files"] for path in found])
 
     def is_current(self) -> bool:
         """Tell whether the notebook ran from these inputs and everything it wrote is still there as it left it."""
@@ -126,12 +166,26 @@ class RunRecord:
         )
 
     def write(self, before: dict[str, list[int]]) -> None:
-        """Record the run: the files that were written or changed since `before`, and those recorded earlier."""
+        """Record the run: the files written or changed since `before` (by its stage), and those recorded earlier."""
         known = json.loads(self.path.read_text(encoding="utf-8"))["files"] if self.path.exists() else {}
-        now = self.files()
+        now = files_below(self.root)
         files = {name: seen for name, seen in now.items() if before.get(name) != seen or name in known}
         record = {"inputs": self.inputs, "earlier": self.earlier(), "files": files}
         records.write_text_atomic(self.path, json.dumps(record, indent=1) + "\n")
+
+
+def files_below(root: Path) -> dict[str, list[int]]:
+    """Return size and time of every file below the outputs folder, except executed notebooks, records and locks."""
+    left_out = {"notebooks", ".runs", "manifest.json"}
+    paths = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    kept = [path for path in paths if path.relative_to(root).parts[0] not in left_out]
+    return {path.relative_to(root).as_posix(): _size_and_time(path) for path in kept}
+
+
+def library_files() -> list[tuple[str, str]]:
+    """Return name and hash of every file of the library."""
+    found = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file())
+    return [(path.name, artifacts.file_hash(path)) for path in found]
 
 
 def _size_and_time(path: Path) -> list[int]:
@@ -186,32 +240,37 @@ def check_parameters(notebook: Path, values: dict[str, Any]) -> None:
         raise DataError(f"{notebook.name}: unknown parameters {unknown}; it knows {sorted(known)}.")
 
 
-def execute(notebook: Path, folder: Path, values: dict[str, Any], title: str, real_data: str = "") -> Path:
-    """Execute one notebook into `folder`; on failure keep it as `<name>.failed.ipynb` and raise NotebookFailed.
+def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "") -> float:
+    """Execute one notebook into `folder` and return the seconds; a failed one is kept as `<name>.failed.ipynb`.
 
     The folder of real data goes to the notebook by the environment, so that the executed notebook does not name it.
+    Raises NotebookFailed when a cell fails or the kernel is killed.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     folder.mkdir(parents=True, exist_ok=True)
     running, done, failed = (folder / f"{notebook.stem}{ending}.ipynb" for ending in (".running", "", ".failed"))
+    start = time.perf_counter()
     try:
-        with _environment(PROMETHEUS_DATA_DIR=real_data), live_progress(title):
+        with _environment(PROMETHEUS_DATA_DIR=real_data), live_progress(notebook.stem):
             papermill.execute_notebook(
                 str(notebook), str(running), values, kernel_name="python3", cwd=str(notebook.parent),
-                progress_bar={"desc": title, "unit": "cell"}, request_save_on_cell_execute=True,
+                progress_bar={"desc": notebook.stem, "unit": "cell"}, request_save_on_cell_execute=True,
             )  # fmt: skip
-    except PapermillExecutionError as error:
+    except (PapermillExecutionError, DeadKernelError) as error:
         os.replace(running, failed)
-        raise NotebookFailed(
-            f"{notebook.name}, cell {error.cell_index} failed: {error.ename}: {error.evalue} "
-            f"(the executed notebook is kept: {failed})"
-        ) from error
+        what = (
+            f"cell {error.cell_index} failed: {error.ename}: {error.evalue}"
+            if isinstance(error, PapermillExecutionError)
+            else "the kernel was killed (memory?); start again, what is finished is kept"
+        )
+        raise NotebookFailed(f"{notebook.name}, {what} (the executed notebook is kept: {failed})") from error
     failed.unlink(missing_ok=True)
     write_without_machine_paths(running)
     os.replace(running, done)
-    return done
+    return time.perf_counter() - start
 
 
 @contextlib.contextmanager
@@ -307,10 +366,10 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def timing_table(seconds: dict[str, float]) -> str:
-    """Return seconds per notebook as text."""
+def timing_table(seconds: dict[str, float], total: float) -> str:
+    """Return seconds per notebook, and in all (less than their sum where notebooks ran side by side), as text."""
     lines = [f"{name:<28}{value:>8.1f} s" for name, value in seconds.items()]
-    return "\n".join(["", *lines, f"{'total':<28}{sum(seconds.values()):>8.1f} s"])
+    return "\n".join(["", *lines, f"{'total':<28}{total:>8.1f} s"])
 
 
 if __name__ == "__main__":

@@ -110,6 +110,32 @@ def test_a_failing_cell_is_named_and_the_notebook_kept(one_notebook, capsys):
     assert [path.name for path in folder.iterdir()] == ["00_only.ipynb"]
 
 
+def test_a_killed_kernel_is_reported_in_one_message(one_notebook, capsys):
+    notebook = nbformat.read(one_notebook / "notebooks" / "00_only.ipynb", 4)
+    notebook.cells.append(nbformat.v4.new_code_cell("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
+    nbformat.write(notebook, one_notebook / "notebooks" / "00_only.ipynb")
+    assert run.main(["--scale", "smoke"]) == 1
+    error = capsys.readouterr().err
+    assert "the kernel was killed" in error and "Traceback" not in error
+
+
+def test_notebooks_of_a_stage_run_side_by_side_and_a_failure_stops_none_of_them(one_notebook, capsys):
+    folder = one_notebook / "notebooks"
+    notebook = nbformat.read(folder / "00_only.ipynb", 4)
+    nbformat.write(notebook, folder / "06_fine.ipynb")
+    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
+    nbformat.write(notebook, folder / "07_broken.ipynb")
+    assert [[p.stem for p in stage] for stage in run.stages(run.notebook_files())] == [
+        ["00_only"], ["06_fine", "07_broken"]]  # fmt: skip
+    assert run.main(["--scale", "smoke"]) == 1
+    error = capsys.readouterr().err
+    assert "07_broken.ipynb, cell 4 failed: ZeroDivisionError" in error
+    done = {path.name for path in (one_notebook / "outputs" / "smoke" / "notebooks").iterdir()}
+    assert done == {"00_only.ipynb", "06_fine.ipynb", "07_broken.failed.ipynb"}
+    run.main(["--scale", "smoke"])
+    assert capsys.readouterr().err.count("unchanged, skipped") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
