@@ -425,7 +425,8 @@ def _misplaced(
         return "nobody asked for this item, format, order or draw"
     if row["key"].partition(":")[0] != task_keys(task, fingerprint, decoding)[row["draw"]]:
         return "made with another prompt or other decoding settings"
-    decided = str(row["decision"]) in MENUS[row["format"]]
+    menu = (*MENUS["pairwise"], "tie") if row["format"] == "pairwise" else MENUS["direct"]
+    decided = str(row["decision"]) in menu
     if decided != (row["status"] == "ok") or (row["decision"] is not None and not decided):
         return f"decision {row['decision']!r} does not go with status {row['status']!r}"
     return None

@@ -75,10 +75,11 @@ class PairItem:
 class Judgment:
     """What one judge said about one item, once.
 
-    `decision` is 1-5, "A", "B" or None (unparsed), and a pairwise decision is already mapped back to the item's own
-    A and B: `order` "ba" only records that the prompt showed response B first. `key` identifies model, prompt,
-    decoding and draw, so equal keys never need a second generation. `policy` says what was done about an answer that
-    could not be read ("once": nothing; see judges.Policy), and `attempts` how many answers were generated for it.
+    `decision` is 1-5, "A", "B", "tie" (of judges whose format has it) or None (unparsed), and a pairwise decision is
+    already mapped back to the item's own A and B: `order` "ba" only records that the prompt showed response B first.
+    `key` identifies model, prompt, decoding and draw, so equal keys never need a second generation. `policy` says what
+    was done about an answer that could not be read ("once": nothing; see judges.Policy), and `attempts` how many
+    answers were generated for it.
     """
 
     judge: str

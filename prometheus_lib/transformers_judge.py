@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class TransformersJudge:
         with torch.inference_mode():
             output = self.model.generate(
                 **self._expanded(padded.to(self.device), draws), do_sample=decoding.temperature > 0,
-                temperature=decoding.temperature or None, top_p=decoding.top_p, top_k=0,
+                temperature=decoding.temperature or None, top_p=1.0, top_k=0, logits_processor=_nucleus(decoding),
                 repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
@@ -141,6 +141,34 @@ class TransformersJudge:
         finished = eos in ids
         ids = ids[: ids.index(eos)] if finished else ids
         return Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + finished, finished)
+
+
+NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nucleus
+
+
+def _nucleus(decoding: Decoding) -> list[Callable[[Any, Any], Any]]:
+    """Return the top-p filter as generate wants it, none where it changes nothing."""
+    if decoding.temperature == 0 or decoding.top_p >= 1:
+        return []
+    return [lambda ids, scores: keep_nucleus(scores, decoding.top_p)]
+
+
+def keep_nucleus(scores: Any, top_p: float) -> Any:
+    """Set scores outside the nucleus to -inf: (sequences, vocabulary), as transformers' own top-p filter does.
+
+    That one sorts the whole vocabulary, a fifth of all time on a CPU; here a row is sorted only when its NUCLEUS most
+    likely tokens do not hold the mass.
+    """
+    from transformers import TopPLogitsWarper
+
+    best = scores.topk(min(NUCLEUS, scores.shape[-1]), dim=-1).values
+    mass = (best - scores.logsumexp(-1, keepdim=True)).exp().cumsum(-1)
+    wide = mass[:, -1] < top_p
+    kept = (mass < top_p).sum(-1, keepdim=True).clamp(max=best.shape[-1] - 1)
+    filtered = scores.masked_fill(scores < best.gather(-1, kept), -float("inf"))
+    if wide.any():
+        filtered[wide] = TopPLogitsWarper(top_p)(None, scores[wide])
+    return filtered
 
 
 def _draw(logits: Any, temperature: float, generator: Any) -> int:

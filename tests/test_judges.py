@@ -132,6 +132,18 @@ def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
     assert shared == [draws * 3 for draws in judge.generate(once, greedy, 0)]
 
 
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0, 30.0])
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9])
+def test_the_nucleus_is_that_of_transformers(sharpness, top_p):
+    import torch
+    from transformers import TopPLogitsWarper
+
+    from prometheus_lib.transformers_judge import keep_nucleus
+
+    scores = sharpness * torch.randn(200, 300, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(keep_nucleus(scores, top_p), TopPLogitsWarper(top_p)(None, scores))
+
+
 # --- answers without a decision -------------------------------------------------------------------------------------
 
 
