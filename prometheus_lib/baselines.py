@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import mean
 
-from .records import DirectItem, PairItem
+from .records import DirectItem, PairItem, Rubric
 
 
 def constant_score(items: list[DirectItem], score: int = 3) -> list[int]:
@@ -79,6 +80,21 @@ def other_answers_mean(items: list[DirectItem], rater: str) -> list[float | None
     return result
 
 
+def pair_sides(items: list[PairItem], rules: Sequence[Callable[[list[DirectItem]], list]]) -> tuple[list, list]:
+    """Score both responses of each pair by direct rules, one rule per draw: two lists (items, draws), A and B.
+
+    The responses have the ids "<id>#a" and "<id>#b", as in judgment files.
+    """
+    a, b = ([_side(item, side) for item in items] for side in "ab")
+    return tuple([list(draws) for draws in zip(*(rule(side) for rule in rules))] for side in (a, b))
+
+
+def _side(item: PairItem, side: str) -> DirectItem:
+    rubric = item.rubric or Rubric(item.criteria, ())
+    response = item.response_a if side == "a" else item.response_b
+    return DirectItem(f"{item.id}#{side}", item.instruction, response, item.reference_answer, rubric)
+
+
 def text_length(text: str) -> int:
     """Return the number of characters of a text without the white space around it."""
     return len(text.strip())
@@ -114,4 +130,11 @@ PAIR_BASELINES: dict[str, Callable[[list[PairItem]], list]] = {
     "random": random_pair,
     "longer wins": longer_wins,
     "closer to reference": more_similar_to_reference,
+}
+# What each trivial judge of pairs says when it scores the two responses one by one; one rule per draw.
+SCORING_TWINS: dict[str, tuple[Callable[[list[DirectItem]], list], ...]] = {
+    "always A": (constant_score,),
+    "random": tuple(partial(random_score, seed=seed) for seed in range(3)),
+    "longer wins": (length_score,),
+    "closer to reference": (reference_similarity,),
 }

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from . import artifacts, parsing, prompts
 from .parallel import Report, silent
 from .records import DataError, DirectItem, Judgment, PairItem, read_jsonl
-from .store import JudgmentStore, judgment_key
+from .store import JudgmentStore, Place, judgment_key, place_of
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
@@ -156,7 +156,7 @@ def collect(
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
     """
-    missing = [task for task in tasks if not store.keys.issuperset(task_keys(task, judge.fingerprint, decoding))]
+    missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     if missing and hasattr(judge, "check"):
         judge.check(missing, decoding)
@@ -236,13 +236,14 @@ def _repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding:
     """Do what the policy says about answers without a decision; the first answers stay as they are."""
     if policy.name == "once":
         return 0
-    if policy.name == "finish" and not hasattr(judge, "finish"):
+    own_form = getattr(judge, "parsers", PARSERS) is not PARSERS
+    if policy.name == "finish" and (own_form or not hasattr(judge, "finish")):
         raise DataError(f"judge {judge.name!r} cannot finish a given feedback; choose the policy once or redraw.")
     failures = [
-        _Failure(replace(task, draws=1), draw, key, store.failed[key])
+        _Failure(replace(task, draws=1), draw, place[0], store.failed[place])
         for task in tasks
-        for draw, key in enumerate(task_keys(task, judge.fingerprint, decoding))
-        if key in store.failed and f"{key}:{policy.label}" not in store.keys
+        for draw, place in enumerate(task_places(task, judge.fingerprint, decoding))
+        if place in store.failed and _repair_place(place, policy) not in store.places
     ]
     failures.sort(key=lambda failure: (_kind(failure.task), len(failure.task.prompt), failure.key))
     repair = _redraw if policy.name == "redraw" else _finish
@@ -251,18 +252,22 @@ def _repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding:
     return sum(store.append(repair(judge, group, decoding, policy)) for group in groups)
 
 
+def _repair_place(place: Place, policy: Policy) -> Place:
+    return f"{place[0]}:{policy.label}", *place[1:]
+
+
 def _redraw(judge: Judge, failures: list[_Failure], decoding: Decoding, policy: Policy) -> list[Judgment]:
     """Draw again until an answer holds a decision, `policy.limit` times at most."""
-    result: dict[str, Judgment] = {}
+    result: dict[int, Judgment] = {}
     for attempt in range(1, policy.limit + 1):
-        waiting = [f for f in failures if f.key not in result or result[f.key].status != "ok"]
+        waiting = [n for n in range(len(failures)) if n not in result or result[n].status != "ok"]
         if not waiting:
             break
-        seed = _seed(decoding, [attempt, *[failure.key for failure in waiting]])
-        found = judge.generate([failure.task for failure in waiting], decoding, seed)
-        for failure, (completion,) in zip(waiting, found, strict=True):
-            tokens = completion.tokens + (result[failure.key].tokens if failure.key in result else 0)
-            result[failure.key] = _repaired(judge, failure, completion, policy, attempt, tokens)
+        seed = _seed(decoding, [attempt, *[failures[n].key for n in waiting]])
+        found = judge.generate([failures[n].task for n in waiting], decoding, seed)
+        for n, (completion,) in zip(waiting, found, strict=True):
+            tokens = completion.tokens + (result[n].tokens if n in result else 0)
+            result[n] = _repaired(judge, failures[n], completion, policy, attempt, tokens)
     return list(result.values())
 
 
@@ -311,6 +316,11 @@ def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
     ]
 
 
+def task_places(task: Task, fingerprint: str, decoding: Decoding) -> list[Place]:
+    """Return where a task's draws stand in the store."""
+    return [(key, task.benchmark, task.item_id) for key in task_keys(task, fingerprint, decoding)]
+
+
 def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequence[Completion]) -> list[Judgment]:
     """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B.
 
@@ -351,7 +361,11 @@ def _vllm(job: JudgingJob) -> Judge:
     return VLLMJudge(job.name, job.folder, job.batch_size, job.bf16)
 
 
-_CLASSES = {"TransformersJudge": "transformers_judge", "VLLMJudge": "vllm_judge"}
+_CLASSES = {
+    "TransformersJudge": "transformers_judge", "VLLMJudge": "vllm_judge", "APIJudge": "api_judge",
+    "RewardModelJudge": "reward_judges", "PairRankerJudge": "reward_judges", "ReplayJudge": "simple_judges",
+    "TrivialJudge": "simple_judges",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> type:
@@ -383,12 +397,18 @@ def run_judge(job: JudgingJob, report: Report = silent) -> int:
     """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing."""
     store = JudgmentStore(job.out)
     fingerprint = artifacts.model_fingerprint(job.folder)
-    keys = [key for task in job.tasks for key in task_keys(task, fingerprint, job.decoding)]
-    repaired = {f"{key}:{job.policy.label}" for key in keys if key in store.failed and job.policy.name != "once"}
-    if store.keys.issuperset(keys) and store.keys.issuperset(repaired):
-        report(len(keys))
+    if is_complete(job, fingerprint, store):
+        report(sum(task.draws for task in job.tasks))
         return 0
     return collect(ENGINES[job.engine](job), job.tasks, store, job.decoding, report, job.policy)
+
+
+def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool:
+    """Tell whether the store holds all judgments of a job, and what its policy adds."""
+    places = [place for task in job.tasks for place in task_places(task, fingerprint, job.decoding)]
+    if job.policy.name != "once":
+        places += [_repair_place(place, job.policy) for place in places if place in store.failed]
+    return store.places.issuperset(places)
 
 
 # --- verifying -------------------------------------------------------------------------------------------------------
@@ -401,14 +421,16 @@ def verify(path: str | Path, judge: str, tasks: Sequence[Task], decoding: Decodi
     when its decision is on the menu exactly if its status is "ok".
     """
     asked = {(t.benchmark, t.item_id, t.format, t.with_reference, t.order): t for t in tasks}
-    seen: set[str] = set()
+    seen: set[Place] = set()
     found = []
     for number, row in enumerate(read_jsonl(path), start=1):
-        wrong = _misplaced(row, judge, asked, decoding, fingerprint) or ("repeated key" if row["key"] in seen else "")
-        seen.add(row["key"])
+        wrong = _misplaced(row, judge, asked, decoding, fingerprint) or (
+            "a repetition" if place_of(row) in seen else ""
+        )
+        seen.add(place_of(row))
         if wrong:
             found.append(f"{path}, line {number} ({row['benchmark']}/{row['item_id']}, draw {row['draw']}): {wrong}")
-    missing = sum(key not in seen for task in tasks for key in task_keys(task, fingerprint, decoding))
+    missing = sum(place not in seen for task in tasks for place in task_places(task, fingerprint, decoding))
     return [*found, f"{path}: {missing} judgments are missing"] if missing else found
 
 

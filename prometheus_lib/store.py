@@ -21,6 +21,7 @@ from filelock import FileLock
 from . import artifacts
 from .records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic
 
+Place = tuple[str, str, str]
 COLUMNS = tuple(field.name for field in fields(Judgment))
 
 
@@ -69,21 +70,32 @@ def _is_json(file: Any, start: int, end: int) -> bool:
     return True
 
 
+def place_of(row: dict[str, Any]) -> Place:
+    """Return what makes a judgment's row one of a kind: its key, benchmark and item."""
+    return row["key"], row.get("benchmark", ""), row.get("item_id", "")
+
+
 class JudgmentStore:
     """The judgments of one judge in one file, shared by any number of processes.
 
-    `keys` tells what is there; `failed` maps the keys of answers that hold no decision to their texts. Both follow the
-    file: what another process has appended is read before anything is written.
+    `places` tells what is there: key, benchmark and item id, because two items can have the same prompt and so the
+    same key. `failed` maps the places of answers that hold no decision to their texts. Both follow the file: what
+    another process has appended is read before anything is written.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.keys: set[str] = set()
-        self.failed: dict[str, str] = {}
+        self.places: set[Place] = set()
+        self.failed: dict[Place, str] = {}
         self._bytes = self._lines = 0
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self.refresh()
+
+    @property
+    def keys(self) -> set[str]:
+        """Return the keys of all judgments in the file."""
+        return {place[0] for place in self.places}
 
     def refresh(self) -> None:
         """Read what this or another process has appended since the last look."""
@@ -91,14 +103,15 @@ class JudgmentStore:
             self._read_on()
 
     def append(self, judgments: Iterable[Judgment]) -> int:
-        """Append whole lines in one write and wait until they are on disk; known keys are left out.
+        """Append whole lines in one write and wait until they are on disk; known ones are left out.
 
         Raises DataError when the disk is full; the file is then as it was before.
         """
         judgments = list(judgments)
         with self._lock:
             self._read_on()
-            new = {judgment.key: judgment for judgment in judgments if judgment.key not in self.keys}
+            new = {place_of(as_row(judgment)): judgment for judgment in judgments}
+            new = {place: judgment for place, judgment in new.items() if place not in self.places}
             data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new.values())
             if data:
                 self._write(data.encode(), len(new))
@@ -120,9 +133,9 @@ class JudgmentStore:
     def _remember(self, row: dict[str, Any]) -> None:
         if "key" not in row:
             raise DataError(f"{self.path}, line {self._lines}: this judgment has no key; remove the line or the file.")
-        self.keys.add(row["key"])
+        self.places.add(place_of(row))
         if row.get("status", "ok") != "ok":
-            self.failed[row["key"]] = row.get("feedback", "")
+            self.failed[place_of(row)] = row.get("feedback", "")
 
     def _write(self, data: bytes, count: int) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
@@ -182,13 +195,17 @@ def with_policy(judgments: Any, policy: str) -> Any:
     The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
     first answer and repair together.
     """
+    import pandas as pd
+
     first = judgments[judgments["policy"] == "once"]
     if policy == "once":
         return first.reset_index(drop=True)
     repaired = judgments[judgments["policy"] == policy]
-    repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index("key")
-    replaced = first["key"].isin(repaired.index)
-    new = repaired.loc[first.loc[replaced, "key"]].reset_index()
+    place = ["key", "benchmark", "item_id"]
+    repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
+    places = pd.MultiIndex.from_frame(first[place])
+    replaced = places.isin(repaired.index)
+    new = repaired.loc[places[replaced]].reset_index()
     for count in ("attempts", "tokens"):
         new[count] += first.loc[replaced, count].to_numpy()
     result = first.copy().astype({"decision": object})

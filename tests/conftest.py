@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Two threads collapse on a busy machine, and one thread gives the same bits everywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -284,7 +284,8 @@ def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_pa
     assert "another prompt" in wrong(key="0") and "1 judgments are missing" in wrong(key="0")
     assert "does not go with status" in wrong(decision=7, status="ok")
     assert "does not go with status" in wrong(decision=3)
-    assert "repeated key" in wrong(key=read_jsonl(path)[3]["key"], draw=read_jsonl(path)[3]["draw"])
+    row = {name: read_jsonl(path)[3][name] for name in ("key", "draw", "item_id")}
+    assert "a repetition" in wrong(**row)
     changed = [replace(task, prompt=task.prompt + " ") for task in asked]
     assert len(judges.verify(path, "base", changed, SHORT, judge.fingerprint)) == needed(asked) + 1
     assert len(judges.verify(path, "base", asked[:2], SHORT, judge.fingerprint)) == needed(asked) - needed(asked[:2])

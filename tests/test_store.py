@@ -134,7 +134,7 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     finished = replace(ONE, decision=4, attempts=1, tokens=2, key="key-0:finish", policy="finish")
     file = store.JudgmentStore(tmp_path / "j.jsonl")
     file.append([failed, judgment(1), redrawn, finished])
-    assert file.failed == {"key-0": "no verdict"}
+    assert file.failed == {("key-0", "b", "i"): "no verdict"}
     seen = {name: store.load_judgments(tmp_path, policy=name) for name in ("once", "redraw-5", "finish")}
     assert {name: len(table) for name, table in seen.items()} == {"once": 2, "redraw-5": 2, "finish": 2}
     assert [table.loc[0, "status"] for table in seen.values()] == ["unparsed", "ok", "ok"]
@@ -142,6 +142,13 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     assert [table.loc[0, "attempts"] for table in seen.values()] == [1, 4, 2]
     assert [table.loc[0, "tokens"] for table in seen.values()] == [4, 24, 6]
     assert [table.loc[1, "decision"] for table in seen.values()] == [3, 3, 3]
+
+
+def test_two_items_with_one_prompt_are_two_judgments(tmp_path):
+    file = store.JudgmentStore(tmp_path / "j.jsonl")
+    twin = replace(ONE, item_id="twin")
+    assert file.append([ONE, twin, twin]) == 2 and file.append([twin]) == 0
+    assert len(store.load_judgments(tmp_path)) == 2 and file.keys == {"key-0"}
 
 
 def test_a_full_disk_keeps_what_was_collected(tmp_path):
