@@ -7,9 +7,9 @@ the tables report; what else may be done about it is a `Policy`, recorded beside
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -36,7 +36,10 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Task:
-    """One prompt to judge `draws` times; `order` "ba" shows response B first."""
+    """One prompt to judge `draws` times; `order` "ba" shows response B first.
+
+    `temperature` stands in for that of the decoding settings where one study needs another.
+    """
 
     benchmark: str
     item_id: str
@@ -46,6 +49,11 @@ class Task:
     draws: int
     prompt: str
     item: DirectItem | PairItem | None = field(default=None, compare=False, repr=False)
+    temperature: float | None = None
+
+    def settings(self, decoding: Decoding) -> Decoding:
+        """Return the decoding settings of this task in a run with `decoding`."""
+        return decoding if self.temperature is None else replace(decoding, temperature=self.temperature)
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,8 @@ def _collect_batches(
     for batch in batches(tasks, judge.batch_size):
         needed = sum(task.draws for task in batch if task in wanted)
         if needed:
-            found = judge.generate(batch, decoding, _seed(decoding, [task.prompt for task in batch]))
+            seed = _seed(decoding, [task.prompt for task in batch])
+            found = judge.generate(batch, batch[0].settings(decoding), seed)
             added += _store(judge, batch, found, store, decoding)
             report(needed, sum(completion.tokens for draws in found for completion in draws))
     return added
@@ -195,18 +204,29 @@ def _collect_stream(
     report: Report,
 ) -> int:
     """Store answers as they arrive; shared openings of prompts are asked one after the other."""
-    added, missing = 0, sorted(missing, key=lambda task: (task.format, task.prompt))
-    arriving = judge.stream(missing, decoding, _seed(decoding, []))
-    while True:
-        done: list[tuple[int, list[Completion]]] = []
-        try:
-            done.extend(islice(arriving, STREAM_CHUNK))
-        finally:  # whatever stops the judge, what has arrived is kept
-            batch = [missing[place] for place, _ in done]
-            added += _store(judge, batch, [draws for _, draws in done], store, decoding)
-        if not done:
-            return added
-        report(sum(task.draws for task in batch), sum(c.tokens for _, draws in done for c in draws))
+    ordered = sorted(missing, key=lambda task: (_temperature(task), task.format, task.prompt))
+    added = 0
+    for _, group in groupby(ordered, _temperature):
+        asked = list(group)
+        arriving = judge.stream(asked, asked[0].settings(decoding), _seed(decoding, []))
+        while arrived := _store_next(judge, asked, arriving, store, decoding):
+            added += arrived[0]
+            report(*arrived[1:])
+    return added
+
+
+def _store_next(
+    judge: Judge, asked: Sequence[Task], arriving: Iterator, store: JudgmentStore, decoding: Decoding
+) -> tuple[int, int, int] | None:
+    """Store the next few answers; return judgments added, judgments seen and tokens, or None at the end."""
+    done: list[tuple[int, list[Completion]]] = []
+    added = 0
+    try:
+        done.extend(islice(arriving, STREAM_CHUNK))
+    finally:  # whatever stops the judge, what has arrived is kept
+        added = _store(judge, [asked[place] for place, _ in done], [draws for _, draws in done], store, decoding)
+    completions = [completion for _, draws in done for completion in draws]
+    return (added, len(completions), sum(c.tokens for c in completions)) if done else None
 
 
 def _store(
@@ -247,9 +267,12 @@ def _repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding:
     ]
     failures.sort(key=lambda failure: (_kind(failure.task), len(failure.task.prompt), failure.key))
     repair = _redraw if policy.name == "redraw" else _finish
-    size = max(1, judge.batch_size)
-    groups = [failures[start : start + size] for start in range(0, len(failures), size)]
-    return sum(store.append(repair(judge, group, decoding, policy)) for group in groups)
+    added = 0
+    for _, alike in groupby(failures, lambda failure: _kind(failure.task)):
+        group = list(alike)
+        for start in range(0, len(group), judge.batch_size):
+            added += store.append(repair(judge, group[start : start + judge.batch_size], decoding, policy))
+    return added
 
 
 def _repair_place(place: Place, policy: Policy) -> Place:
@@ -264,7 +287,8 @@ def _redraw(judge: Judge, failures: list[_Failure], decoding: Decoding, policy: 
         if not waiting:
             break
         seed = _seed(decoding, [attempt, *[failures[n].key for n in waiting]])
-        found = judge.generate([failures[n].task for n in waiting], decoding, seed)
+        again = [failures[n].task for n in waiting]
+        found = judge.generate(again, again[0].settings(decoding), seed)
         for n, (completion,) in zip(waiting, found, strict=True):
             tokens = completion.tokens + (result[n].tokens if n in result else 0)
             result[n] = _repaired(judge, failures[n], completion, policy, attempt, tokens)
@@ -275,7 +299,8 @@ def _finish(judge: Any, failures: list[_Failure], decoding: Decoding, policy: Po
     """Let the judge add a decision from the menu to the feedback it gave."""
     seed = _seed(decoding, [failure.key for failure in failures])
     texts = [failure.text for failure in failures]
-    found = judge.finish([failure.task for failure in failures], texts, decoding, seed)
+    tasks = [failure.task for failure in failures]
+    found = judge.finish(tasks, texts, tasks[0].settings(decoding), seed)
     return [_repaired(judge, f, c, policy, 1, c.tokens) for f, c in zip(failures, found, strict=True)]
 
 
@@ -305,12 +330,16 @@ def batches(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
 
 def _kind(task: Task) -> tuple:
     pair_side = "#" in task.item_id
-    return task.benchmark, task.format, task.with_reference, task.order, task.draws, pair_side
+    return task.benchmark, task.format, task.with_reference, task.order, task.draws, pair_side, _temperature(task)
+
+
+def _temperature(task: Task) -> float:
+    return -1.0 if task.temperature is None else task.temperature
 
 
 def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
     """Return the store keys of a task's draws."""
-    settings = asdict(decoding)
+    settings = asdict(task.settings(decoding))
     return [
         judgment_key(fingerprint, task.prompt, settings, task.format, task.order, draw) for draw in range(task.draws)
     ]

@@ -132,6 +132,19 @@ def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
     assert shared == [draws * 3 for draws in judge.generate(once, greedy, 0)]
 
 
+def test_a_task_may_have_a_temperature_of_its_own(tiny_base, tasks, tmp_path):
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
+    asked = [tasks[0], replace(tasks[0], temperature=0.0)]
+    judges.collect(judge, asked, store, SHORT)
+    assert len(store.keys) == 6
+    assert set(judges.task_keys(asked[1], judge.fingerprint, SHORT)) == set(
+        judges.task_keys(tasks[0], judge.fingerprint, replace(SHORT, temperature=0.0))
+    )
+    texts = load_judgments(tmp_path).set_index("key")["feedback"]
+    assert texts[judges.task_keys(asked[1], judge.fingerprint, SHORT)].nunique() == 1
+    assert texts[judges.task_keys(asked[0], judge.fingerprint, SHORT)].nunique() == 3
+
+
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0, 30.0])
 @pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9])
 def test_the_nucleus_is_that_of_transformers(sharpness, top_p):
