@@ -4,19 +4,24 @@ Direct assessment gives `DirectItem`s: vicuna_bench, mt_bench, flask, feedback_b
 Pairwise ranking gives `PairItem`s: hhh_alignment, mt_bench_human, autoj_eval, preference_bench.
 
 Most released files hold a whole prompt in one string. Its sections are found by the template's own headers,
-in their order, so "###" inside a response stays text. The loaders of flask, mt_bench_human, feedback_bench,
-preference_bench and biggen_bench are written to the schemas of the original repository and of the Hugging
-Face hub; their full files could not be tried here. No order of A and B depends on a label or on a judge.
+in their order, so "###" inside a response stays text. Files may be JSON arrays or JSON Lines, compressed by gzip,
+with any line ends and unknown columns, and in the encodings of older copies. The loaders of flask,
+mt_bench_human, feedback_bench, preference_bench and biggen_bench are written to the schemas of the original
+repository and of the Hugging Face hub; their full files could not be tried here. No order of A and B depends on
+a label or on a judge.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import http.client
 import json
+import math
 import os
 import re
-import urllib.error
 import urllib.request
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,14 +30,18 @@ from pathlib import Path
 from typing import Any
 
 from .prompts import DIRECT_HEADERS, FEEDBACK_HEADER
-from .records import DataError, DirectItem, PairItem, Rubric, read_jsonl, write_bytes_atomic, write_jsonl
+from .records import DataError, DirectItem, PairItem, Rubric, write_bytes_atomic, write_jsonl
 
 Row = dict[str, Any]
 Items = list[DirectItem] | list[PairItem]
 
 DATA_VARIABLE = "PROMETHEUS_DATA_DIR"
-RAW_FILES = "https://raw.githubusercontent.com/prometheus-eval/prometheus-eval/dcfb442/eval/benchmark/data"
+RAW_HOST = "https://raw.githubusercontent.com"
+LFS_HOST = "https://media.githubusercontent.com/media"  # where a file is if RAW_HOST only has a pointer to it
+RAW_FILES = f"{RAW_HOST}/prometheus-eval/prometheus-eval/dcfb442/eval/benchmark/data"
+OLDER_FILES = f"{RAW_HOST}/prometheus-eval/prometheus/f165242/evaluation/benchmark/data"  # the first Prometheus
 AUTOJ_REPOSITORY = "https://github.com/GAIR-NLP/auto-j"
+AUTOJ_ORDER = "e14e6c4dc075"  # digest of the first responses in file order, on which the recorded outputs depend
 
 # The released code gives Auto-J Eval a rubric that starts with a newline and then keeps the text before the
 # first newline, so its judge saw an empty criterion (variant `paper-code`). This sentence is our own.
@@ -47,6 +56,8 @@ AUTOJ_RUBRIC = Rubric(  # ours as well: direct-for-pairs needs score description
         "The response helps fully: it is correct, relevant, complete and clear.",
     ),
 )
+
+_LFS_POINTER = re.compile(rb"version https://git-lfs.*?oid sha256:([0-9a-f]{64})", re.DOTALL)
 
 # Score field of a file -> rater. Table 3 names GPT-4-1106, humans and, for Feedback Bench, GPT-4-0613.
 _RATERS = {"gpt4_score": "gpt-4-1106", "human_score": "human"}
@@ -67,29 +78,45 @@ class _Source:
     files: tuple[str, ...]
     hub: tuple[str, str] | None = None
     sha256: str | None = None
+    older_sha256: str | None = None
 
 
-def load_benchmark(name: str, data_dir: str | Path | None = None) -> Items:
+def load_benchmark(name: str, data_dir: str | Path | None = None, download: bool = False) -> Items:
     """Load one benchmark of the paper as direct items or pair items, in file order.
 
-    `data_dir` holds the folder `benchmarks/`; None means the environment variable PROMETHEUS_DATA_DIR, else
-    the download cache. Raises DataError for an unknown name, a missing file (where it was looked for, where
-    to get it) and a damaged file (file, row, what to do).
+    The file is looked for in the folder `benchmarks/` (as it is, or with .gz) of `data_dir`, and there only; or,
+    without `data_dir`, of the folder that PROMETHEUS_DATA_DIR names, then of the download cache. With `download`
+    the cache is always looked at, and a file found nowhere is fetched into it (see `download_benchmark`).
+    Raises DataError for an unknown name, a missing file (where it was looked for, where to get it) and a damaged
+    file (file, row counted from 0, what to do).
     """
     source = _source(name)
-    path = _find(name, source, data_folder(data_dir))
+    places = _places(source, data_dir, download)
+    path = next((place for place in places if place.exists()), None)
+    if path is None and not download:
+        looked = " or ".join(str(place).replace(str(Path.home()), "~", 1) for place in places if place.suffix != ".gz")
+        raise DataError(f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}")
+    path = path or download_benchmark(name)
     rows = read_rows(path)
     if not rows:
         raise DataError(f"{path}: holds no rows; {_advice(name)}")
     return source.build(name, rows, path)
 
 
+def _places(source: _Source, data_dir: str | Path | None, download: bool) -> list[Path]:
+    folders = [data_folder(data_dir)] + ([cache_folder()] if download or data_dir is None else [])
+    files = [name for file in source.files for name in (file, f"{file}.gz")]
+    return [folder / "benchmarks" / file for folder in dict.fromkeys(folders) for file in files]
+
+
 def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], list[str]]:
     """Return Auto-J 13B's recorded decisions on autoj_eval as two lists of "A", "B" or "tie", in item order.
 
     The first list saw the responses in the item's own order, the second saw them exchanged and is already
-    mapped back to the item's own A and B, so equal entries mean the judge was consistent.
+    mapped back to the item's own A and B, so equal entries mean the judge was consistent. The files name no items:
+    DataError when the rows of the benchmark stand in another order than Auto-J judged them.
     """
+    _check_autoj_order(data_dir)
     folder = data_folder(data_dir) / "autoj_outputs"
     first = _read_decisions(folder / "pairwise_example_output.jsonl", ("A", "B", "tie"))
     swapped = _read_decisions(folder / "pairwise_exchange_example_output.jsonl", ("B", "A", "tie"))
@@ -98,13 +125,21 @@ def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], li
     return first, swapped
 
 
+def _check_autoj_order(data_dir: str | Path | None) -> None:
+    path = next((place for place in _places(BENCHMARKS["autoj_eval"], data_dir, False) if place.is_file()), None)
+    if path and _digest(*(str(row.get("response 1")) for row in read_rows(path))) != AUTOJ_ORDER:
+        raise DataError(f"{path}: not the rows that Auto-J judged, or in another order; {_advice('autoj_eval')}")
+
+
 def benchmark_facts(items: Items) -> dict[str, Any]:
-    """Return what Table 2 states of a benchmark, counted from its items.
+    """Return what Table 2 states of a benchmark, counted from its items; DataError when there are none.
 
     Keys: format, items, instructions (distinct clusters), rubrics (distinct as a whole), criteria (distinct
     lines), judgments (items a rater judged), draws (all recorded scores or labels), labels (how often each
     score or label occurs) and reference ("Y", "N" or "some").
     """
+    if not items:
+        raise DataError("no items to describe; load a benchmark first")
     pairwise = isinstance(items[0], PairItem)
     labels = [[item.label] if pairwise else list(chain(*item.scores.values())) for item in items]
     with_reference = sum(bool(item.reference_answer) for item in items)
@@ -139,28 +174,50 @@ def cache_folder() -> Path:
 def download_benchmark(name: str, cache_dir: str | Path | None = None) -> Path:
     """Fetch one benchmark into the download cache and return its path.
 
-    Files come from the paper's repository at a fixed commit (checked by sha256 where it is known), or from
-    the Hugging Face hub. Raises DataError when the source cannot be reached or sends something else.
+    Files come from the paper's repository at a fixed commit, through Git LFS where it keeps a pointer only, or
+    from the Hugging Face hub. The sha256 is checked where it is known. Where a file is not to be had, an older
+    copy of known sha256 in the first Prometheus' repository takes its place.
+    Raises DataError when no source can be reached or one sends something else; then nothing is written.
     """
     source = _source(name)
     path = Path(cache_dir or cache_folder()).expanduser() / "benchmarks" / source.files[0]
     if source.hub:
         return write_jsonl(path, _hub_rows(name, *source.hub))
-    data = _fetch(name, _raw_url(source))
-    if source.sha256 and hashlib.sha256(data).hexdigest() != source.sha256:
-        raise DataError(f"{_raw_url(source)}: sha256 differs from the released file's; nothing was written.")
-    return write_bytes_atomic(path, data)
+    return write_bytes_atomic(path, _released_file(name, source))
+
+
+def _released_file(name: str, source: _Source) -> bytes:
+    try:
+        return _checked(name, _raw_url(source), source.sha256)
+    except DataError:
+        if source.older_sha256 is None:
+            raise
+        return _checked(name, f"{OLDER_FILES}/{source.files[0]}", source.older_sha256)
 
 
 def _raw_url(source: _Source) -> str:
     return f"{RAW_FILES}/{source.files[0]}"
 
 
+def _checked(name: str, url: str, sha256: str | None) -> bytes:
+    """The file behind a URL, through a Git LFS pointer if need be, with its sha256 checked where one is known."""
+    data = _fetch(name, url)
+    if pointer := _LFS_POINTER.match(data):
+        url, sha256 = url.replace(RAW_HOST, LFS_HOST, 1), sha256 or pointer[1].decode()
+        data = _fetch(name, url)
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise DataError(
+            f"{name}: the sha256 of {url} differs from the released file's; nothing was written. "
+            "Try again, or get the file by hand and put it into the folder of real data."
+        )
+    return data
+
+
 def _fetch(name: str, url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read()
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DataError(
             f"{name}: {url} could not be fetched ({error}); check the network, or get it by hand."
         ) from error
@@ -187,33 +244,17 @@ def _advice(name: str) -> str:
     return f"get it with prometheus_lib.benchmarks.download_benchmark({name!r}) or by hand from {origin}"
 
 
-def _find(name: str, source: _Source, folder: Path) -> Path:
-    candidates = [folder / "benchmarks" / file for file in source.files]
-    for path in candidates:
-        if path.is_file():
-            return path
-    looked = " or ".join(str(path).replace(str(Path.home()), "~", 1) for path in candidates)
-    raise DataError(f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}")
-
-
 def read_rows(path: str | Path) -> list[Row]:
     """Read a JSON array of objects, an object of objects or JSON Lines, whatever the file's name says.
 
-    Lines end at newlines only: the texts hold characters at which str.splitlines would also cut.
+    The file may be compressed by gzip and may start with a byte order mark. Lines end at newlines only: the texts
+    hold characters at which str.splitlines would also cut. DataError names the file and the line or row.
     """
     path = Path(path)
     text = _read_text(path)
-    first_line = text.lstrip().partition("\n")[0]
-    if first_line.startswith("{") and _is_json(first_line):
-        return read_jsonl(path)
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}, line {error.lineno}: not valid JSON ({error.msg}); the file is damaged, get it again."
-        ) from error
+    data = _json_lines(path, text) if _is_json_lines(text) else _json(path, text)
     rows = list(data.values()) if isinstance(data, dict) else data
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows]):
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}, row {number}: expected an object, found {type(row).__name__}; get the file again."
@@ -222,29 +263,52 @@ def read_rows(path: str | Path) -> list[Row]:
 
 
 def _read_text(path: Path) -> str:
+    if path.is_dir():
+        raise DataError(f"{path}: a folder, where a file is needed; put the file there.")
     try:
-        text = path.read_bytes().decode("utf-8")
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"{path}: file not found; check the folder's name or fetch the file.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start}); the file is damaged, get it again.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: could not be read ({error}); the file is damaged, get it again.") from error
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty; get it again.")
     if text.startswith("version https://git-lfs"):
         raise DataError(f"{path}: a Git LFS pointer, not the data; run `git lfs pull` in the clone it came from.")
     return text
 
 
-def _is_json(text: str) -> bool:
+def _is_json_lines(text: str) -> bool:
+    """Is the first line an object of its own? A single line of objects by name is one JSON object of rows."""
+    line, _, rest = text.strip().partition("\n")
     try:
-        json.loads(text)
+        first = json.loads(line)
     except json.JSONDecodeError:
         return False
-    return True
+    return isinstance(first, dict) and (bool(rest) or not all(isinstance(value, dict) for value in first.values()))
+
+
+def _json_lines(path: Path, text: str) -> list[Any]:
+    lines = enumerate(text.split("\n"), start=1)
+    return [_json(path, line, number) for number, line in lines if line.strip()]
+
+
+def _json(path: Path, text: str, line: int = 1) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {line + error.lineno - 1}: not valid JSON ({error.msg}); the file is damaged, get it again."
+        ) from error
 
 
 def _read_decisions(path: Path, names: tuple[str, str, str]) -> list[str]:
     if not path.is_file():
         raise DataError(f"{path}: file not found; get Auto-J's recorded outputs from {AUTOJ_REPOSITORY}.")
-    return _convert(read_jsonl(path), path, lambda _, row: names[_menu(row["output"], (0, 1, 2))])
+    return _convert(read_rows(path), path, lambda _, row: _choice(row, "output", dict(enumerate(names))))
 
 
 # Prompt strings to sections ------------------------------------------------------------------------
@@ -256,20 +320,26 @@ def split_prompt(prompt: str) -> tuple[str, str, str | None, str]:
     """Return instruction, response, reference answer (or None) and rubric text of a direct assessment prompt.
 
     The instruction ends at the first response header; rubric and reference answer are searched from the end,
-    so a response may contain any header. Only a prompt whose task description speaks of a reference answer
-    has one. An older encoding's stray `",` and newline at the end are accepted.
+    so a response may contain any header. A prompt has a reference answer if its task description speaks of one.
+    Accepted from older encodings: a stray `",` and newline at the end, and line ends of Windows.
     Raises ValueError naming the section that is missing.
     """
     instruction_header, response_header, reference_header, rubric_header = DIRECT_HEADERS
-    body = _TAIL.sub("", prompt)
-    if body == prompt:
+    body = _canonical(prompt)
+    if not body.endswith(FEEDBACK_HEADER):
         raise ValueError(f"the prompt does not end with {FEEDBACK_HEADER.rstrip()!r}")
-    task, rest = _cut(body, instruction_header)
+    task, rest = _cut(body.removesuffix(FEEDBACK_HEADER), instruction_header)
     instruction, rest = _cut(rest, response_header)
     rest, rubric = _cut(rest, rubric_header, last=True)
-    has_reference = "a reference answer" in task and f"\n\n{reference_header}\n" in rest
-    response, reference = _cut(rest, reference_header, last=True) if has_reference else (rest, None)
+    response, reference = _cut(rest, reference_header, last=True) if "a reference answer" in task else (rest, None)
     return instruction, response, reference, rubric.removesuffix("\n\n")
+
+
+def _canonical(prompt: str) -> str:
+    """The prompt as the template writes it: its own line ends, nothing after the last header."""
+    if f"{DIRECT_HEADERS[0]}\r\n" in prompt:
+        prompt = prompt.replace("\r\n", "\n")
+    return _TAIL.sub(lambda _: FEEDBACK_HEADER, prompt)
 
 
 def _cut(text: str, header: str, last: bool = False) -> tuple[str, str]:
@@ -289,11 +359,6 @@ def parse_rubric(text: str) -> Rubric:
             raise ValueError(f"the rubric has no {mark.strip()!r} where the template has it")
         parts.append(part)
     return Rubric(parts[1], (*parts[2:], rest))
-
-
-def _canonical(prompt: str) -> str:
-    """Return the prompt without an older encoding's stray characters after the last header."""
-    return _TAIL.sub(lambda _: FEEDBACK_HEADER, prompt)
 
 
 # Rows to items -------------------------------------------------------------------------------------
@@ -319,12 +384,12 @@ def _direct_items(name: str, rows: list[Row], path: Path) -> list[DirectItem]:
 
 def _direct_key(row: Row) -> str:
     if "idx" not in row:
-        return _digest(_canonical(row["instruction"]))
+        return _digest(_canonical(_text(row, "instruction")))
     return "/".join([str(row["idx"]), *([row["response_source"]] if "response_source" in row else [])])
 
 
 def _direct_from_prompt(item_id: str, name: str, row: Row, raters: dict[str, str]) -> DirectItem:
-    instruction, response, reference, rubric = split_prompt(row["instruction"])
+    instruction, response, reference, rubric = split_prompt(_text(row, "instruction"))
     return DirectItem(
         id=item_id,
         instruction=instruction,
@@ -392,8 +457,8 @@ def _chosen_rejected_items(name: str, rows: list[Row], path: Path) -> list[PairI
 
 def _parse_pair(row: Row) -> Row:
     """Split both prompts of a pair; its key comes from the sorted responses, so it cannot carry the label."""
-    instruction, chosen, reference, rubric = split_prompt(row["chosen_instruction"])
-    other_instruction, rejected, other_reference, other_rubric = split_prompt(row["rejected_instruction"])
+    instruction, chosen, reference, rubric = split_prompt(_text(row, "chosen_instruction"))
+    other_instruction, rejected, other_reference, other_rubric = split_prompt(_text(row, "rejected_instruction"))
     if (instruction, reference, rubric) != (other_instruction, other_reference, other_rubric):
         raise ValueError("chosen_instruction and rejected_instruction differ in more than the response")
     return {
@@ -403,7 +468,7 @@ def _parse_pair(row: Row) -> Row:
         "reference": reference,
         "rubric": parse_rubric(rubric),
         "prompts": (_canonical(row["chosen_instruction"]), _canonical(row["rejected_instruction"])),
-        "tie": _menu(row.get("tie", 0), (0, 1)),
+        "tie": _choice({"tie": 0} | row, "tie", {0: False, 1: True}),
     }
 
 
@@ -437,7 +502,7 @@ def _autoj_items(name: str, rows: list[Row], path: Path) -> list[PairItem]:
             response_b=_text(row, "response 2"),
             reference_answer=None,
             criteria=AUTOJ_CRITERIA,
-            label=("A", "B", "tie")[_menu(row["label"], (0, 1, 2))],
+            label=_choice(row, "label", {0: "A", 1: "B", 2: "tie"}),
             group=groups.get(row["scenario"], row["scenario"]),
             cluster=f"{name}/{_digest(row['prompt'])}",
             rubric=AUTOJ_RUBRIC,
@@ -450,7 +515,7 @@ def _autoj_items(name: str, rows: list[Row], path: Path) -> list[PairItem]:
 def _scenario_groups(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    groups = json.loads(_read_text(path))
+    groups = _json(path, _read_text(path))
     return {scenario: group for group, scenarios in groups.items() for scenario in scenarios}
 
 
@@ -466,7 +531,7 @@ def _preference_items(name: str, rows: list[Row], path: Path) -> list[PairItem]:
             response_b=_text(row, "orig_response_B"),
             reference_answer=_text(row, "orig_reference_answer"),
             criteria=_text(row, "orig_criteria"),
-            label=_menu(row["orig_preference"], ("A", "B")),
+            label=_choice(row, "orig_preference", {"A": "A", "B": "B"}),
             cluster=f"{name}/{_digest(row['orig_instruction'])}",
             rubric=_rubric_from_row(row, "orig_") if "orig_score1_description" in row else None,
             meta={"orig_feedback": row["orig_feedback"]} if "orig_feedback" in row else {},
@@ -490,11 +555,18 @@ def _rubric_from_row(row: Row, prefix: str) -> Rubric:
 
 
 def _scores(row: Row, raters: dict[str, str]) -> dict[str, list[int]]:
-    """Return each rater's draws as integers 1-5; a field that is absent or null gives no entry."""
-    found = {rater: row[field] for field, rater in raters.items() if row.get(field) not in (None, [])}
-    return {
-        rater: [_score(v) for v in (value if isinstance(value, list) else [value])] for rater, value in found.items()
-    }
+    """Return each rater's draws as integers 1-5; a field that is absent, null or NaN gives no entry."""
+    found = {}
+    for field, rater in raters.items():
+        value = row.get(field)
+        draws = [_score(v) for v in (value if isinstance(value, list) else [value]) if not _is_missing(v)]
+        if draws:
+            found[rater] = draws
+    return found
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _score(value: Any) -> int:
@@ -504,10 +576,11 @@ def _score(value: Any) -> int:
     return int(number)
 
 
-def _menu(value: Any, allowed: tuple) -> Any:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is none of {allowed}")
-    return value
+def _choice(row: Row, field: str, meanings: dict[Any, Any]) -> Any:
+    """What a coded field means; a ValueError that lists the codes for any other."""
+    if row[field] not in meanings:
+        raise ValueError(f"field {field!r} is {row[field]!r}, which is none of {', '.join(map(repr, meanings))}")
+    return meanings[row[field]]
 
 
 def _sha256(text: str) -> str:
@@ -539,7 +612,11 @@ BENCHMARKS: dict[str, _Source] = {
         ("mt_bench_eval.json",),
         sha256="5bf33413c34173c3b94f008499fd9098fb6338d5d1cf64f341e8e0c9b9f105cf",
     ),
-    "flask": _Source(_direct_items, ("flask_eval.json",)),
+    "flask": _Source(
+        _direct_items,
+        ("flask_eval.json",),
+        older_sha256="023e2e17b0208fd31b8ec009438a6a87e0026be7cce85e61677afb58692bc137",
+    ),
     "feedback_bench": _Source(
         _feedback_items,
         ("feedback_bench.jsonl", "feedback_collection_ood_test.json"),
@@ -550,10 +627,14 @@ BENCHMARKS: dict[str, _Source] = {
         ("hhh_alignment_eval.json",),
         sha256="fe6655dfeec99d04d582692767c736f2385b5e067f0b894d1b73a32af7be9c9e",
     ),
-    "mt_bench_human": _Source(_chosen_rejected_items, ("mt_bench_human_judgement_eval.json",)),
+    "mt_bench_human": _Source(
+        _chosen_rejected_items,
+        ("mt_bench_human_judgement_eval.json",),
+        older_sha256="63266aa8a3c6327aff814a1a7e33bb017881e849a6e0bd1749a5d813ad016f4f",
+    ),
     "autoj_eval": _Source(
         _autoj_items,
-        ("autoj_pairwise.json",),
+        ("autoj_pairwise.json", "testdata_pairwise.jsonl"),
         sha256="56f32fad71d9b6b33bc4d51794c324981e26355bcbf3ce4908d7f8ddcc61f80e",
     ),
     "preference_bench": _Source(

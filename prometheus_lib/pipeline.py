@@ -6,11 +6,11 @@ Each function returns a table of what was done and what was skipped because its 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import artifacts, benchmarks, judges, merging, minibench, training
+from . import artifacts, benchmarks, judges, merging, minibench, sweeps, training
 from .judges import JudgingJob, Task
 from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
@@ -23,6 +23,7 @@ from .scale import (
     Expert,
     Scale,
 )
+from .sweeps import SweepJob
 from .training import ExpertJob
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
 
 
 def merge_all(scale: Scale) -> pd.DataFrame:
-    """Merge everything that Tables 6 and 17 and Figure 3 need; one row per merge."""
+    """Write every merge that is judged from a model folder; one row per merge."""
     dtype = "bfloat16" if scale.training.bf16 else "float32"
 
     def merge_one(merge: Merge, report: Report) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def merge_all(scale: Scale) -> pd.DataFrame:
         row = {"merge": merge.name, "method": merge.method, "alpha": merge.alpha, "variant": merge.variant}
         return {**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built}
 
-    return _table(run_jobs(merge_one, scale.merges, len(scale.merges), "merge", title="merging"))
+    return _table(run_jobs(merge_one, scale.merge_folders, len(scale.merge_folders), "merge", title="merging"))
 
 
 # --- benchmarks and judgments ----------------------------------------------------------------------------------------
@@ -113,17 +114,19 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
 
 def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
     """Return everything a judge is asked: both formats for all, the consistency studies for the main judges."""
-    tasks = list(_main_tasks(scale, items))
+    tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items))
     if judge in scale.main_judges:
         tasks += _consistency_tasks(scale, items)
     return tasks
 
 
-def _main_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    for name in map(scale.benchmark_name, DIRECT_BENCHMARKS):
-        yield from judges.direct_tasks(name, items[name], True, scale.draws)
-    for name in map(scale.benchmark_name, PAIR_BENCHMARKS):
-        yield from judges.pairwise_tasks(name, items[name])
+def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items]) -> Iterator[Task]:
+    for name in names:
+        known = scale.benchmark_name(name)
+        if name in DIRECT_BENCHMARKS:
+            yield from judges.direct_tasks(known, items[known], True, scale.draws)
+        else:
+            yield from judges.pairwise_tasks(known, items[known])
 
 
 def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
@@ -137,36 +140,61 @@ def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
 
 
 def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
-    """Return one job per judge, the longest first so that workers end together."""
-    jobs = [
-        JudgingJob(
-            judge, scale.model_folder(judge), tuple(judging_tasks(scale, judge, items)),
-            str(scale.paths.judgments / f"{judge}.jsonl"), scale.decoding, scale.engine, scale.batch_size,
-            scale.training.bf16,
-        )
-        for judge in scale.judges
-    ]  # fmt: skip
-    return sorted(jobs, key=lambda job: -len(job.tasks))
+    """Return one job per judge that has a model folder."""
+    in_place = {merge.name for merge in scale.sweep} if scale.in_place else set()
+    named = [judge for judge in scale.judges if judge not in in_place]
+    return [_judging_job(scale, judge, scale.model_folder(judge), items) for judge in named]
+
+
+def sweep_jobs(scale: Scale, items: dict[str, Items], parts: int) -> list[SweepJob]:
+    """Return jobs of about equal length that judge the scale's sweep in place; none where that cannot be done."""
+    if not scale.in_place:
+        return []
+    jobs = [_judging_job(scale, merge.name, "", items) for merge in scale.sweep]
+    return [
+        SweepJob(scale.base_model, str(scale.paths.experts), scale.sweep[part::parts], tuple(jobs[part::parts]))
+        for part in range(parts)
+    ]
+
+
+def _judging_job(scale: Scale, judge: str, folder: str, items: dict[str, Items]) -> JudgingJob:
+    return JudgingJob(
+        judge, folder, tuple(judging_tasks(scale, judge, items)), str(scale.paths.judgments / f"{judge}.jsonl"),
+        scale.decoding, scale.engine, scale.batch_size, scale.training.bf16,
+    )  # fmt: skip
 
 
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added."""
-    jobs = judging_jobs(scale, items)
-    needed = [sum(task.draws for task in job.tasks) for job in jobs]
     workers = available_workers(scale.workers)
-    done = run_jobs(_timed_judging, jobs, sum(needed), "judgment", workers, "judging")
+    jobs = [*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)]
+    jobs.sort(key=lambda job: -sum(map(_needed, _parts(job))))  # the longest first, so that workers end together
+    parts = [part for job in jobs for part in _parts(job)]
+    total = sum(map(_needed, parts))
+    done = [each for found in run_jobs(_judge, jobs, total, "judgment", workers, "judging") for each in found]
     return _table(
         [
-            {"judge": job.name, "needed": count, "added": added, "seconds": round(seconds, 1)}
-            for job, count, (added, seconds) in zip(jobs, needed, done, strict=True)
+            {"judge": part.name, "needed": _needed(part), "added": added, "seconds": round(seconds, 1)}
+            for part, (added, seconds) in zip(parts, done, strict=True)
         ]
     )
 
 
-def _timed_judging(job: JudgingJob, report: Report) -> tuple[int, float]:
+def _parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
+    return job.jobs if isinstance(job, SweepJob) else (job,)
+
+
+def _needed(job: JudgingJob) -> int:
+    return sum(task.draws for task in job.tasks)
+
+
+def _judge(job: JudgingJob | SweepJob, report: Report) -> list[tuple[int, float]]:
+    """Return judgments added and seconds for each judge of the job."""
+    if isinstance(job, SweepJob):
+        return sweeps.run_sweep(job, report)
     start = time.perf_counter()
     added = judges.run_judge(job, report)
-    return added, time.perf_counter() - start
+    return [(added, time.perf_counter() - start)]
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

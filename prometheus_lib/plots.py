@@ -7,7 +7,7 @@ data. Colours are Okabe and Ito's, which stay apart for colour-blind readers; no
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from .records import write_bytes_atomic
-from .tables import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
+from .table_files import measure, shown_variant
+from .table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED, BLACK, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#777777",
@@ -54,23 +55,27 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def figure_1(cells: pd.DataFrame) -> Figure:
-    """Heat map of the correlations of `tables.figure_1`; a cell without a value stays grey and says "-"."""
-    ours = cells[cells["kind"] != "published"]
-    names = list(dict.fromkeys(ours["row"]))
-    matrix = ours.pivot(index="row", columns="column", values="value").reindex(index=names, columns=names)
+    """Heat map of the correlations of `tables.figure_1`; a cell without a value stays grey and says "-".
+
+    Columns: raters and judges. Rows: the same, and below them the trivial judges.
+    """
+    ours = cells[~cells["kind"].isin(["published", "difference"])]
+    names = list(dict.fromkeys(ours["column"]))
+    rows = [row for row, part in ours.groupby("row", sort=False) if len(part) == len(names)]
+    matrix = ours.pivot(index="row", columns="column", values="value").reindex(index=rows, columns=names)
     size = 2.2 + 0.62 * max(len(names), 3)
-    figure, axes = _axes(size + 1.2, size)
+    figure, axes = _axes(size + 1.2, size + 0.62 * (len(rows) - len(names)))
     values = np.ma.masked_invalid(matrix.to_numpy(float))
     axes.set_facecolor("#dddddd")
     image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix.to_numpy(float)):
-        text = "-" if np.isnan(value) else f"{value:.2f}"
+        text = "-" if np.isnan(value) else f"{value:z.2f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=9, color=_ink(value))
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    _separate_raters(axes, ours, names)
+    axes.set_yticks(range(len(rows)), rows)
+    _separate(axes, ours, names, rows)
     figure.colorbar(image, ax=axes, shrink=0.8, label="Pearson correlation")
-    axes.set_title("Raters (above and left of the line) and judges")
+    axes.set_title("Lines part raters, judges and trivial judges")
     return figure
 
 
@@ -78,12 +83,13 @@ def _ink(value: float) -> str:
     return "black" if np.isnan(value) or value > 0.55 else "white"
 
 
-def _separate_raters(axes: Axes, cells: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw a line between the raters, who come first, and the judges."""
-    edge = cells.loc[cells["kind"] == "ceiling", "row"].nunique() - 0.5
-    if 0 < edge < len(names) - 1:
-        axes.axhline(edge, color="white", linewidth=3)
-        axes.axvline(edge, color="white", linewidth=3)
+def _separate(axes: Axes, cells: pd.DataFrame, names: Sequence[str], rows: Sequence[str]) -> None:
+    """Draw lines between the raters, who come first, the judges, and the trivial judges, who are rows only."""
+    raters = len(set(cells.loc[cells["kind"] == "ceiling", "row"]) & set(names))
+    if 0 < raters < len(names):
+        axes.axvline(raters - 0.5, color="white", linewidth=3)
+    for edge in {raters, len(names)} - {0, len(rows)}:
+        axes.axhline(edge - 0.5, color="white", linewidth=3)
 
 
 # --- Figure 2 --------------------------------------------------------------------------------------------------------
@@ -190,11 +196,12 @@ def figure_3(cells: pd.DataFrame) -> Figure:
 def interval_plot(cells: pd.DataFrame, column: str, variant: str | None = None) -> Figure:
     """Dots with 95 % intervals of one column's judges, best on top; floors dashed, ceilings and raters dotted.
 
-    `variant` picks a rule where a table has several (default: the first that the column has). A judge without a value
-    is named below the axis. Raises KeyError for a column that the table does not have.
+    `variant` picks a rule where a table has several (default: the one that `tables.display_table` shows). The axis says
+    what was measured. A judge without a value is named below it. Raises KeyError for a column that the table does not
+    have.
     """
-    part = _column_cells(cells, column, variant)
-    judges = part[part["kind"].isin(["judge", "real judge", "difference"])]
+    part, rule = _column_cells(cells, column, variant)
+    judges = part[part["kind"].isin(["judge", "real judge"])]
     known = judges.dropna(subset=["value"]).sort_values("value", kind="stable")
     lines = part[part["kind"].str.contains("floor|ceiling")].dropna(subset=["value"])
     figure, axes = _axes(8, 1.8 + 0.36 * max(len(known), 3))
@@ -205,31 +212,53 @@ def interval_plot(cells: pd.DataFrame, column: str, variant: str | None = None) 
     axes.set_ylim(-0.7, max(len(known), 1) - 0.3)
     _limit_lines(axes, lines)
     missing = ", ".join(judges.loc[judges["value"].isna(), "row"])
-    axes.set_xlabel(column + (f"\nno value: {missing}" if missing else ""))
+    rule = f" ({rule})" if rule else ""
+    label = f"{measure(part)}: {column}{rule}"
+    axes.set_xlabel(label + (f"\nno value: {missing}" if missing else ""))
     _clean(axes)
     return figure
 
 
-def _column_cells(cells: pd.DataFrame, column: str, variant: str | None) -> pd.DataFrame:
+def _column_cells(cells: pd.DataFrame, column: str, variant: str | None) -> tuple[pd.DataFrame, str]:
     part = cells[cells["column"] == column]
     if part.empty:
         raise KeyError(f"no column {column!r}; the table has {list(dict.fromkeys(cells['column']))}")
-    if variant is not None:
-        return part[part["variant"].isin(["", variant])]
-    return part.drop_duplicates(["kind", "row"])
+    rule = shown_variant(part, None if variant is None else [variant])
+    return part[part["variant"].isin(["", rule])].drop_duplicates(["kind", "row"]), rule
 
 
 def _limit_lines(axes: Axes, lines: pd.DataFrame) -> None:
-    """Floors dashed in orange shades, ceilings dotted in black, all named in a legend beside the plot."""
+    """Floors dashed in orange shades, ceilings dotted in black, all named in a legend beside the plot.
+
+    Lines that would lie on one another become one line with all their names.
+    """
+    low, high = axes.get_xlim()
+    span = max([high, *lines["value"]]) - min([low, *lines["value"]])
     counts = {"floor": 0, "ceiling": 0}
-    for each in lines.itertuples():
-        kind = "floor" if "floor" in each.kind else "ceiling"
+    for value, part in _together(lines.sort_values("value", kind="stable"), 0.004 * span):
+        kind = "ceiling" if part["kind"].str.contains("ceiling").all() else "floor"
         colour = (ORANGE, RED, PURPLE, GREY, SKY)[counts[kind] % 5] if kind == "floor" else BLACK
         style = "--" if kind == "floor" else (":", "-.", (0, (6, 1)), (0, (1, 4)))[counts[kind] % 4]
         counts[kind] += 1
-        axes.axvline(each.value, color=colour, linestyle=style, linewidth=1.4, label=f"{kind}: {each.row}")
+        axes.axvline(value, color=colour, linestyle=style, linewidth=1.4, label=_limit_label(part))
     if len(lines):
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
+
+
+def _together(lines: pd.DataFrame, width: float) -> Iterator[tuple[float, pd.DataFrame]]:
+    """Lines sorted by value, in groups that lie within `width`; each group's first value stands for it."""
+    start, values = 0, lines["value"].to_numpy()
+    for place in range(1, len(values) + 1):
+        if place == len(values) or values[place] - values[start] > width:
+            yield float(values[start]), lines.iloc[start:place]
+            start = place
+
+
+def _limit_label(lines: pd.DataFrame) -> str:
+    """Every name behind its kind: "floor: always A, random"."""
+    kinds = lines["kind"].str.removeprefix("real ")
+    named = {kind: ", ".join(lines.loc[kinds == kind, "row"]) for kind in dict.fromkeys(kinds)}
+    return "; ".join(f"{kind}: {names}" for kind, names in named.items())
 
 
 def learning_curves(logs: Mapping[str, Any]) -> Figure:

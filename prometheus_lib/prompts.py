@@ -3,11 +3,22 @@
 Appendix I prints the direct assessment prompt without a reference answer; the variant with one adds a clause to the
 task description and a section (as the released benchmark files have it). Appendix J prints the pairwise prompt without
 a reference answer. Its first sentence says "a response to evaluate" there, and so it does here.
+
+Every text that fills a section is neutralised (see `injection`): it cannot close its section, bring a rubric, a
+reference answer or a verdict of its own, or end the turn. That holds for the judged texts and, by the same rule, for
+reference answer and rubric, though their authors are trusted. Clean texts keep their bytes, so nothing changes for
+them. The variant `paper-code` does what the released code does and puts texts in as they are.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
+from .injection import neutralise
 from .records import DirectItem, PairItem, Rubric
+
+Variant = Literal["corrected", "paper-code"]
+VARIANTS = ("corrected", "paper-code")
 
 DIRECT_SYSTEM_PROMPT = (
     "You are a fair judge assistant tasked with providing clear, objective feedback based on specific criteria, "
@@ -65,24 +76,29 @@ def render_rubric(rubric: Rubric) -> str:
     return "\n".join(lines)
 
 
-def render_direct(item: DirectItem, with_reference: bool = True) -> str:
-    """Return the user prompt of a direct assessment (appendix I).
+def render_direct(item: DirectItem, with_reference: bool = True, variant: Variant = "corrected") -> str:
+    """Return the user prompt of a direct assessment (appendix I); `variant` "paper-code" neutralises nothing.
 
-    Raises ValueError when a reference answer is asked for and the item has none.
+    Raises ValueError when a reference answer is asked for and the item has none, and for an unknown variant.
     """
     task = DIRECT_TASK_WITH_REFERENCE if with_reference else DIRECT_TASK
     sections = [item.instruction, item.response, _reference(item, with_reference), render_rubric(item.rubric)]
-    return _join(task, DIRECT_HEADERS, sections)
+    return _join(task, DIRECT_HEADERS, sections, variant)
 
 
-def render_pairwise(item: PairItem, with_reference: bool = False, order: str = "ab") -> str:
-    """Return the user prompt of a pairwise ranking (appendix J); `order` "ba" shows response B as Response A."""
+def render_pairwise(
+    item: PairItem, with_reference: bool = False, order: str = "ab", variant: Variant = "corrected"
+) -> str:
+    """Return the user prompt of a pairwise ranking (appendix J); `order` "ba" shows response B as Response A.
+
+    `variant` "paper-code" neutralises nothing. Raises ValueError as `render_direct` does, and for an unknown order.
+    """
     if order not in ("ab", "ba"):
         raise ValueError(f"order must be 'ab' or 'ba', not {order!r}")
     first, second = (item.response_a, item.response_b) if order == "ab" else (item.response_b, item.response_a)
     task = PAIRWISE_TASK_WITH_REFERENCE if with_reference else PAIRWISE_TASK
     sections = [item.instruction, first, second, _reference(item, with_reference), item.criteria]
-    return _join(task, PAIRWISE_HEADERS, sections)
+    return _join(task, PAIRWISE_HEADERS, sections, variant)
 
 
 def _reference(item: DirectItem | PairItem, with_reference: bool) -> str | None:
@@ -91,8 +107,11 @@ def _reference(item: DirectItem | PairItem, with_reference: bool) -> str | None:
     return item.reference_answer if with_reference else None
 
 
-def _join(task: str, headers: tuple[str, ...], sections: list[str | None]) -> str:
-    shown = [f"{header}\n{text}\n\n" for header, text in zip(headers, sections, strict=True) if text is not None]
+def _join(task: str, headers: tuple[str, ...], sections: list[str | None], variant: Variant) -> str:
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {VARIANTS}, not {variant!r}")
+    clean = neutralise if variant == "corrected" else str
+    shown = [f"{header}\n{clean(text)}\n\n" for header, text in zip(headers, sections, strict=True) if text is not None]
     return f"{task}\n\n{''.join(shown)}{FEEDBACK_HEADER}"
 
 

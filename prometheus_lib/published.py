@@ -171,10 +171,24 @@ def published_value(table: int, row: str, column: str, published: pd.DataFrame |
 
     The letter case of names does not matter. Raises KeyError, with near names, for an unknown row or column.
     """
-    part = _table_rows(table, published)
-    part = part[part["row"] == _known_name(part["row"], row, f"Table {table} has no row")]
-    part = part[part["column"] == _known_name(part["column"], column, f"Table {table} has no column")]
-    return float(part["value"].iloc[0])
+    values = _printed_values(table) if published is None else _by_name(_table_rows(table, published))
+    found = values.get((row.casefold(), column.casefold()))
+    if found is None:
+        part = _table_rows(table, published)
+        known = _known_name(part["row"], row, f"Table {table} has no row")
+        _known_name(part.loc[part["row"] == known, "column"], column, f"Table {table} has no column")
+    return float(found)
+
+
+@cache
+def _printed_values(table: int) -> dict[tuple[str, str], float]:
+    """The numbers of one table as transcribed, for the many lookups of the finders below."""
+    return _by_name(_table_rows(table, None))
+
+
+def _by_name(part: pd.DataFrame) -> dict[tuple[str, str], float]:
+    names = zip(part["row"].str.casefold(), part["column"].str.casefold())
+    return dict(zip(names, part["value"].tolist()))
 
 
 def averages_that_differ(table: int, published: pd.DataFrame | None = None) -> pd.DataFrame:

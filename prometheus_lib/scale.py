@@ -6,8 +6,8 @@ notebooks are the same at every scale: all differences are values in this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .judges import Decoding
@@ -23,6 +23,11 @@ CONSISTENCY_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval")
 REFERENCE_BENCHMARKS = ("biggen_bench", "flask")
 ALPHAS = tuple(round(step / 10, 1) for step in range(11))
 ALPHA_JUDGES = {0.0: "pairwise", 0.5: "linear", 1.0: "direct"}
+# Second runs of the merging experiments: which alphas and methods are judged again, and on what (judging costs most).
+SEED_ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+SEED_METHODS = ("ties", "task-arithmetic-default", "dare-ties", "dare-linear")
+SEED_BENCHMARKS = ("vicuna_bench", "mt_bench", "hhh_alignment", "mt_bench_human", "autoj_eval")
+SECOND, SECOND_MASK = "-seed2", "-mask2"
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Scale:
     seed: int = 42
     draws: int = 3
     hardware: str = ""
+    in_place: bool = True
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""
@@ -89,16 +95,35 @@ class Scale:
 
     @property
     def merges(self) -> tuple[Merge, ...]:
-        """Return every merge of the paper's Tables 6 and 17 and Figure 3."""
+        """Return the merges of Tables 5, 6 and 17, each a model folder."""
         return tuple(_merges(self.density, self.scaling, self.seed))
+
+    @property
+    def sweep(self) -> tuple[Merge, ...]:
+        """Return the further merges: the alphas of Figure 3, a second pair of experts, a second mask of DARE.
+
+        They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
+        mixtures of experts).
+        """
+        return tuple(_sweep(self.merges))
+
+    @property
+    def merge_folders(self) -> tuple[Merge, ...]:
+        """Return the merges that are written as model folders."""
+        return self.merges if self.in_place else (*self.merges, *self.sweep)
 
     @property
     def judges(self) -> tuple[str, ...]:
         """Return the names of all judges: base, experts, merges."""
-        return ("base", *[expert.name for expert in self.experts], *[merge.name for merge in self.merges])
+        return ("base", *[expert.name for expert in self.experts], *[m.name for m in (*self.merges, *self.sweep)])
+
+    def main_benchmarks(self, judge: str) -> tuple[str, ...]:
+        """Return the benchmarks that a judge is asked in any case: all eight, or fewer for second runs of a merge."""
+        second = {m.name for m in self.sweep if m.name.endswith((SECOND, SECOND_MASK))}
+        return SEED_BENCHMARKS if judge in second else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
 
     def model_folder(self, judge: str) -> str:
-        """Return the model folder (or hub id) of a judge."""
+        """Return the model folder (or hub id) of a judge that has one."""
         if judge == "base":
             return self.base_model
         kind = self.paths.experts if judge in {expert.name for expert in self.experts} else self.paths.merged
@@ -116,16 +141,36 @@ def _merges(density: float, scaling: float, seed: int) -> Iterator[Merge]:
     for method in ("task-arithmetic", "dare-ties", "dare-linear"):
         more = {} if method == "task-arithmetic" else {"density": density, "seed": seed}
         yield Merge(f"{method}-default", method, variant="mergekit-default", **more)
-    yield Merge("direct+direct", "linear", "direct", "direct-seed2")
-    yield Merge("pairwise+pairwise", "linear", "pairwise", "pairwise-seed2")
+    yield Merge("direct+direct", "linear", "direct", f"direct{SECOND}")
+    yield Merge("pairwise+pairwise", "linear", "pairwise", f"pairwise{SECOND}")
+
+
+def _sweep(named: Iterable[Merge]) -> Iterator[Merge]:
+    """The alphas of Figure 3; then, for a second pair of experts, some of them and the methods; then a second mask."""
     for alpha in ALPHAS:
         if alpha not in ALPHA_JUDGES:
-            yield Merge(f"linear-{alpha}", "linear", alpha=alpha)
+            yield Merge(alpha_judge(alpha), "linear", alpha=alpha)
+    for alpha in SEED_ALPHAS[1:-1]:
+        yield _second_pair(Merge(alpha_judge(alpha), "linear", alpha=alpha))
+    known = {merge.name: merge for merge in named}
+    for name in SEED_METHODS:
+        yield _second_pair(known[name])
+    mask = known["dare-linear"]
+    yield replace(mask, name=f"{mask.name}{SECOND_MASK}", seed=mask.seed + 1)
 
 
-def alpha_judge(alpha: float) -> str:
-    """Return the judge that is the linear merge at alpha: alpha 0 and 1 are the experts themselves."""
-    return ALPHA_JUDGES.get(alpha, f"linear-{alpha}")
+def _second_pair(merge: Merge) -> Merge:
+    """The same merge of the experts that were trained with another seed."""
+    first, second = (f"{expert}{SECOND}" for expert in (merge.first, merge.second))
+    return replace(merge, name=f"{merge.name}{SECOND}", first=first, second=second)
+
+
+def alpha_judge(alpha: float, seed: str = "") -> str:
+    """Return the judge that is the linear merge at alpha: alpha 0 and 1 are the experts themselves.
+
+    `seed` SECOND means the second pair of experts.
+    """
+    return ALPHA_JUDGES.get(alpha, f"linear-{alpha}") + seed
 
 
 def _experts(examples: int | None) -> tuple[Expert, ...]:
@@ -162,7 +207,7 @@ def _paper(name: str, paths: Paths, base: str, training: TrainingSettings, scali
     return Scale(
         name, base, False, 20_000, training, _experts(None), density=density, scaling=scaling, decoding=Decoding(),
         engine="vllm", batch_size=4096, workers=1, benchmark_share=1.0, resamples=10_000, paths=paths,
-        pairwise_with_reference=True, hardware="GPUs (the paper: eight A100 40 GB)",
+        pairwise_with_reference=True, hardware="GPUs (the paper: eight A100 40 GB)", in_place=training.lora is None,
     )  # fmt: skip
 
 

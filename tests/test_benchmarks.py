@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import json
 import random
+import re
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -29,11 +31,19 @@ from prometheus_lib.benchmarks import (
     read_rows,
     split_prompt,
 )
-from prometheus_lib.prompts import FEEDBACK_HEADER, render_direct, render_pairwise, render_rubric
+from prometheus_lib.prompts import DIRECT_HEADERS, FEEDBACK_HEADER, render_direct, render_pairwise, render_rubric
 from prometheus_lib.records import DataError, DirectItem, PairItem, Rubric, read_items, write_items
 
 GPT4 = "gpt-4-1106"
 HASHES = [64, 154, 155, 527, 559, 866, 917, 983, 1036, 1042, 1045, 1046, 1109, 1327, 1328, 1339]
+ODD_CHARACTERS = {
+    "brace": r"\{",
+    "tab": r"\t",
+    "carriage return": r"\r",
+    "emoji": "[\U0001f300-\U0001faff]",
+    "CJK": "[\u4e00-\u9fff]",
+    "private use": "[\ue000-\uf8ff]",
+}
 RUBRIC = Rubric("Is it kind?", ("Rude.", "Cold.", "Neutral.", "Warm.", "Very kind."))
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 
@@ -70,8 +80,9 @@ def put_rows(folder: Path, file: str, rows: list[dict]) -> Path:
 
 
 def prompt(response: str = "Hello!", instruction: str = "Say hello.", reference: str | None = None) -> str:
+    """A prompt as the files hold them: texts stand in it as they are."""
     item = DirectItem("x", instruction, response, reference, RUBRIC)
-    return render_direct(item, with_reference=reference is not None)
+    return render_direct(item, with_reference=reference is not None, variant="paper-code")
 
 
 # The real files: counts and facts ----------------------------------------------------------------
@@ -173,7 +184,7 @@ def test_any_autoj_text_survives_the_direct_template(autoj):
     for item in autoj:
         for response in (item.response_a, item.response_b):
             one = DirectItem(item.id, item.instruction, response, item.response_a or "none", RUBRIC)
-            assert split_prompt(render_direct(one)) == (
+            assert split_prompt(render_direct(one, variant="paper-code")) == (
                 one.instruction,
                 response,
                 one.reference_answer,
@@ -190,10 +201,25 @@ def test_autoj_odd_responses_are_kept(autoj):
     assert [autoj[n].label for n in repeated] == ["tie", "tie", "B"]
     assert len({autoj[n].cluster for n in repeated}) == 1 and len({autoj[n].id for n in repeated}) == 3
     texts = ["\n".join(triple) for triple in triples]
-    assert sum("\r" in text for text in texts) == 3
-    assert sum("{" in text for text in texts) == 93
-    for n in (568, 1122, *HASHES):
-        assert autoj[n].response_a in render_pairwise(autoj[n])
+    found = {name: sum(bool(re.search(mark, text)) for text in texts) for name, mark in ODD_CHARACTERS.items()}
+    assert found == {"brace": 93, "tab": 48, "carriage return": 3, "emoji": 31, "CJK": 30, "private use": 2}
+    for n, text in enumerate(texts):
+        if n in (568, 1122, *HASHES) or re.search("|".join(ODD_CHARACTERS.values()), text):
+            shown = render_pairwise(autoj[n], variant="paper-code")
+            assert autoj[n].response_a in shown and autoj[n].response_b in shown
+
+
+def test_gpt4s_feedback_is_kept_with_its_stray_endings(vicuna, mt_bench):
+    """The stored score counts, whatever number the text names."""
+    texts = [
+        (text, score)
+        for item in vicuna + mt_bench
+        for text, score in zip(item.meta["gpt4_feedback"], item.scores[GPT4], strict=True)
+    ]
+    assert sum(text.rstrip().endswith("###Feedback:") for text, _ in texts) == 7
+    assert [(text[-19:], score) for text, score in texts if "[RESULT]" in text] == [(" [RESULT] Score: 1.", 1)]
+    named = [(int(match[1]), score) for text, score in texts if (match := re.search(r"score of (\d)", text))]
+    assert (len(named), sum(number != score for number, score in named)) == (20, 5)
 
 
 def test_items_survive_their_own_file(tmp_path, vicuna, hhh, autoj):
@@ -281,6 +307,78 @@ def test_autoj_as_an_array_gives_the_same_items(tmp_path, data_dir, autoj):
     assert items[0].group == items[0].meta["scenario"] == "post_summarization"
 
 
+FILES = {
+    "vicuna_bench": "vicuna_eval.json",
+    "mt_bench": "mt_bench_eval.json",
+    "hhh_alignment": "hhh_alignment_eval.json",
+    "autoj_eval": "autoj_pairwise.json",
+}
+
+
+def lines(rows: list[dict], **options) -> str:
+    return "".join(json.dumps(row, **options) + "\n" for row in rows)
+
+
+ENCODINGS = {
+    "JSON Lines": lambda rows: lines(rows).encode(),
+    "JSON Lines without a last newline": lambda rows: lines(rows).rstrip("\n").encode(),
+    "JSON Lines, Windows": lambda rows: lines(rows, ensure_ascii=False).replace("\n", "\r\n").encode(),
+    "JSON Lines between blank lines": lambda rows: ("\n" + lines(rows).replace("\n", "\n\n")).encode(),
+    "array, Windows": lambda rows: json.dumps(rows, indent=1).replace("\n", "\r\n").encode(),
+    "byte order mark": lambda rows: lines(rows).encode("utf-8-sig"),
+    "array with a byte order mark": lambda rows: json.dumps(rows).encode("utf-8-sig"),
+    "gzip": lambda rows: gzip.compress(lines(rows).encode()),
+    "rows by name": lambda rows: json.dumps({str(n): row for n, row in enumerate(rows)}).encode(),
+    "more columns": lambda rows: lines([{"": 0, **row, "extra": {"a": [None]}} for row in rows]).encode(),
+    "no escapes": lambda rows: json.dumps(rows, ensure_ascii=False).encode(),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", FILES)
+def test_any_encoding_of_a_file_gives_the_same_items(tmp_path, data_dir, name, encoding):
+    rows = read_rows(data_dir / "benchmarks" / FILES[name])[:60]
+    plain = load_benchmark(name, put_rows(tmp_path / "plain", FILES[name], rows))
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / FILES[name]).write_bytes(ENCODINGS[encoding](rows))
+    assert load_benchmark(name, tmp_path) == plain
+
+
+@pytest.mark.parametrize("name", ["vicuna_bench", "mt_bench", "hhh_alignment"])
+def test_prompts_with_line_ends_of_windows_give_the_same_items(tmp_path, data_dir, name):
+    rows = read_rows(data_dir / "benchmarks" / FILES[name])
+    windows = [{k: v.replace("\n", "\r\n") if k.endswith("instruction") else v for k, v in row.items()} for row in rows]
+    items = load_benchmark(name, put_rows(tmp_path, FILES[name], windows))
+    assert items == load_benchmark(name, data_dir)
+
+
+def test_a_carriage_return_inside_a_response_stays(tmp_path):
+    text = prompt("one\r\ntwo\rthree", reference="Hello.")
+    (item,) = load_benchmark("flask", put_rows(tmp_path, "flask_eval.json", [{"instruction": text}]))
+    assert (item.response, item.prompt) == ("one\r\ntwo\rthree", text)
+
+
+def test_a_compressed_file_is_found_by_its_name(tmp_path, data_dir, hhh):
+    (tmp_path / "benchmarks").mkdir()
+    data = (data_dir / "benchmarks/hhh_alignment_eval.json").read_bytes()
+    (tmp_path / "benchmarks/hhh_alignment_eval.json.gz").write_bytes(gzip.compress(data))
+    assert load_benchmark("hhh_alignment", tmp_path) == hhh
+
+
+def test_autoj_labels_written_as_decimals(tmp_path):
+    row = {"scenario": "s", "prompt": "p", "response 1": "a", "response 2": "b"}
+    rows = [row | {"label": label} for label in (0.0, 1.0, 2.0)]
+    items = load_benchmark("autoj_eval", put_rows(tmp_path, "autoj_pairwise.json", rows))
+    assert [item.label for item in items] == ["A", "B", "tie"]
+
+
+def test_scores_that_are_missing_give_no_draw(tmp_path):
+    """A number stored as text counts; null and NaN do not, and leave a rater without any draw out."""
+    rows = [{"instruction": GOOD, "gpt4_score": [5, None, "4"], "human_score": float("nan")}]
+    (item,) = load_benchmark("flask", put_rows(tmp_path, "flask_eval.json", rows))
+    assert item.scores == {GPT4: [5, 4]}
+
+
 # Sections ----------------------------------------------------------------------------------------------
 
 
@@ -331,7 +429,7 @@ DAMAGED = {
     "no rows": ("[]", "holds no rows"),
     "not objects": ('[{"instruction": "x"}, 7]', "row 1: expected an object, found int"),
     "no field": (json.dumps([{"idx": 1, "instruction": GOOD}, {"idx": 2}]), "row 1: no field 'instruction'"),
-    "not text": (json.dumps([{"idx": 1, "instruction": None}]), "row 0: "),
+    "not text": (json.dumps([{"idx": 1, "instruction": None}]), "row 0: field 'instruction' should be text"),
     "no section": (
         json.dumps([{"idx": 1, "instruction": GOOD.replace("###Score Rubrics:", "###Rubric:")}]),
         "row 0: the prompt has no section '###Score Rubrics:'",
@@ -352,6 +450,18 @@ DAMAGED = {
         json.dumps([{"idx": 1, "instruction": GOOD, "gpt4_score": 2.5}]),
         "score 2.5 is not an integer",
     ),
+    "empty": ("", "the file is empty"),
+    "blank": ("\n \n", "the file is empty"),
+    "one number": ("7", "row 0: expected an object, found int"),
+    "line in the middle": (
+        lines([{"idx": 1, "instruction": GOOD}]) + '{"idx": 2,\n' + lines([{"idx": 3, "instruction": GOOD}]),
+        "line 2: not valid JSON",
+    ),
+    "last row": (
+        lines([{"idx": n, "instruction": GOOD} for n in range(5)] + [{"idx": 6, "instruction": GOOD[:500]}]),
+        "row 5: the prompt does not end with",
+    ),
+    "number for a prompt": (lines([{"idx": 1, "instruction": 5}]), "field 'instruction' should be text, found int"),
     "pointer": (
         "version https://git-lfs.github.com/spec/v1\noid sha256:01de7e\nsize 2245548\n",
         "Git LFS pointer",
@@ -370,6 +480,40 @@ def test_a_damaged_file_names_the_file_the_place_and_what_to_do(tmp_path, kind):
     assert any(word in str(raised.value) for word in ("get it", "get the file", "repair", "git lfs pull"))
 
 
+@pytest.mark.parametrize("header", [*DIRECT_HEADERS, FEEDBACK_HEADER.rstrip()])
+def test_a_header_missing_in_one_row_is_named(tmp_path, data_dir, header):
+    rows = read_rows(data_dir / "benchmarks/vicuna_eval.json")[:9]
+    rows[7] = rows[7] | {"instruction": rows[7]["instruction"].replace(header, header.replace("#", "=", 1))}
+    folder = put_rows(tmp_path, "vicuna_eval.json", rows)
+    with pytest.raises(DataError, match=rf"vicuna_eval.json, row 7: .*{re.escape(header)}.*repair the row or get"):
+        load_benchmark("vicuna_bench", folder)
+
+
+def test_a_folder_or_a_cut_compressed_file_is_refused(tmp_path):
+    (tmp_path / "folder/benchmarks/vicuna_eval.json").mkdir(parents=True)
+    with pytest.raises(DataError, match="vicuna_eval.json: a folder, where a file is needed"):
+        load_benchmark("vicuna_bench", tmp_path / "folder")
+    (tmp_path / "cut/benchmarks").mkdir(parents=True)
+    data = gzip.compress(lines([{"idx": 1, "instruction": GOOD}]).encode())
+    for kept in (len(data) - 9, 15):
+        (tmp_path / "cut/benchmarks/vicuna_eval.json").write_bytes(data[:kept])
+        with pytest.raises(DataError, match="vicuna_eval.json: could not be read .* the file is damaged, get it again"):
+            load_benchmark("vicuna_bench", tmp_path / "cut")
+
+
+@pytest.mark.parametrize("label", [3, -1, "0", "A", None, [0]])
+def test_a_wrong_label_is_named(tmp_path, label):
+    row = {"scenario": "chitchat", "prompt": "p", "response 1": "a", "response 2": "b"}
+    folder = put_rows(tmp_path, "autoj_pairwise.json", [row | {"label": 0}, row | {"label": label}])
+    with pytest.raises(DataError, match=r"autoj_pairwise.json, row 1: .*(is none of 0, 1, 2|unhashable).*; repair"):
+        load_benchmark("autoj_eval", folder)
+
+
+def test_facts_of_nothing_are_refused():
+    with pytest.raises(DataError, match="no items"):
+        benchmark_facts([])
+
+
 def test_a_file_in_another_encoding_is_refused(tmp_path):
     folder = put(tmp_path, "vicuna_eval.json", "")
     (folder / "benchmarks/vicuna_eval.json").write_bytes('["caf\u00e9"]'.encode("latin-1"))
@@ -384,9 +528,10 @@ def test_damaged_pairs_are_refused(tmp_path):
     }
     with pytest.raises(DataError, match="row 0: chosen_instruction and rejected_instruction differ"):
         load_benchmark("hhh_alignment", put_rows(tmp_path, "hhh_alignment_eval.json", [pair]))
-    row = {"scenario": "chitchat", "label": 3, "prompt": "p", "response 1": "a", "response 2": "b"}
-    with pytest.raises(DataError, match=r"row 0: 3 is none of \(0, 1, 2\)"):
-        load_benchmark("autoj_eval", put_rows(tmp_path, "autoj_pairwise.json", [row]))
+    for tie in (2, "yes", None):
+        row = {"chosen_instruction": prompt("Hi!"), "rejected_instruction": prompt("No."), "tie": tie}
+        with pytest.raises(DataError, match="row 0: field 'tie' is .* none of 0, 1"):
+            load_benchmark("mt_bench_human", put_rows(tmp_path, "mt_bench_human_judgement_eval.json", [row]))
 
 
 def test_damaged_replay_is_refused(tmp_path):
@@ -397,6 +542,17 @@ def test_damaged_replay_is_refused(tmp_path):
         (tmp_path / f"autoj_outputs/{file}.jsonl").write_text('{"output": 0}\n' * rows, encoding="utf-8")
     with pytest.raises(DataError, match="2 decisions in one file, 1 in the other"):
         load_autoj_replay(tmp_path)
+    (tmp_path / "autoj_outputs/pairwise_example_output.jsonl").write_text('{"output": 7}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="pairwise_example_output.jsonl, row 0: field 'output' is 7"):
+        load_autoj_replay(tmp_path)
+
+
+def test_a_replay_is_refused_for_rows_in_another_order(tmp_path, data_dir):
+    rows = read_rows(data_dir / "benchmarks/autoj_pairwise.json")
+    (tmp_path / "autoj_outputs").symlink_to(data_dir / "autoj_outputs")
+    assert load_autoj_replay(put_rows(tmp_path, "autoj_pairwise.json", rows)) == load_autoj_replay(data_dir)
+    with pytest.raises(DataError, match="not the rows that Auto-J judged, or in another order"):
+        load_autoj_replay(put_rows(tmp_path, "autoj_pairwise.json", rows[::-1]))
 
 
 def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(tmp_path, monkeypatch):
@@ -406,8 +562,14 @@ def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(tmp_pa
     monkeypatch.setenv("PROMETHEUS_DATA_DIR", str(tmp_path / "data"))
     assert data_folder() == tmp_path / "data"
     assert data_folder(tmp_path) == tmp_path
-    with pytest.raises(DataError, match=str(tmp_path / "data")):
+    with pytest.raises(DataError, match=f"{tmp_path}/data/benchmarks/vicuna_eval.json or {tmp_path}/cache"):
         load_benchmark("vicuna_bench")
+    put_rows(tmp_path / "cache/prometheus2-notebooks", "vicuna_eval.json", [{"idx": 1, "instruction": GOOD}])
+    assert [item.id for item in load_benchmark("vicuna_bench")] == ["vicuna_bench/1"]
+    with pytest.raises(DataError, match="file not found"):  # a folder given by hand is taken at its word
+        load_benchmark("vicuna_bench", tmp_path / "data")
+    put_rows(tmp_path / "data", "vicuna_eval.json", [{"idx": 2, "instruction": GOOD}])
+    assert [item.id for item in load_benchmark("vicuna_bench")] == ["vicuna_bench/2"]
 
 
 # Downloads: from a server of our own, since tests use no network ------------------------------------
@@ -429,8 +591,18 @@ def server(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
-        monkeypatch.setattr(benchmarks, "RAW_FILES", f"http://127.0.0.1:{running.server_port}")
-        yield folder
+        host = f"http://127.0.0.1:{running.server_port}"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        for name, place in (
+            ("RAW_HOST", "/raw"),
+            ("LFS_HOST", "/lfs"),
+            ("RAW_FILES", "/raw"),
+            ("OLDER_FILES", "/raw/1"),
+        ):
+            monkeypatch.setattr(benchmarks, name, host + place)
+        for place in ("raw/1", "lfs"):
+            (folder / place).mkdir(parents=True)
+        yield folder / "raw"
         running.shutdown()
         thread.join()
 
@@ -445,11 +617,46 @@ def test_a_download_is_what_the_loader_reads(server, tmp_path):
 
 def test_a_download_with_a_wrong_sha256_or_no_answer_writes_nothing(server, tmp_path):
     (server / "vicuna_eval.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(DataError, match="sha256 differs"):
+    with pytest.raises(DataError, match="sha256 of .* differs"):
         download_benchmark("vicuna_bench", tmp_path / "cache")
     with pytest.raises(DataError, match="could not be fetched"):
         download_benchmark("mt_bench", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_loading_with_download_fetches_once_into_the_cache(server, tmp_path, monkeypatch):
+    monkeypatch.delenv("PROMETHEUS_DATA_DIR", raising=False)
+    (server / "flask_eval.json").write_text(lines([{"idx": 1, "instruction": GOOD}]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"download_benchmark\('flask'\)"):
+        load_benchmark("flask")
+    items = load_benchmark("flask", tmp_path / "elsewhere", download=True)
+    (server / "flask_eval.json").unlink()
+    assert load_benchmark("flask", download=True) == load_benchmark("flask") == items
+    assert (cache_folder() / "benchmarks/flask_eval.json").is_file()
+
+
+def test_a_file_behind_a_pointer_is_fetched_and_checked(server, tmp_path):
+    """Large files stand in Git LFS: the raw address gives a pointer that names their sha256."""
+    data = lines([{"idx": 1, "instruction": GOOD}]).encode()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(data).hexdigest()}\nsize 1\n"
+    (server / "flask_eval.json").write_text(pointer, encoding="utf-8")
+    (server.parent / "lfs/flask_eval.json").write_bytes(data)
+    assert download_benchmark("flask", tmp_path / "good").read_bytes() == data
+    (server.parent / "lfs/flask_eval.json").write_bytes(data + b" ")
+    with pytest.raises(DataError, match="could not be fetched|sha256"):
+        download_benchmark("flask", tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_an_older_copy_takes_the_place_of_a_file_that_is_gone(server, tmp_path, monkeypatch):
+    data = lines([{"instruction": old_prompt(GOOD)}]).encode()
+    (server / "1/flask_eval.json").write_bytes(data)
+    with pytest.raises(DataError, match="sha256 of .*/1/flask_eval.json differs"):
+        download_benchmark("flask", tmp_path / "cache")
+    known = replace(BENCHMARKS["flask"], older_sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(BENCHMARKS, "flask", known)
+    assert download_benchmark("flask", tmp_path / "cache").read_bytes() == data
+    assert load_benchmark("flask", tmp_path / "cache")[0].prompt == GOOD
 
 
 def test_known_sha256_are_those_of_the_real_files(data_dir):
@@ -497,7 +704,7 @@ def test_preference_bench_in_the_hubs_schema(tmp_path, readme_rows):
     assert items[0].cluster == items[1].cluster and items[0].id != items[1].id
     prompt_text = render_pairwise(items[0], with_reference=True)
     assert prompt_text.endswith(f"###Score Rubric:\n{real['orig_criteria']}\n\n###Feedback: ")
-    with pytest.raises(DataError, match=r"row 0: 'C' is none of \('A', 'B'\)"):
+    with pytest.raises(DataError, match=r"row 0: field 'orig_preference' is 'C', which is none of 'A', 'B'"):
         load_benchmark(
             "preference_bench",
             put_rows(tmp_path, "preference_bench.jsonl", [{**real, "orig_preference": "C"}]),
@@ -532,6 +739,23 @@ def test_flask_in_the_original_repositorys_schema(tmp_path):
     assert render_direct(items[1]) == rows[1]["instruction"]
 
 
+def test_all_flask_instructions_under_all_their_skills_survive_the_prompt(data_dir):
+    """1,740 instructions with reference answers, 12 skills with rubrics: no scores, so a test of the prompt only."""
+    skills = {skill["Skill"]: skill for skill in read_rows(data_dir / "flask/skillset_description.json")}
+    rubrics = {
+        name: Rubric(skill["Criteria"], tuple(skill["Scoring"][score] for score in "12345"))
+        for name, skill in skills.items()
+    }
+    rows = read_rows(data_dir / "flask/flask_evaluation.jsonl")
+    assert (len(rows), len(rubrics)) == (1740, 12)
+    for row in rows:
+        for skill in row["skill"]:
+            rubric, reference = rubrics[skill.removesuffix(" ")], row["answer"] or None
+            one = DirectItem("x", row["instruction"], row["answer"], reference, rubric)
+            shown = render_direct(one, with_reference=reference is not None, variant="paper-code")
+            assert split_prompt(shown) == (row["instruction"], row["answer"], reference, render_rubric(rubric))
+
+
 def test_mt_bench_human_in_the_original_repositorys_schema(tmp_path):
     """Ties carry `tie` 1, and the same pair may be judged more than once."""
     base = {"chosen_instruction": prompt("Hi!"), "rejected_instruction": prompt("No.")}
@@ -559,7 +783,7 @@ def test_biggen_bench_with_real_rubrics(tmp_path, data_dir):
     assert items[0].id == "biggen_bench/planning_travel_plan_0/sample-model"
     for item in items:
         if item.reference_answer:
-            *_, reference, rubric = split_prompt(render_direct(item))
+            *_, reference, rubric = split_prompt(render_direct(item, variant="paper-code"))
             assert (reference, parse_rubric(rubric)) == (item.reference_answer, item.rubric)
 
 

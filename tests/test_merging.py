@@ -45,7 +45,7 @@ def test_linear_is_equation_3(tiny_base, tiny_experts, tmp_path, alpha):
 
 
 @pytest.mark.parametrize("method", ["task-arithmetic", "dare-linear"])
-@pytest.mark.parametrize("variant", merging.VARIANTS)
+@pytest.mark.parametrize("variant", ["matched", "mergekit-default"])
 def test_task_arithmetic_is_equation_5_and_dare_without_dropping_equals_it(
     tiny_base, tiny_experts, tmp_path, method, variant
 ):
@@ -100,6 +100,63 @@ def test_a_merged_judge_travels_with_tokenizer_recipe_and_card(tiny_base, tiny_e
     assert artifacts.model_fingerprint(tiny_experts / "direct") in card and str(tmp_path) not in card
 
 
+@pytest.mark.parametrize("engine", merging.ENGINES)
+@pytest.mark.parametrize("method", ["linear", "ties"])
+def test_all_that_makes_a_judge_travels_along(tiny_base, tiny_experts, tmp_path, engine, method):
+    out = tmp_path / "m"
+    assert merging.merge_experts(Merge("m", method, density=0.5), tiny_base, tiny_experts, out, engine=engine)
+    expert = tiny_experts / "direct"
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+        assert (out / name).read_bytes() == (expert / name).read_bytes(), name
+    assert AutoModelForCausalLM.from_pretrained(out).generation_config.eos_token_id is not None
+    assert artifacts.model_fingerprint(expert) in (out / "README.md").read_text()
+    assert not merging.merge_experts(
+        Merge("m", method, density=0.5), tiny_base, tiny_experts, out, engine=engine
+    )  # current
+
+
+@pytest.mark.parametrize("engine", merging.ENGINES)
+def test_a_merge_is_rounded_once(tiny_base, tiny_experts, tmp_path, engine):
+    merge = Merge("m", "linear", alpha=0.3)
+    merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m", "bfloat16", engine)
+    first, second = weights(tiny_experts / "direct"), weights(tiny_experts / "pairwise")
+    wanted = {k: (0.3 * first[k].double() + 0.7 * second[k].double()).bfloat16() for k in first}
+    result = weights(tmp_path / "m")
+    # float32 against float64 before rounding: another bfloat16 only where a number lies on the border of two.
+    same = sum((result[k] == wanted[k]).sum().item() for k in wanted) / sum(v.numel() for v in wanted.values())
+    assert all(value.dtype == torch.bfloat16 for value in result.values()) and same > 0.9999
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype="auto").dtype == torch.bfloat16
+
+
+def test_engines_agree_and_are_told_apart(tiny_base, tiny_experts, tmp_path):
+    merge = Merge("m", "ties", alpha=0.3, density=0.2)
+    results = []
+    for engine in merging.ENGINES:
+        assert merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m", engine=engine)
+        results.append(weights(tmp_path / "m"))
+    assert all(torch.allclose(results[0][k], results[1][k], atol=1e-6) for k in results[0])
+
+
+def test_stamps_of_merges_without_a_choice_of_reading_stay_as_they_were():
+    known = {"name", "method", "first", "second", "alpha", "variant", "density", "scaling", "seed"}
+    assert set(Merge("m", "dare-linear", density=0.9).settings()) == known
+    assert set(Merge("m", "dare-linear", variant="paper-8x7b").settings()) == known | {"reading"}
+
+
+def test_the_paper_8x7b_variant_in_mergekits_words():
+    published = merging.mergekit_config(Merge("m", "dare-linear", variant="paper-8x7b"), "b", "d", "p")
+    assert published["parameters"] == {"lambda": 1.95}
+    assert [m["parameters"] for m in published["models"]] == 2 * [{"weight": 0.5, "density": 0.9}]
+    merge = Merge("m", "dare-linear", variant="paper-8x7b", reading="supermario-script")
+    script = merging.mergekit_config(merge, "b", "d", "p")
+    assert [m["parameters"]["density"] for m in script["models"]] == [0.1, 0.1]
+    # mergekit makes up for the density, so the weights carry what the script lets arrive: p/(1-p), the first one
+    # multiplied by 1 - lambda p/(1-p) when the second is added.
+    share = 0.1 / 0.9
+    expected = [share * (1 - 1.95 * share), share]
+    assert [m["parameters"]["weight"] for m in script["models"]] == pytest.approx(expected)
+
+
 def test_unchanged_merges_are_skipped(tiny_base, tiny_experts, tmp_path):
     merge = Merge("m", "linear")
     assert merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m")
@@ -123,10 +180,41 @@ def test_incomplete_experts_are_named_and_nothing_is_written(tiny_base, tiny_exp
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("wrong", [{"method": "average"}, {"variant": "best"}, {"alpha": 1.5}, {"second": "direct"}])
+SCRIPT = {"variant": "paper-8x7b", "reading": "supermario-script"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"method": "average"},
+        {"variant": "best"},
+        {"alpha": 1.5},
+        {"alpha": float("nan")},
+        {"second": "direct"},
+        {"density": 0.0},
+        {"density": 1.1},
+        {"reading": "supermario-script"},
+        {"variant": "paper-8x7b"},
+        {"method": "dare-linear", "variant": "paper-8x7b", "scaling": 2.0},
+        {"method": "dare-linear", "variant": "paper-8x7b", "density": 0.5},
+        {"method": "dare-ties", **SCRIPT},
+        {"method": "dare-linear", "alpha": 0.3, **SCRIPT},
+        {"method": "dare-linear", **SCRIPT, "reading": "mine"},
+    ],
+    ids=str,
+)
 def test_unknown_settings_are_refused(wrong):
     with pytest.raises(DataError, match="merge 'm'"):
         Merge(**{"name": "m", "method": "linear", **wrong})
+
+
+def test_an_unknown_engine_or_dtype_is_refused(tiny_base, tiny_experts, tmp_path):
+    merge = Merge("m", "linear")
+    with pytest.raises(DataError, match="unknown engine 'mine'"):
+        merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m", engine="mine")
+    with pytest.raises(DataError, match="unknown dtype 'int8'"):
+        merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m", "int8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_merge_of_the_paper_is_planned():

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
-from prometheus_lib import metrics
+from prometheus_lib import benchmarks, metrics
+from prometheus_lib.records import DataError
 
 
 def read(path: Path):
@@ -32,19 +34,30 @@ def percent(share: float) -> float:
 # ----------------------------------------------------------------------------------------------- correlations
 
 
+UNIEVAL = {  # the tables of UniEval's reproduction guide, dimension by dimension
+    "topical_chat": {
+        "naturalness": (0.443666, 0.513986, 0.373973),
+        "coherence": (0.595143, 0.612942, 0.465915),
+        "engagingness": (0.55651, 0.604739, 0.455941),
+        "groundedness": (0.536209, 0.574954, 0.451533),
+        "understandability": (0.380038, 0.467807, 0.360741),
+        "overall": (0.632796, 0.662583, 0.487272),
+    },
+    "qags_cnndm": {"consistency": (0.681681, 0.662255, 0.531636)},
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "dimension", "n", "printed"),
-    [
-        ("topical_chat", "overall", 360, (0.632796, 0.662583, 0.487272)),
-        ("topical_chat", "naturalness", 360, (0.443666, 0.513986, 0.373973)),
-        ("qags_cnndm", "consistency", 235, (0.681681, 0.662255, 0.531636)),
-    ],
+    ("name", "dimension", "printed"),
+    [(name, dimension, printed) for name, rows in UNIEVAL.items() for dimension, printed in rows.items()],
 )
-def test_unieval_correlations(data_dir, name, dimension, n, printed):
+def test_unieval_correlations(data_dir, name, dimension, printed):
     rows = read(data_dir / "unieval" / f"{name}.jsonl")
+    assert set(rows[0]["human"]) == set(UNIEVAL[name])  # no dimension of the file is left out
     ours = metrics.correlations([row["unieval"][dimension] for row in rows], [row["human"][dimension] for row in rows])
-    assert (ours.n, ours.dropped) == (n, 0)
-    assert (ours.pearson, ours.spearman, ours.kendall) == pytest.approx(printed, abs=1e-6)
+    assert (ours.n, ours.dropped) == ({"topical_chat": 360, "qags_cnndm": 235}[name], 0)
+    assert tuple(round(v, 6) for v in (ours.pearson, ours.spearman, ours.kendall)) == printed
+
 
 
 # -------------------------------------------------------------------------------------------------- agreement
@@ -56,22 +69,37 @@ def relevance(path: Path) -> dict[tuple[str, str], int]:
     return {(query, passage): int(label) for query, _, passage, label in rows}
 
 
-def test_trec_alpha_with_labels_clipped_to_the_domain(data_dir):
+@pytest.fixture(scope="module")
+def trec(data_dir):
+    """{run: (2, pairs) labels of NIST's assessors and of the run}; labels are 0 to 3, one run holds a 10."""
     folder = data_dir / "llmjudge_trec"
     gold = relevance(folder / "gold_qrels.txt")
-    run = relevance(folder / "submissions" / "h2oloo-fewself.txt")
-    judge = np.clip([run[pair] for pair in gold], 0, 3)
-    assert len(gold) == 4423
-    alpha = metrics.krippendorff_alpha([list(gold.values()), judge], "ordinal", value_domain=[0, 1, 2, 3])
-    assert round(alpha, 6) == 0.495764
+    runs = {path.stem: relevance(path) for path in (folder / "submissions").iterdir()}
+    return {name: [list(gold.values()), [run[pair] for pair in gold]] for name, run in runs.items()}
 
 
-def test_trec_label_outside_the_domain_is_an_error_that_names_it(data_dir):
-    folder = data_dir / "llmjudge_trec"
-    gold = relevance(folder / "gold_qrels.txt")
-    run = relevance(folder / "submissions" / "h2oloo-zeroshot2.txt")  # holds one label 10
-    with pytest.raises(ValueError, match=r"10\.0"):
-        metrics.krippendorff_alpha([list(gold.values()), [run[p] for p in gold]], value_domain=[0, 1, 2, 3])
+TREC = {  # run: labels outside 0-3, Cohen's kappa and nominal alpha (recomputed by others), ordinal alpha
+    "h2oloo-fewself": (0, 0.2774, 0.2689, 0.495764),
+    "h2oloo-zeroshot1": (0, 0.2817, 0.2792, None),
+    "h2oloo-zeroshot2": (1, 0.2589, 0.2408, None),
+}
+
+
+@pytest.mark.parametrize("run", TREC)
+def test_trec_agreement_with_labels_clipped_to_the_domain(trec, run):
+    outside, kappa, nominal, ordinal = TREC[run]
+    labels = np.array(trec[run])
+    assert labels.shape == (2, 4423) and set(trec) == set(TREC)
+    assert (labels > 3).sum() == outside
+    clip = {"value_domain": range(4), "outside": "clip"}
+    assert round(metrics.cohen_kappa(labels[0], np.clip(labels[1], 0, 3)), 4) == kappa
+    assert round(metrics.krippendorff_alpha(labels, "nominal", **clip), 4) == nominal
+    assert ordinal is None or round(metrics.krippendorff_alpha(labels, **clip), 6) == ordinal
+
+
+def test_trec_label_outside_the_domain_is_an_error_that_names_it(trec):
+    with pytest.raises(DataError, match=r"ratings 10\.0 lie outside the value domain \[0\.0, 1\.0, 2\.0, 3\.0\]"):
+        metrics.krippendorff_alpha(trec["h2oloo-zeroshot2"], value_domain=[0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -99,12 +127,19 @@ def test_pandalm_annotators(data_dir):
     assert round(metrics.krippendorff_alpha(raters, "nominal"), 6) == 0.864221
 
 
-def test_pandalm_majority_labels(data_dir):
+def test_pandalm_majority_labels_and_judge(data_dir):
+    """The label distribution, and PandaLM-7B's accuracy and macro averages against the majority."""
     rows = read(data_dir / "pandalm" / "testset-v1.json")
     votes = [Counter(row[f"annotator{i}"] for i in (1, 2, 3)).most_common(1)[0] for row in rows]
     assert min(times for _, times in votes) == 2  # a majority exists everywhere
-    majority = Counter(label for label, _ in votes)
-    assert [majority[label] for label in (0, 1, 2)] == [105, 422, 472]
+    majority = [label for label, _ in votes]
+    assert [majority.count(label) for label in (0, 1, 2)] == [105, 422, 472]
+    judge = [row["pandalm_result"] for row in read(data_dir / "pandalm" / "pandalm-7b-testset-v1.json")]
+    name = {0: "tie", 1: "A", 2: "B"}
+    accuracy = metrics.pairwise_accuracy([name[v] for v in judge], [name[v] for v in majority])
+    assert (accuracy.n, accuracy.unparsed, round(accuracy.value, 4)) == (999, 0, 0.6677)
+    averages = precision_recall_fscore_support(majority, judge, average="macro")[:3]
+    assert [round(value, 4) for value in averages] == [0.5738, 0.5750, 0.5743]
 
 
 # ------------------------------------------------------------------------------------------- pairwise ranking
@@ -132,17 +167,42 @@ def test_autoj_over_all_groups(autoj):
     assert percent(metrics.position_consistency(first, swapped).value) == 83.41
 
 
+AUTOJ_GROUPS = {  # the leaderboard's tables: n, agreement and consistency over both orders, agreement of one order
+    "Summarization": (72, 45.83, 73.61, 56.94),
+    "Exam Questions": (72, 38.89, 69.44, 41.67),
+    "Code": (120, 47.5, 75.83, 54.17),
+    "Rewriting": (120, 49.17, 74.17, 57.5),
+    "Creative Writing": (216, 59.72, 87.04, 63.43),
+    "Functional Writing": (240, 61.67, 81.67, 68.33),
+    "General Communication": (288, 55.21, 92.36, 57.29),
+    "NLP Tasks": (264, 57.58, 86.36, 62.12),
+}
+
+
 def test_autoj_by_group(autoj, data_dir):
     labels, first, swapped, scenarios = autoj
     groups = read(data_dir / "autoj_outputs" / "scenario_groups.json")
     group_of = {scenario: group for group, members in groups.items() for scenario in members}
     names = np.array([group_of[scenario] for scenario in scenarios], dtype=object)
-    found = metrics.accuracy_by_group(first, labels, names)
-    code = names == "Code"
-    assert (found["Code"].n, percent(found["Code"].value)) == (120, 54.17)
-    assert percent(metrics.both_orders_accuracy(first[code], swapped[code], labels[code]).value) == 47.50
-    assert percent(metrics.position_consistency(first[code], swapped[code]).value) == 75.83
-    assert sum(found[g].correct for g in groups) == found["total"].correct == 835
+    found = {}
+    for group in groups:
+        part = names == group
+        both = metrics.both_orders_accuracy(first[part], swapped[part], labels[part])
+        consistency = metrics.position_consistency(first[part], swapped[part])
+        one = metrics.pairwise_accuracy(first[part], labels[part])
+        found[group] = (both.n, percent(both.value), percent(consistency.value), percent(one.value))
+    assert found == AUTOJ_GROUPS
+    by_group = metrics.accuracy_by_group(first, labels, names)
+    assert {group: percent(by_group[group].value) for group in groups} == {g: r[3] for g, r in AUTOJ_GROUPS.items()}
+    assert by_group["total"].correct == 835
+
+
+def test_autoj_decisions_may_be_given_as_the_judge_said_them(autoj):
+    """The file of exchanged responses as it is, 0 the first shown: the metric maps it back."""
+    labels, first, swapped, _ = autoj
+    as_said = [{"A": "B", "B": "A", "tie": "tie"}[decision] for decision in swapped]
+    assert percent(metrics.both_orders_accuracy(first, as_said, labels, mapped_back=False).value) == 54.96
+    assert percent(metrics.position_consistency(first, as_said, mapped_back=False).value) == 83.41
 
 
 def test_autoj_tie_rules_move_the_number(autoj):
@@ -151,7 +211,9 @@ def test_autoj_tie_rules_move_the_number(autoj):
     by_rule = metrics.accuracy_by_tie_rule(first, labels)
     ties = (first == "tie").sum() + (labels == "tie").sum() - 2 * ((first == "tie") & (labels == "tie")).sum()
     assert by_rule["half"].correct == by_rule["wrong"].correct + ties / 2
-    assert by_rule["dropped"].n == 520 + 499
+    assert by_rule["gold dropped"].n == 520 + 499
+    assert by_rule["dropped"].n == ((first != "tie") & (labels != "tie")).sum()
+    assert by_rule["dropped"].correct == by_rule["gold dropped"].correct
     assert by_rule["wrong"].value < by_rule["half"].value < by_rule["dropped"].value
 
 
@@ -190,24 +252,34 @@ def llmbar_statistics(row: dict) -> dict:
     }
 
 
-@pytest.mark.parametrize(
-    ("model", "correct", "printed"),
-    [
-        ("Skywork_Skywork-Reward-Gemma-2-27B", 225, 64.29),
-        ("internlm_internlm2-20b-reward", 222, 63.43),
-        ("Skywork_Skywork-Reward-Llama-3.1-8B", 218, 62.29),
-        ("internlm_internlm2-7b-reward", 208, 59.43),
-        ("Ray2333_GRM-Gemma-2B-rewardmodel-ft", 208, 59.43),
-    ],
-)
-def test_judgebench_reward_models(data_dir, model, correct, printed):
-    """Right only if both orders together favour the label (one order may be a tie)."""
+JUDGEBENCH = {  # right of 350; per cent of knowledge, reasoning, math, coding and of all, as in the paper's table
+    "Skywork_Skywork-Reward-Gemma-2-27B": (225, 59.74, 66.33, 83.93, 50.00, 64.29),
+    "internlm_internlm2-20b-reward": (222, 62.34, 69.39, 66.07, 50.00, 63.43),
+    "Skywork_Skywork-Reward-Llama-3.1-8B": (218, 59.09, 64.29, 76.79, 50.00, 62.29),
+    "internlm_internlm2-7b-reward": (208, 56.49, 61.22, 71.43, 50.00, 59.43),
+    "Ray2333_GRM-Gemma-2B-rewardmodel-ft": (208, 62.99, 53.06, 64.29, 54.76, 59.43),
+}
+JUDGEBENCH_SIDES = {"A>B": "A", "B>A": "B", "A=B": "tie", None: None}
+JUDGEBENCH_GROUPS = {"mmlu": "knowledge", "livebench-reasoning": "reasoning", "livebench-math": "math"}
+
+
+@pytest.mark.parametrize("model", JUDGEBENCH)
+def test_judgebench_reward_models(data_dir, model):
+    """Right only if both orders together favour the label; the second decision is about the exchanged responses."""
+    correct, *printed = JUDGEBENCH[model]
     rows = read(data_dir / "judgebench" / f"gpt-4o-2024-05-13__reward_model__{model}.jsonl")
-    sign = {"A>B": 1, "B>A": -1, "A=B": 0, None: 0}
-    together = [sign[row["decision_1"]] - sign[row["decision_2_swapped_order"]] for row in rows]
-    decisions = metrics.direct_to_pair(together, np.zeros(len(rows)))
-    accuracy = metrics.pairwise_accuracy(decisions, ["A" if r["label"] == "A>B" else "B" for r in rows])
-    assert (accuracy.correct, accuracy.n, percent(accuracy.value)) == (correct, 350, printed)
+    first, swapped, labels = (
+        np.array([JUDGEBENCH_SIDES[row[key]] for row in rows], dtype=object)
+        for key in ("decision_1", "decision_2_swapped_order", "label")
+    )
+    sources = ["mmlu" if row["source"].startswith("mmlu") else row["source"] for row in rows]
+    groups = np.array([JUDGEBENCH_GROUPS.get(source, "coding") for source in sources])
+    together = {"rule": "together", "mapped_back": False}
+    whole = metrics.both_orders_accuracy(first, swapped, labels, **together)
+    assert (whole.correct, whole.n) == (correct, 350)
+    parts = [groups == name for name in ("knowledge", "reasoning", "math", "coding")]
+    found = [metrics.both_orders_accuracy(first[p], swapped[p], labels[p], **together) for p in parts]
+    assert [percent(accuracy.value) for accuracy in (*found, whole)] == printed
 
 
 # --------------------------------------------------------------------------------------- MT-Bench human votes
@@ -232,10 +304,7 @@ def test_mtbench_gpt4_against_experts(mtbench):
     gpt4, experts = mtbench
     decisions, labels = [gpt4[pair] for pair, _ in experts], [label for _, label in experts]
     with_ties = metrics.pairwise_accuracy(decisions, labels)
-    decided = [d != "tie" for d in decisions]
-    without = metrics.pairwise_accuracy(
-        np.array(decisions, object)[decided], np.array(labels, object)[decided], ties="dropped"
-    )
+    without = metrics.pairwise_accuracy(decisions, labels, ties="dropped")
     assert (with_ties.correct, with_ties.n) == (886, 1343)
     assert (without.correct, without.n) == (727, 859)
 
@@ -245,8 +314,7 @@ def test_mtbench_expert_against_expert(mtbench):
     for pair, decision in mtbench[1]:
         by_pair.setdefault(pair, []).append(decision)
     couples = [c for votes in by_pair.values() for c in itertools.combinations(votes, 2)]
-    decided = [c for c in couples if "tie" not in c]
-    with_ties, without = (metrics.pairwise_accuracy(*zip(*c, strict=True)) for c in (couples, decided))
+    with_ties, without = (metrics.pairwise_accuracy(*zip(*couples, strict=True), ties) for ties in ("wrong", "dropped"))
     assert (with_ties.correct, with_ties.n) == (454, 721)
     assert (without.correct, without.n) == (388, 479)
 

@@ -1,0 +1,194 @@
+"""Measure merging on disk: mergekit, our own engine and a plain copy, seconds and peak memory, method by method.
+
+`python perf/merging.py [--megabytes 490] [--rounds 3]`. Models of that size (a random Mistral, and two that differ from
+it) are written to a temporary folder and removed. Every merge runs in a process of its own that has all imports already;
+its peak is what it holds beyond them, pages of mapped files included. mergekit may use all cores for a tensor; ours
+merges two tensors at once. The copy is `shutil.copyfile` of one expert's weights, which are as large as the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import transformers
+from mergekit.config import MergeConfiguration
+from mergekit.merge import run_merge
+from mergekit.options import MergeOptions
+
+from prometheus_lib import base_model, merge_disk, merging
+from prometheus_lib.merge_checks import read_layout
+from prometheus_lib.merging import Merge
+from prometheus_lib.scale import EMBEDDED_BASE
+
+MERGES = {
+    "linear": Merge("m", "linear", alpha=0.3),
+    "slerp": Merge("m", "slerp", alpha=0.3),
+    "task-arithmetic": Merge("m", "task-arithmetic", variant="mergekit-default"),
+    "ties": Merge("m", "ties", density=0.2),
+    "dare-ties": Merge("m", "dare-ties", density=0.9),
+    "dare-linear": Merge("m", "dare-linear", density=0.9),
+}
+TARGETS = {
+    "ours_to_copy_linear_at_most": 2.0,
+    "mergekit_to_ours_ties_at_least": 4.0,
+    "peak_within_output_plus_three": True,
+}
+NAMES = ("base", "direct", "pairwise")
+
+
+def write_models(root: Path, megabytes: int) -> None:
+    """Write a base model and two experts of about this size."""
+    layers = max(1, round((megabytes - 131) / 45))
+    config = transformers.MistralConfig(
+        vocab_size=16_000, hidden_size=1024, intermediate_size=2816, num_hidden_layers=layers, num_attention_heads=16,
+        num_key_value_heads=4,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    write_experts(root, transformers.MistralForCausalLM(config), base_model.build_tokenizer())
+
+
+def write_miniature(root: Path) -> None:
+    """Write the embedded base model and two models that differ from it."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(EMBEDDED_BASE)
+    write_experts(root, model, transformers.AutoTokenizer.from_pretrained(EMBEDDED_BASE))
+
+
+def write_experts(root: Path, model: Any, tokenizer: Any) -> None:
+    """Write a model, and twice what becomes of it by a small random change."""
+    for name in NAMES:
+        model.save_pretrained(root / name)
+        tokenizer.save_pretrained(root / name)
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights.add_(1e-3 * torch.randn_like(weights))
+
+
+def through_mergekit(merge: Merge, root: Path, out: Path) -> None:
+    """Merge as mergekit does when it is called from Python."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    config = merging.mergekit_config(merge, *(str(root / name) for name in NAMES))
+    options = MergeOptions(copy_tokenizer=True, random_seed=merge.seed, quiet=True, write_model_card=False)
+    run_merge(MergeConfiguration.model_validate(config), str(out), options)
+
+
+def through_ours(merge: Merge, root: Path, out: Path) -> None:
+    """Merge with our own engine."""
+    merge_disk.merge_to_disk(merge, *(root / name for name in NAMES), out)
+
+
+def copied(root: Path, out: Path) -> None:
+    """Copy the weights of one expert."""
+    shutil.copyfile(root / "direct" / "model.safetensors", out / "model.safetensors")
+
+
+def measured(function: Callable, *arguments: Any) -> tuple[float, float]:
+    """Run a function in a child of this process; return its seconds and its peak memory in MiB beyond the imports."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def child() -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with tempfile.TemporaryDirectory(dir=arguments[-1].parent) as out:
+            start = time.perf_counter()
+            function(*arguments, Path(out))
+            seconds = time.perf_counter() - start
+        sender.send((seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+
+    process = context.Process(target=child)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{function.__name__} {arguments} failed with exit status {process.exitcode}")
+    return receiver.recv()
+
+
+def compare(root: Path, rounds: int) -> dict[str, Any]:
+    """Measure all methods in turn; return medians of seconds and largest peaks by engine and method."""
+    calls = {("copy", "copy"): (copied, root)}
+    for method, merge in MERGES.items():
+        calls[("mergekit", method)] = (through_mergekit, merge, root)
+        calls[("ours", method)] = (through_ours, merge, root)
+    results: dict[tuple[str, str], list[tuple[float, float]]] = {call: [] for call in calls}
+    for number in range(rounds):
+        for call, (function, *arguments) in calls.items():
+            results[call].append(measured(function, *arguments))
+            print(f"round {number + 1}: {' '.join(call)} {results[call][-1][0]:.2f} s", file=sys.stderr, flush=True)
+    return {
+        f"{engine} {method}": {
+            "seconds": round(median(s for s, _ in found), 3),
+            "mib": round(max(m for _, m in found), 1),
+        }
+        for (engine, method), found in results.items()
+    }
+
+
+def room(root: Path) -> float:
+    """Return the MiB of one model's weights plus its three largest tensors."""
+    sizes = sorted(stored.end - stored.start for stored in read_layout(root / "direct").values())
+    return (sum(sizes) + sum(sizes[-3:])) / 2**20
+
+
+def print_table(title: str, figures: dict[str, Any]) -> None:
+    """Print seconds, ratios and memory, one line per method."""
+    copy = figures["copy copy"]["seconds"]
+    print(f"\n{title}: a plain copy takes {copy:.3f} s")
+    print(
+        f"{'method':<17}{'mergekit s':>11}{'ours s':>9}{'mergekit/ours':>15}{'ours/copy':>11}{'mergekit MiB':>14}{'ours MiB':>10}"
+    )
+    for method in MERGES:
+        theirs, ours = figures[f"mergekit {method}"], figures[f"ours {method}"]
+        ratios = theirs["seconds"] / ours["seconds"], ours["seconds"] / copy
+        print(
+            f"{method:<17}{theirs['seconds']:>11.2f}{ours['seconds']:>9.2f}{ratios[0]:>15.1f}{ratios[1]:>11.1f}", end=""
+        )
+        print(f"{theirs['mib']:>14.0f}{ours['mib']:>10.0f}")
+
+
+def main() -> None:
+    """Measure, print two tables, and print one JSON object as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--megabytes", type=int, default=490)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)  # children must not inherit a pool of threads
+    with tempfile.TemporaryDirectory() as temporary:
+        large, small = Path(temporary, "large"), Path(temporary, "small")
+        write_models(large, options.megabytes)
+        write_miniature(small)
+        figures = {"large": compare(large, options.rounds), "miniature": compare(small, options.rounds)}
+        limit = room(large)
+    for title, found in figures.items():
+        print_table(title, found)
+    big = figures["large"]
+    figures |= {
+        "ours_to_copy_linear": round(big["ours linear"]["seconds"] / big["copy copy"]["seconds"], 2),
+        "mergekit_to_ours_ties": round(big["mergekit ties"]["seconds"] / big["ours ties"]["seconds"], 1),
+        "largest_peak_of_ours_mib": max(big[f"ours {method}"]["mib"] for method in MERGES),
+        "output_plus_three_tensors_mib": round(limit, 1),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    print(f"\nours: peak {figures['largest_peak_of_ours_mib']} MiB; output plus three tensors {limit:.0f} MiB")
+    ok = (
+        figures["ours_to_copy_linear"] <= TARGETS["ours_to_copy_linear_at_most"]
+        and figures["mergekit_to_ours_ties"] >= TARGETS["mergekit_to_ours_ties_at_least"]
+        and figures["largest_peak_of_ours_mib"] <= limit
+    )
+    print(json.dumps({"name": "merging", "figures": figures, "targets": TARGETS, "ok": ok}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Judging from the command line, on one machine or many: a scale's judges, or one process's share of their work.
+
+    python -m prometheus_lib.judging --scale 7b                               all judges, one after the other
+    python -m prometheus_lib.judging --scale 7b --judge linear --share 0/4    the first of four processes
+    python -m prometheus_lib.judging --scale 7b --replicas 8                  eight engines on a Ray cluster
+    python -m prometheus_lib.judging --scale 7b --gather other/outputs        take over another machine's judgments
+
+Everything lands in the same judgment files as a notebook's run, and what is there is not generated again. Processes
+that see one disk may write to one file at once; judgments from machines with disks of their own are gathered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import judges, pipeline, scale
+from .judges import JudgingJob, Policy, Task
+from .parallel import Report, run_jobs, silent
+from .records import DataError, Judgment, read_items, read_jsonl
+from .scale import Scale, load_scale
+from .store import JudgmentStore, judgment_files
+
+
+def shares(tasks: Sequence[Task], count: int) -> list[list[int]]:
+    """Cut tasks into `count` lists of places with about equally many draws.
+
+    Prompts that begin alike stay together, and equal prompts always do: an engine computes a shared opening once.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, task in enumerate(tasks):
+        groups.setdefault((task.format, task.prompt), []).append(place)
+    result: list[list[int]] = [[] for _ in range(count)]
+    total, before = sum(task.draws for task in tasks), 0
+    for _, places in sorted(groups.items()):
+        result[before * count // total] += places
+        before += sum(tasks[place].draws for place in places)
+    return result
+
+
+def share_of(job: JudgingJob, number: int, count: int) -> JudgingJob:
+    """Return a job with the tasks of process `number` of `count`.
+
+    vLLM draws each task with a seed of its own, so shares give the judgments of one process; transformers draws whole
+    batches, and other batches give other draws.
+    """
+    return replace(job, tasks=tuple(job.tasks[place] for place in shares(job.tasks, count)[number]))
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Read "0/4" as process 0 of 4; DataError when it is no such thing."""
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
+        raise DataError(f"{text!r} is no share; write 0/4, 1/4, 2/4 and 3/4 for four processes.")
+    return int(number), int(count)
+
+
+def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
+    """Add another folder's judgment files to this one's and return how many judgments each judge gained."""
+    files = judgment_files(other)
+    if not files:
+        raise DataError(f"{other}: no judgment files (*.jsonl or *.jsonl.gz) to gather.")
+    gained = {}
+    for path in files:
+        name = path.name.partition(".jsonl")[0]
+        rows = [Judgment(**row) for row in read_jsonl(path)]
+        gained[name] = JudgmentStore(Path(folder) / f"{name}.jsonl").append(rows)
+    return gained
+
+
+def selected(chosen: Scale, items: dict[str, pipeline.Items], names: Sequence[str]) -> list[JudgingJob]:
+    """Return the judging jobs of the named judges (all when none is named); DataError for what cannot be judged yet."""
+    jobs = {job.name: job for job in pipeline.judging_jobs(chosen, items)}
+    unknown = [name for name in names if name not in jobs]
+    if unknown:
+        raise DataError(f"{', '.join(unknown)}: no model folder is judged under this name; choose from {list(jobs)}.")
+    for name in names or jobs:
+        if name != "base" and not Path(jobs[name].folder).is_dir():
+            raise DataError(f"{jobs[name].folder}: this model is not there; run notebooks 03 and 04 first.")
+    return [jobs[name] for name in names or jobs]
+
+
+def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
+    """Read the benchmarks that a run has written, or build them."""
+    names = (*scale.DIRECT_BENCHMARKS, *scale.PAIR_BENCHMARKS, *scale.REFERENCE_BENCHMARKS)
+    files = {name: chosen.paths.benchmark(name) for name in map(chosen.benchmark_name, names)}
+    if all(file.is_file() for file in files.values()):
+        return {name: read_items(file) for name, file in files.items()}
+    return pipeline.build_benchmarks(chosen, data)
+
+
+def _judge_on_ray(job: JudgingJob, options: argparse.Namespace, report: Report = silent) -> int:
+    from .ray_judging import RayJudge
+
+    judge = RayJudge(job, options.replicas, options.gpus)
+    try:
+        return judges.collect(judge, job.tasks, JudgmentStore(job.out), job.decoding, report, job.policy)
+    finally:
+        judge.close()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", default="mini", choices=list(scale.SCALES))
+    parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
+    parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
+    parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")
+    parser.add_argument("--engine", default=None, choices=list(judges.ENGINES), help="another than the scale's")
+    parser.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
+    parser.add_argument("--share", type=parse_share, default=(0, 1), help="0/4: the first of four processes")
+    parser.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
+    parser.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
+    parser.add_argument("--gather", default=None, help="an outputs folder whose judgments are taken over; no judging")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Judge what is asked for and not stored yet, and print one line per judge."""
+    options = _options(arguments)
+    chosen = load_scale(options.scale, options.outputs)
+    if options.gather:
+        done = gather(chosen.paths.judgments, load_scale(options.scale, options.gather).paths.judgments)
+    else:
+        done = _judge(chosen, options)
+    for name, added in done.items():
+        print(f"{name:<28}{added:>8} judgments added")
+
+
+def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
+    changes = {"policy": Policy(options.policy), "engine": options.engine or chosen.engine}
+    jobs = selected(chosen, stored_items(chosen, options.data), options.judge)
+    jobs = [share_of(replace(job, **changes), *options.share) for job in jobs]
+    total = sum(task.draws for job in jobs for task in job.tasks)
+    if options.replicas:
+        added = run_jobs(lambda job, report: _judge_on_ray(job, options, report), jobs, total, "judgment")
+    else:
+        isolated = changes["engine"] == "vllm" and len(jobs) > 1
+        added = run_jobs(judges.run_judge, jobs, total, "judgment", title="judging", isolated=isolated)
+    return {job.name: count for job, count in zip(jobs, added, strict=True)}
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DataError as error:
+        sys.exit(f"error: {error}")
