@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -74,7 +75,8 @@ class Judge(Protocol):
 
     A judge may have more: `parsers` (how its texts are read; default PARSERS), `check(tasks, decoding)` (called before
     anything is generated), `finish(tasks, texts, decoding, seed)` (for the policy of that name), and `stream(tasks,
-    decoding, seed)` in place of batches: it yields (place of the task, its completions) as they become ready.
+    decoding, seed)` in place of batches: it yields (place of the task, its completions) as they become ready, and
+    `stream_chunk` of them (default STREAM_CHUNK) are written together.
     """
 
     name: str
@@ -208,10 +210,11 @@ def _collect_stream(
     added = 0
     for _, group in groupby(ordered, _temperature):
         asked = list(group)
-        arriving = judge.stream(asked, asked[0].settings(decoding), _seed(decoding, []))
-        while arrived := _store_next(judge, asked, arriving, store, decoding):
-            added += arrived[0]
-            report(*arrived[1:])
+        # Closed at once when something stops the run: an API judge then sends nothing more.
+        with closing(judge.stream(asked, asked[0].settings(decoding), _seed(decoding, []))) as arriving:
+            while arrived := _store_next(judge, asked, arriving, store, decoding):
+                added += arrived[0]
+                report(*arrived[1:])
     return added
 
 
@@ -222,7 +225,7 @@ def _store_next(
     done: list[tuple[int, list[Completion]]] = []
     added = 0
     try:
-        done.extend(islice(arriving, STREAM_CHUNK))
+        done.extend(islice(arriving, getattr(judge, "stream_chunk", STREAM_CHUNK)))
     finally:  # whatever stops the judge, what has arrived is kept
         added = _store(judge, [asked[place] for place, _ in done], [draws for _, draws in done], store, decoding)
     completions = [completion for _, draws in done for completion in draws]
@@ -404,12 +407,22 @@ def __getattr__(name: str) -> type:
     return getattr(importlib.import_module(f".{_CLASSES[name]}", __package__), name)
 
 
-ENGINES: dict[str, Callable[[JudgingJob], Judge]] = {"transformers": _transformers, "vllm": _vllm}
+def _api(job: JudgingJob) -> Judge:
+    from .api_judge import APIJudge
+    from .api_settings import load_settings
+
+    return APIJudge(job.name, load_settings(job.folder), job.batch_size)
+
+
+ENGINES: dict[str, Callable[[JudgingJob], Judge]] = {"transformers": _transformers, "vllm": _vllm, "api": _api}
 
 
 @dataclass(frozen=True)
 class JudgingJob:
-    """Everything a worker needs to run one judge: the model folder, its tasks, where judgments go, and how."""
+    """Everything a worker needs to run one judge: the model folder, its tasks, where judgments go, and how.
+
+    For the engine "api", `folder` is the file of its settings (see `api_settings`).
+    """
 
     name: str
     folder: str
@@ -425,11 +438,19 @@ class JudgingJob:
 def run_judge(job: JudgingJob, report: Report = silent) -> int:
     """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing."""
     store = JudgmentStore(job.out)
-    fingerprint = artifacts.model_fingerprint(job.folder)
-    if is_complete(job, fingerprint, store):
+    if is_complete(job, job_fingerprint(job), store):
         report(sum(task.draws for task in job.tasks))
         return 0
     return collect(ENGINES[job.engine](job), job.tasks, store, job.decoding, report, job.policy)
+
+
+def job_fingerprint(job: JudgingJob) -> str:
+    """Return the fingerprint of a job's judge, without starting it."""
+    if job.engine != "api":
+        return artifacts.model_fingerprint(job.folder)
+    from .api_settings import load_settings
+
+    return load_settings(job.folder).fingerprint
 
 
 def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Keep = Callable[[Tensor, Tensor], Any]
 
-PIECE = 2 * merge_math.SUM_BLOCK  # entries
+PIECE = 4 * merge_math.SUM_BLOCK  # entries
 WORKERS = 2  # tensors at once; more would wait for memory
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -70,10 +70,12 @@ def _write_weights(path: Path, names: list[str], merge: Merge, parents: list[Lay
     path.write_bytes(len(text).to_bytes(8, "little") + text)
 
     def write(name: str) -> None:
-        with open(path, "r+b") as out:
+        with open(path, "r+b", buffering=0) as out:
             out.seek(8 + len(text) + header[name]["data_offsets"][0])
             for piece in merged_pieces(merge, name, *(p and p[name] for p in parents)):
-                out.write(piece.to(kind).view(torch.uint8).numpy())
+                data = memoryview(piece.to(kind).view(torch.uint8).numpy())
+                while data:  # a disk that runs full takes a part first
+                    data = data[out.write(data) :]
 
     with one_thread(), ThreadPoolExecutor(available_workers(WORKERS)) as pool:
         for _ in pool.map(write, names):

@@ -36,8 +36,8 @@ TINY = 1e-30  # instead of zero voters
 
 
 def linear(first: Tensor, second: Tensor, weights: Pair) -> Tensor:
-    """Return the weighted average of two tensors (equation 3)."""
-    return mix(first, second, *(weight / sum(weights) for weight in weights))
+    """Return the weighted average of two tensors (equation 3): a point on the straight line between them."""
+    return torch.lerp(second, first, weights[0] / sum(weights))
 
 
 def mix(first: Tensor, second: Tensor, a: float, b: float) -> Tensor:

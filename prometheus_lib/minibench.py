@@ -179,5 +179,5 @@ def ceiling(items: Sequence[DirectItem | PairItem], rater: str = "") -> dict[str
         rated = [sum(item.scores[rater]) / len(item.scores[rater]) for item in items]
         return {"pearson": metrics.correlations(truth, rated).pearson, "n": len(items)}
     decisions = [true_decision(item) for item in items]
-    accuracy = metrics.pairwise_accuracy(decisions, [item.label for item in items], ties="dropped")
+    accuracy = metrics.pairwise_accuracy(decisions, [item.label for item in items], ties="gold dropped")
     return {"accuracy": accuracy.value, "n": accuracy.n}

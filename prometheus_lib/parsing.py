@@ -64,7 +64,8 @@ _RELEASED_MARKS = {
 _RELEASED = {
     ("direct", "lenient"): _RELEASED_MARKS["lenient"] + r"(\d+)",
     ("direct", "strict"): _RELEASED_MARKS["strict"] + r"(\d+)(?=[)\]\s]|$|\s*/\s*5|\s*out\s*of\s*5)",
-    ("pairwise", "lenient"): r"(?:\[result\](?:\s+response\s+|\s*)|\[result:\s*(?=[ab]\])|\[response\s+(?=[ab]\]))([ab])",
+    ("pairwise", "lenient"): r"(?:\[result\](?:\s+response\s+|\s*)|\[result:\s*(?=[ab]\])|\[response\s+(?=[ab]\]))"
+    r"([ab])",
     ("pairwise", "strict"): r"(?:\[result\](?:\s+response)?|\[result:|\[response\s|^result:?)\s*([ab])(?=[\]\s]|$)",
 }
 

@@ -107,7 +107,7 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
         if scale.miniature:
             items[name] = minibench.build(name, scale.seed, scale.benchmark_share)
         else:
-            items[name] = benchmarks.load_benchmark(name, data_dir)
+            items[name] = benchmarks.load_benchmark(name, data_dir, download=True)
         write_items(scale.paths.benchmark(name), items[name])
     return items
 

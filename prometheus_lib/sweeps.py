@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PROBES = (
     "Feedback: the answer is right. [RESULT]", "Response A is better than Response B because",
-    "###Task Description:\n1. Write a detailed feedback", "Score 5:",
+    "###Task Description:\n1. Write a detailed feedback", "Score 5: the response states all details",
 )  # fmt: skip
 PROBE_TOKENS, TOP = 8, 20
 # Largest difference of a log-probability between the judge and a fresh model (other kernels, other rounding).
@@ -141,7 +141,7 @@ class Sweep:
     def fingerprint(self, merge: Merge) -> str:
         """Identify a merge without computing it: the fingerprints of its inputs and its settings, not its name."""
         settings = {name: value for name, value in merge.settings().items() if name not in ("name", "first", "second")}
-        inputs = [self._fingerprint(folder) for folder in self._folders(merge)]
+        inputs = [self._fingerprint(folder) for folder in self._folders(merge) if folder]
         return artifacts.text_hash("merged in place", RULES, inputs, settings)
 
     def set(self, merge: Merge) -> Judge:
@@ -172,8 +172,10 @@ class Sweep:
         if live is not None and hasattr(live.judge, "close"):
             live.judge.close()
 
-    def _folders(self, merge: Merge) -> tuple[Path, Path, Path]:
-        return self.base, self.experts / merge.first, self.experts / merge.second
+    def _folders(self, merge: Merge) -> tuple[Path | None, Path, Path]:
+        """Return the folders of base (None where the method needs none), first and second."""
+        base = self.base if merge.method in merging.NEEDS_BASE else None
+        return base, self.experts / merge.first, self.experts / merge.second
 
     def _fingerprint(self, folder: Path) -> str:
         if folder not in self._fingerprints:
@@ -188,15 +190,17 @@ class Sweep:
 
     def _parents(self, merge: Merge) -> tuple[Mapping[str, Tensor | None], Weights, Weights]:
         """Return the tensors of base, first and second, once it is clear that they can be merged."""
-        base, first, second = self._folders(merge)
-        needs_base = merge.method in merging.NEEDS_BASE
-        key = (first, second, needs_base)
-        if key not in self._weights:
-            base = merging._local(str(base)) if needs_base else None
+        folders = self._folders(merge)
+        if folders not in self._weights:
+            base, first, second = folders
+            base = merging._local(str(base)) if base else None
             check_mergeable(first, second, base)
-            known = Weights(base) if base else defaultdict(lambda: None)
-            self._weights[key] = known, Weights(first), Weights(second)
-        return self._weights[key]
+            self._weights[folders] = (
+                Weights(base) if base else defaultdict(lambda: None),
+                Weights(first),
+                Weights(second),
+            )
+        return self._weights[folders]
 
     def _merged(self, merge: Merge, dtype: Any) -> dict[str, Tensor]:
         """Compute a merge from the memory-mapped files: in float32, rounded once."""
@@ -238,7 +242,8 @@ class _Live:
 
     def ids(self, probes: Sequence[str]) -> list[list[int]]:
         rows = self.judge.tokenizer(list(probes), add_special_tokens=False)["input_ids"]
-        return [[self.judge.tokenizer.bos_token_id, *row[:PROBE_TOKENS]] for row in rows]
+        length = min(PROBE_TOKENS, *map(len, rows))  # of one length: no padding, one forward
+        return [[self.judge.tokenizer.bos_token_id, *row[:length]] for row in rows]
 
     def expected(self, weights: dict[str, Tensor], probes: Sequence[str]) -> Logprobs:
         """Return what these weights answer in a model of transformers that is loaded afresh, from memory."""
@@ -248,7 +253,7 @@ class _Live:
         config = transformers.AutoConfig.from_pretrained(self.folder)
         kind = getattr(transformers, config.architectures[0])
         model = kind.from_pretrained(None, config=config, state_dict=dict(weights), dtype=self.dtype).eval()
-        return [dict(enumerate(row.tolist())) for row in next_token_logprobs(model, self.ids(probes))]
+        return [dict(enumerate(row)) for row in next_token_logprobs(model, self.ids(probes)).tolist()]
 
 
 class _LiveTransformers(_Live):
@@ -269,17 +274,17 @@ class _LiveTransformers(_Live):
                 state[name].copy_(tensor)
 
     def logprobs(self, probes: Sequence[str]) -> Logprobs:
-        rows = [row.topk(min(TOP, len(row))) for row in next_token_logprobs(self.judge.model, self.ids(probes))]
-        return [dict(zip(best.indices.tolist(), best.values.tolist(), strict=True)) for best in rows]
+        best = next_token_logprobs(self.judge.model, self.ids(probes)).topk(TOP)
+        return [dict(zip(*row, strict=True)) for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def next_token_logprobs(model: Any, rows: Sequence[list[int]]) -> list[Tensor]:
-    """Return the log-probabilities (vocabulary,) of the token that follows each row of tokens."""
+def next_token_logprobs(model: Any, rows: Sequence[list[int]]) -> Tensor:
+    """Return the log-probabilities (rows, vocabulary) of the token that follows each row; rows of one length."""
     import torch
 
+    ids = torch.tensor(rows, device=model.device)
     with torch.inference_mode():
-        given = (torch.tensor([row], device=model.device) for row in rows)
-        return [model(input_ids=ids, use_cache=False).logits[0, -1].float().log_softmax(-1) for ids in given]
+        return model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[:, -1].float().log_softmax(-1)
 
 
 class _LiveVLLM(_Live):

@@ -355,7 +355,7 @@ def _p(p_value: float) -> str:
 
 
 def show_p(p: float) -> str:
-    """Write a p-value: three digits, more where rounding would move it across 0.05; "-" where there is none.
+    """Write a p-value: three digits, more where rounding would move it to or across 0.05; "-" where there is none.
 
     Below 1e-4 only that is written: bootstraps and normal tests of some twenty instructions know no more.
     """
@@ -364,7 +364,7 @@ def show_p(p: float) -> str:
     if p < 1e-4:
         return "<0.0001"
     texts = (f"{p:.{digits}g}" for digits in range(3, 18))
-    return next(text for text in texts if (float(text) < 0.05) == (p < 0.05))
+    return next(text for text in texts if np.sign(float(text) - 0.05) == np.sign(p - 0.05))
 
 
 def difference_of_samples(one: Sample, two: Sample, test: str = "paired bootstrap by cluster") -> Comparison:

@@ -46,71 +46,74 @@ FORMATS = {
     DIRECT_AVERAGE: [name for name in SEED_BENCHMARKS if name in DIRECT_BENCHMARKS],
     PAIR_AVERAGE: [name for name in SEED_BENCHMARKS if name in PAIR_BENCHMARKS],
 }
+MASK, RUN = "another mask", "another run"
+
+Runs = Mapping[str, Sample | None]
 
 
 def table_17_runs(run: Run) -> pd.DataFrame:
     """Table 17 for two pairs of experts: averages of each merge, and its paired differences to linear merging.
 
-    `variant` names the pair of experts, or "both" for the mean over pairs. Tested, with p-values corrected together,
-    are the differences to linear over both pairs, and what a second run alone changes (rows "..., another run"). The
-    differences of one pair are shown with their intervals.
+    Columns are an average and the pair of experts, or "both" for the mean over pairs. Tested, with p-values corrected
+    together, are the differences to linear over both pairs, and what another run or mask alone changes (rows
+    "<merge>, another run"). The differences of one pair are shown with their intervals.
     """
-    cells, tested = [], {}
-    for column in FORMATS:
-        linear = _runs(run, REFERENCE_JUDGE, column)
-        for method in (REFERENCE_JUDGE, *SEED_METHODS):
-            found = _runs(run, method, column)
-            cells += _run_cells(method, column, found, run)
-            if method != REFERENCE_JUDGE:
-                cells += _one_pair_cells(method, column, found, linear)
-                tested[f"{method} - {REFERENCE_JUDGE}", column, BOTH] = _difference(found, linear, BOTH)
-            tested[f"{method}, another run", column] = _change(found)
-        mask = {"experts 1": _judge_average(run, f"dare-linear{SECOND_MASK}", column)}
-        cells += _run_cells("dare-linear, another mask", column, mask, run)
-        masks = {"experts 1": _judge_average(run, "dare-linear", column), "experts 2": mask["experts 1"]}
-        tested["dare-linear, another mask", column] = _change(masks)
-    return cells_table("17_runs", [*cells, *difference_cells(tested)])
+    cells: list[Cell] = []
+    tested: dict[tuple[str, str], Comparison | None] = {}
+    for format in FORMATS:
+        linear = _runs(run, REFERENCE_JUDGE, format)
+        for merge in (REFERENCE_JUDGE, *SEED_METHODS):
+            found = _runs(run, merge, format)
+            cells += _values(merge, format, found, run)
+            tested[f"{merge}, {RUN}", column(format, BOTH)] = _compare(found["experts 2"], found["experts 1"])
+            if merge != REFERENCE_JUDGE:
+                row, both = f"{merge} - {REFERENCE_JUDGE}", "paired bootstrap by cluster and run"
+                cells += _one_pair(row, format, found, linear)
+                tested[row, column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
+        first, second = (_judge_average(run, name, format) for name in ("dare-linear", f"dare-linear{SECOND_MASK}"))
+        tested[f"dare-linear, {MASK}", column(format, "experts 1")] = _compare(second, first)
+    return cells_table("table_17_runs", [*cells, *difference_cells(tested)])
 
 
 def figure_3_runs(run: Run) -> pd.DataFrame:
     """Figure 3 for two pairs of experts, and where the best alpha lies for each, over both, and in both formats.
 
-    As `table_averages.figure_3`, with the pair of experts as `variant`; under "both" every resample draws instructions
-    and pairs anew, so that the interval of the best alpha knows of both.
+    As `table_averages.figure_3`, with the pair of experts in the column's name; under "both" every resample draws
+    instructions and pairs anew, so that the interval of the best alpha knows of both.
     """
-    sweeps: dict[str, dict[str, dict[float, Sample]]] = {}
-    for column in FORMATS:
-        runs = {alpha: _runs(run, alpha, column) for alpha in SEED_ALPHAS}
-        for label in (*PAIRS, BOTH):
-            known = {alpha: found[label] for alpha, found in runs.items() if found.get(label) is not None}
-            sweeps.setdefault(label, {})[column] = known
-    cells = [each for label, columns in sweeps.items() for each in _figure_cells(label, columns)]
+    runs = {format: {alpha: _runs(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
+    cells = []
+    for label in (*PAIRS, BOTH):
+        curves = {
+            format: {a: r[label] for a, r in each.items() if r[label] is not None} for format, each in runs.items()
+        }
+        direct, pair = curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE]
+        curves[OVERALL] = {alpha: average([_percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
+        named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
+        found = [each for format, curve in curves.items() for each in _sweep_cells(column(format, label), curve)]
+        cells += [{**each, "note": named.get(each["note"], each["note"])} for each in found]
     return cells_table("figure_3_runs", cells)
 
 
-def _figure_cells(label: str, columns: Mapping[str, Mapping[float, Sample]]) -> Iterator[Cell]:
-    direct, pair = columns[DIRECT_AVERAGE], columns[PAIR_AVERAGE]
-    overall = {alpha: average([_percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
-    named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
-    for column, sweep in {**columns, OVERALL: overall}.items():
-        for each in _sweep_cells(column, sweep):
-            yield {**each, "variant": label, "note": named.get(each["note"], each["note"])}
+def column(format: str, label: str) -> str:
+    """Return the column of an average for a pair of experts ("experts 1", "experts 2") or "both"."""
+    return f"{format} | {label}"
 
 
 # --- averages of one merge -------------------------------------------------------------------------------------------
 
 
-def _runs(run: Run, merge: str | float, column: str) -> dict[str, Sample | None]:
+def _runs(run: Run, merge: str | float, format: str) -> dict[str, Sample | None]:
     """Return a merge's average for each pair of experts and over both; a number is linear merging at that alpha."""
     name = merge if isinstance(merge, str) else alpha_judge(merge)
-    found = {label: _judge_average(run, f"{name}{suffix}", column) for label, suffix in PAIRS.items()}
+    found = {label: _judge_average(run, f"{name}{suffix}", format) for label, suffix in PAIRS.items()}
     known = [sample for sample in found.values() if sample is not None]
     return {**found, BOTH: over_runs(known, run.scale.seed) if len(known) == len(PAIRS) else None}
 
 
-def _judge_average(run: Run, judge: str, column: str) -> Sample | None:
+def _judge_average(run: Run, judge: str, format: str) -> Sample | None:
     samples = []
-    for name in FORMATS[column]:
+    for name in FORMATS[format]:
         answers = run.answers(judge, name) if name in run.items else None
         if answers is None:
             return None
@@ -134,28 +137,18 @@ def over_runs(samples: Sequence[Sample], seed: int) -> Sample:
 # --- cells and differences -------------------------------------------------------------------------------------------
 
 
-def _run_cells(row: str, column: str, found: Mapping[str, Sample | None], run: Run) -> list[Cell]:
-    return [sample_cell(row, column, sample, "judge", run.scale.resamples, variant=v) for v, sample in found.items()]
+def _values(row: str, format: str, found: Runs, run: Run) -> list[Cell]:
+    named = {column(format, label): sample for label, sample in found.items()}
+    return [sample_cell(row, place, sample, "judge", run.scale.resamples) for place, sample in named.items()]
 
 
-def _one_pair_cells(
-    method: str, column: str, found: Mapping[str, Sample | None], linear: Mapping[str, Sample | None]
-) -> Iterator[Cell]:
+def _one_pair(row: str, format: str, found: Runs, linear: Runs) -> Iterator[Cell]:
     for label in PAIRS:
-        each = _difference(found, linear, label)
+        each = _compare(found[label], linear[label])
         if each is not None:
-            spread = {"low": each.low, "high": each.high, "n": each.n, "variant": label, "note": "one run, not tested"}
-            yield cell(f"{method} - {REFERENCE_JUDGE}", column, each.difference, "difference", **spread)
+            spread = {"low": each.low, "high": each.high, "n": each.n, "note": "one run, not tested"}
+            yield cell(row, column(format, label), each.difference, "difference", **spread)
 
 
-def _difference(one: Mapping[str, Sample | None], two: Mapping[str, Sample | None], label: str) -> Comparison | None:
-    if one[label] is None or two[label] is None:
-        return None
-    test = "paired bootstrap by cluster and run" if label == BOTH else "paired bootstrap by cluster"
-    return difference_of_samples(one[label], two[label], test)
-
-
-def _change(found: Mapping[str, Sample | None]) -> Comparison | None:
-    """Compare the second run with the first."""
-    first, second = (found[label] for label in PAIRS)
-    return None if first is None or second is None else difference_of_samples(second, first)
+def _compare(one: Sample | None, two: Sample | None, test: str = "paired bootstrap by cluster") -> Comparison | None:
+    return None if one is None or two is None else difference_of_samples(one, two, test)

@@ -11,12 +11,14 @@ from scipy.stats import kendalltau, pearsonr, spearmanr
 from prometheus_lib.baselines import (
     DIRECT_BASELINES,
     PAIR_BASELINES,
+    SCORING_TWINS,
     always_a,
     constant_score,
     length_score,
     longer_wins,
     more_similar_to_reference,
     other_answers_mean,
+    pair_sides,
     random_pair,
     random_score,
     reference_similarity,
@@ -64,6 +66,17 @@ def test_pair_rules():
     assert set(random_pair([pair(str(n), "b") for n in range(50)])) == {"A", "B"}
     known = [pair("x y", "a b", "a b"), pair("a", "a", "a"), pair("a", "b")]
     assert more_similar_to_reference(known) == ["B", "tie", None]
+
+
+def test_pair_sides_score_both_responses_once_per_rule():
+    pairs = [pair("a b c", "a", "a b c"), pair("", "xx", "xx")]
+    a, b = pair_sides(pairs, SCORING_TWINS["longer wins"])
+    assert (a, b) == ([[5], [0]], [[1], [2]])
+    assert pair_sides(pairs, SCORING_TWINS["closer to reference"]) == ([[1.0], [0.0]], [[0.5], [1.0]])
+    drawn, other = pair_sides([pair(str(n), "b") for n in range(60)], SCORING_TWINS["random"])
+    assert {len(draws) for draws in drawn} == {3} and drawn != other
+    assert len({tuple(draws) for draws in drawn}) > 20  # the draws of one response differ
+    assert set(SCORING_TWINS) == set(PAIR_BASELINES)
 
 
 def test_other_answers_mean_leaves_the_item_itself_out():

@@ -58,7 +58,7 @@ def test_the_same_bits_as_in_memory(folders, bfloat16_folders, tmp_path, merge):
         result = load(out)
         assert set(result) == set(wanted)
         assert all(torch.equal(result[name], wanted[name].to(getattr(torch, dtype))) for name in wanted)
-        assert any(tensor.numel() > merge_disk.PIECE for tensor in result.values())
+        assert any(tensor.numel() > merge_math.SUM_BLOCK for tensor in result.values())
 
 
 def test_files_are_cut_as_the_first_models_and_load_as_one_model(bfloat16_folders, tmp_path):

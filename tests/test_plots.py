@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prometheus_lib import plots
@@ -93,6 +94,37 @@ def test_interval_plot_sorts_judges_and_draws_limits(scores):
     named = [text.get_text() for text in axes.get_legend().get_texts()]
     assert named == ["floor: random", "ceiling: rater"]
     assert "no value: silent" in axes.get_xlabel()
+
+
+def test_interval_plot_says_what_is_measured_and_under_which_rule(scores):
+    assert plots.interval_plot(scores, "c").axes[0].get_xlabel().startswith("Pearson correlation: c")
+    cells = [cell("judge", "p", 60.0, variant=v, **spread(60.0)) for v in ("ties half", "corrected")]
+    axes = plots.interval_plot(cells_table("4", cells), "p").axes[0]
+    assert axes.get_xlabel() == "accuracy in percent: p (corrected)"
+    assert len(axes.get_yticklabels()) == 1
+
+
+def test_interval_plot_leaves_tested_differences_out(scores):
+    difference = cells_table("3", [cell("strong - weak", "c", 0.5, "difference", **spread(0.5))])
+    axes = plots.interval_plot(pd.concat([scores, difference]), "c").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["weak", "strong"]
+
+
+def test_lines_on_one_another_become_one_with_all_names():
+    cells = [cell("judge", "c", 0.7, **spread(0.7)), cell("random", "c", 0.5, "floor"), cell("far", "c", 0.6, "floor")]
+    cells += [cell("always A", "c", 0.5001, "floor"), cell("rater", "c", 0.6001, "ceiling")]
+    axes = plots.interval_plot(cells_table("3", cells), "c").axes[0]
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == ["floor: random, always A", "floor: far; ceiling: rater"]
+    assert sum(len(set(line.get_xdata())) == 1 and line.get_marker() == "None" for line in axes.lines) == 2
+
+
+def test_figure_1_shows_trivial_judges_as_rows_only(matrix):
+    floors = [cell("random", column, 0.1, "floor") for column in ("sim", "judge")]
+    more = [cell("one draw of sim", "sim", 0.9, "ceiling"), cell("judge - base", "sim", 0.2, "difference")]
+    axes = plots.figure_1(pd.concat([matrix, cells_table("figure_1", [*floors, *more])])).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["sim", "judge", "random"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["sim", "judge"]
 
 
 def test_interval_plot_of_another_column_is_an_error(scores):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from prometheus_lib import benchmarks, metrics
+from prometheus_lib import metrics
 from prometheus_lib.records import DataError
 
 
@@ -57,7 +57,6 @@ def test_unieval_correlations(data_dir, name, dimension, printed):
     ours = metrics.correlations([row["unieval"][dimension] for row in rows], [row["human"][dimension] for row in rows])
     assert (ours.n, ours.dropped) == ({"topical_chat": 360, "qags_cnndm": 235}[name], 0)
     assert tuple(round(v, 6) for v in (ours.pearson, ours.spearman, ours.kendall)) == printed
-
 
 
 # -------------------------------------------------------------------------------------------------- agreement

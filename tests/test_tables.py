@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import benchmarks, minibench, tables, verify
+from prometheus_lib import benchmarks, metrics, minibench, recorded, table_cells, tables, verify
 from prometheus_lib.records import (
     DataError,
     DirectItem,
@@ -174,10 +174,22 @@ def test_figure_1_is_symmetric_and_has_ones_on_its_diagonal():
     draws = [[2], [1], [3], [5], [4], [3]]
     run = make_run(scored("judge", items, draws), {"flask": items}, ["judge"])
     cells = tables.figure_1(run)
-    ours = cells[cells["kind"] != "published"].pivot(index="row", columns="column", values="value")
+    ours = cells[cells["kind"].isin(["judge", "ceiling"])].pivot(index="row", columns="column", values="value")
     assert list(ours.index) == ["judge", "sim-crowd", "sim-strong"]
     assert np.allclose(ours, ours.T) and np.allclose(np.diag(ours), 1)
     assert ours.loc["judge", "sim-crowd"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5, 3], [2, 1, 3, 5, 4, 3])[0, 1])
+    floors = cells[cells["kind"] == "floor"]
+    assert set(floors["column"]) == {"judge", "sim-crowd", "sim-strong"} and "response length" in set(floors["row"])
+
+
+def test_one_draw_of_a_rater_is_a_ceiling():
+    items = direct_items([1, 2, 3, 4])
+    drawn = [[1, 2], [2, 2], [3, 1], [4, 4]]
+    items = [dataclasses.replace(item, scores={"sim-strong": draws}) for item, draws in zip(items, drawn, strict=True)]
+    run = make_run(scored("judge", items, [[1], [2], [3], [4]]), {"vicuna_bench": items}, ["judge"])
+    found = one(tables.table_3(run), "one draw of sim-strong", "Vicuna Bench | sim-strong")
+    first, second = zip(*drawn)
+    assert found.kind == "ceiling" and found.value == pytest.approx(np.corrcoef(first, second)[0, 1])
 
 
 def test_table_14_alpha_of_draws():
@@ -195,10 +207,16 @@ def test_table_14_alpha_of_draws():
     assert one(cells, "PROMETHEUS-2-7B", "Vicuna Bench").value == 0.6018
 
 
+def test_table_14_raters_against_each_other_take_one_draw_of_each():
+    items = direct_items([1, 2, 3, 4, 5, 3], ("sim-strong", "sim-second"))
+    run = make_run(scored("judge", items, [[1, 2, 1]] * 6), {"vicuna_bench": items}, ["judge"])
+    assert one(tables.table_14(run), "raters against each other", "Vicuna Bench").value == pytest.approx(1)
+
+
 def test_table_16_difference_is_paired_and_tested():
-    items = direct_items([1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 5], ("sim-crowd",), "biggen_bench")
-    gold = [item.meta["true_score"] for item in items]
-    noise = [3, 1, 5, 2, 4, 4, 1, 3, 5, 2, 2, 3]
+    gold = [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 5] * 2
+    items = direct_items(gold, ("sim-crowd",), "biggen_bench")
+    noise = [3, 1, 5, 2, 4, 4, 1, 3, 5, 2, 2, 3] * 2
     judgments = [
         *scored("judge", items, [[g] for g in gold]),
         *scored("judge", items, [[g] for g in noise], with_reference=False),
@@ -208,7 +226,7 @@ def test_table_16_difference_is_paired_and_tested():
     difference = one(cells, "judge", "BiGGen Bench | difference")
     assert free.value == pytest.approx(np.corrcoef(gold, noise)[0, 1])
     assert difference.value == pytest.approx(1 - free.value)
-    assert difference.note.startswith("higher; p = ") and difference.low > 0
+    assert difference.note.startswith("higher; p = ") and "Williams" in difference.note and difference.low > 0
     assert one(cells, "PROMETHEUS-2-7B", "BiGGen Bench | difference").value == 0.052
 
 
@@ -241,13 +259,24 @@ def test_table_4_variants(pair_run, column, variant, value, unparsed):
     assert found.n == (3 if column == "w/o TIE" else 5)
 
 
-def test_table_4_shows_the_papers_text_first(pair_run):
+def test_table_4_shows_one_variant_for_all_rows_of_a_column(pair_run):
     cells = tables.table_4(pair_run)
-    assert tables.display_table(cells).loc[("judge", "judge"), "MT Bench Human | w/ TIE"].startswith("80.0 [")
-    other = tables.display_table(cells, ["paper-code"]).loc[("judge", "judge"), "MT Bench Human | w/ TIE"]
-    assert other.startswith("100.0 [")
-    unparsed = tables.display_table(cells, ["corrected"]).loc[("judge", "judge"), "MT Bench Human | w/ TIE"]
-    assert unparsed.startswith("40.0 [") and unparsed.endswith("(1 unparsed)")
+    for variants, name, value in ((None, "corrected", "40.0 ["), (["paper-code"], "paper-code", "100.0 [")):
+        shown = tables.display_table(cells, variants)[f"MT Bench Human | w/ TIE ({name})"]
+        assert shown[("judge", "judge")].startswith(value)
+        for row in ("always A", "random", "longer wins", "closer to reference"):
+            known = one(cells, row, "MT Bench Human | w/ TIE", name).value
+            assert shown[("floor", row)].startswith(f"{known:.1f} [")
+    unparsed = tables.display_table(cells)["MT Bench Human | w/ TIE (corrected)"][("judge", "judge")]
+    assert unparsed.endswith("(1 unparsed)")
+
+
+def test_table_4_trivial_judges_under_the_papers_rules(pair_run):
+    """Equal lengths would tie; here A is always longer, so both of the paper's rules leave "longer wins" as it is."""
+    cells, column = tables.table_4(pair_run), "MT Bench Human | w/ TIE"
+    values = {v: one(cells, "longer wins", column, v).value for v in ("corrected", "paper-text", "paper-code")}
+    assert values == pytest.approx(dict.fromkeys(values, 40))
+    assert one(cells, "always A", column, "paper-text").value == pytest.approx(40)  # constant scores: ties throughout
 
 
 def test_table_4_floors_and_ceiling(pair_run):
@@ -283,6 +312,13 @@ def test_table_13_a_judge_of_length_is_perfectly_consistent(pair_run):
         one(tables.table_13(pair_run), "longer wins", "MT Bench Human | Pair2Pair - Direct2Pair", "corrected").value
         == 0
     )
+
+
+def test_table_13_floors_and_ceiling(pair_run):
+    cells, gap = tables.table_13(pair_run), "MT Bench Human | Pair2Pair - Direct2Pair"
+    always = one(cells, "always A", gap, "corrected")
+    assert (always.kind, always.value) == ("floor", pytest.approx(200 / 3))  # constant scores tie, and ties are wrong
+    assert one(cells, "true score", gap, "corrected").kind == "ceiling"
 
 
 def tournament_items(instructions=3):
@@ -413,7 +449,9 @@ def test_table_17_twins_do_not_differ(world_run):
     cells = tables.table_17(world_run)
     twins = cells[cells["row"] == "slerp - linear"]
     assert len(twins) == 10 and (twins["value"] == 0).all()
-    assert twins["note"].str.startswith("undecided; p = 1 (Holm)").all()
+    assert twins["note"].str.startswith("too few instructions; ").sum() == 9  # HHH has more than ten
+    hhh = twins[twins["column"] == "HHH Alignment | total"]["note"].item()
+    assert hhh.startswith("undecided; p = 1 (Holm), exact permutation by cluster (by item, uncorrected, McNemar")
     linear = cells[cells["row"] == "linear"].set_index(["column", "variant"])["value"]
     averages = [100 * linear["Direct average", ""], linear["Pairwise average", ""]]
     assert linear["Overall average", "corrected"] == pytest.approx(np.mean(averages))
@@ -458,6 +496,125 @@ def test_figure_3_finds_the_best_alpha(world_run):
     assert one(cells, "best alpha", "Pairwise average", kind="published").value == 0.3
 
 
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+def comparison(difference, low, high, p, n=100, clusters=20):
+    return metrics.Comparison(difference, low, high, p, n, "undecided", None, clusters, "a test")
+
+
+def test_decide_corrects_together_and_claims_nothing_on_few_instructions():
+    found = {
+        "sure": comparison(5, 3, 7, 0.001),
+        "turned by the correction": comparison(5, 0.5, 9.5, 0.03),
+        "few": comparison(9, 8, 10, 0.001, clusters=9),
+        "missing": None,
+    }
+    decided = tables.decide(found)
+    assert [each.verdict for each in decided.values()] == ["first", "first", tables.TOO_FEW]
+    assert decided["sure"].p_value == pytest.approx(0.002)  # two tests count, not three
+    assert math.isnan(decided["few"].p_value) and decided["few"].more_needed is None
+    more = tables.decide({**found, "third": comparison(1, -9, 11, 0.9)})["turned by the correction"]
+    assert more.verdict == "undecided" and more.p_value == pytest.approx(0.06) and more.more_needed > 0
+
+
+def test_more_needed_decides_in_four_of_five_simulated_studies():
+    rng, n, gap = np.random.default_rng(1), 200, 0.1
+    half = 1.96 / math.sqrt(n)
+    needed = n + table_cells.more_needed(gap, gap - half, gap + half, n)
+    studies = gap + rng.normal(size=4000) / math.sqrt(needed)
+    assert np.mean(np.abs(studies) > 1.96 / math.sqrt(needed)) == pytest.approx(0.8, abs=0.03)
+    assert table_cells.more_needed(gap, gap - half, gap + half, n, factor=5) > needed - n
+    assert table_cells.more_needed(0.0, -1, 1, n) is None and table_cells.more_needed(1.0, 1, 1, n) is None
+
+
+def test_sign_flip_equals_all_patterns_and_mcnemar():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        sums = rng.integers(-6, 7, 9) / 2
+        signs = np.array(list(itertools.product((1, -1), repeat=9)))
+        by_hand = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
+        assert table_cells.sign_flip_p(sums) == pytest.approx(by_hand)
+    ones = np.array([1.0] * 9 + [-1.0] * 2 + [0.0] * 30)
+    mcnemar = metrics.compare_accuracies(ones > 0, ones < 0).p_value
+    assert table_cells.sign_flip_p(ones) == pytest.approx(mcnemar)
+    assert table_cells.sign_flip_p(np.zeros(5)) == 1 and math.isnan(table_cells.sign_flip_p(np.zeros(0)))
+
+
+def test_batched_means_equal_one_by_one():
+    rng = np.random.default_rng(3)
+    clusters = np.repeat(np.arange(12), 5)
+    columns = [rng.random(60), np.where(rng.random(60) < 0.3, np.nan, 1.0), np.full(60, np.nan), rng.random(60)]
+    found = table_cells.mean_samples(columns, clusters, n_resamples=300, seed=7)
+    for column, sample in zip(columns, found, strict=True):
+        alone = metrics.bootstrap_mean(column, clusters, n_resamples=300, seed=7)
+        limits = metrics.quantiles(sample.draws, 0.95)
+        assert (sample.value, *limits, sample.n) == pytest.approx(
+            (alone.estimate, alone.low, alone.high, alone.n), nan_ok=True
+        )
+
+
+def test_table_3_differences_are_paired_and_corrected_over_the_table():
+    rng = np.random.default_rng(4)
+    gold = rng.integers(1, 6, 60).tolist()
+    items = direct_items(gold)
+    noisy = np.clip(np.array(gold) + rng.integers(-1, 2, 60), 1, 5)
+    blind = rng.integers(1, 6, 60)
+    says = {"linear": gold, "noisy": noisy.tolist(), "blind": blind.tolist()}
+    judgments = [j for judge, scores in says.items() for j in scored(judge, items, [[s] for s in scores])]
+    run = make_run(judgments, {"vicuna_bench": items}, list(says))
+    cells = tables.table_3(run)
+    differences = cells[cells["kind"] == "difference"].set_index("row")
+    assert list(differences.index) == ["linear - noisy", "linear - blind"]
+    assert differences.loc["linear - blind", "value"] == pytest.approx(1 - np.corrcoef(gold, blind)[0, 1])
+    assert differences.loc["linear - blind", "note"].startswith("higher; p = ")
+    library = metrics.compare_correlations(
+        gold, noisy, gold, clusters=tables.clusters(items), **run.options("vicuna_bench", tables.COMPARISON_RESAMPLES)
+    )
+    row = differences.loc["linear - noisy"]
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((library.difference, library.low, library.high))
+
+
+def test_difference_of_judges_that_missed_other_items_uses_the_items_both_scored():
+    gold = [1, 2, 3, 4, 5, 3, 2, 4] * 5
+    items = direct_items(gold)
+    first = [[None] if n % 8 == 0 else [g] for n, g in enumerate(gold)]
+    second = [[None] if n % 8 == 1 else [6 - g] for n, g in enumerate(gold)]
+    run = make_run(
+        [*scored("linear", items, first), *scored("other", items, second)], {"vicuna_bench": items}, ["linear", "other"]
+    )
+    found = one(tables.table_3(run), "linear - other", "Vicuna Bench | sim-strong")
+    assert found.value == pytest.approx(2) and found.n == 30
+
+
+def test_table_4_differences_without_the_merged_judge_start_from_the_first():
+    items = pair_items(["A", "B"] * 15)
+    right = [item.label for item in items]
+    wrong = ["B" if label == "A" else "A" for label in right]
+    judgments = [*chosen("one", items, right), *chosen("two", items, wrong)]
+    cells = tables.table_4(make_run(judgments, {"mt_bench_human": items}, ["one", "two"]))
+    found = one(cells, "one - two", "MT Bench Human | w/o TIE")
+    assert found.value == 100 and found.note.startswith("higher; p < 0.0001 (Holm), exact permutation by cluster")
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.05, "0.05"), (0.0499999, "0.0499999"), (0.0504, "0.0504"), (0.05000001, "0.05000001"), (1.0, "1"),
+     (3e-22, "<0.0001"), (0.00012345, "0.000123"), (math.nan, "-")],
+)  # fmt: skip
+def test_p_values_never_cross_the_level_by_rounding(p, text):
+    assert tables.show_p(p) == text
+
+
+def test_plain_writes_no_nan_and_no_minus_zero():
+    frame = pd.DataFrame(
+        {"name": ["a", None], "value": [-0.00001, math.nan], "n": [3, 4], "p (Holm)": [0.04996, math.nan],
+         "more": pd.array([12, pd.NA], dtype="Int64")}
+    )  # fmt: skip
+    assert tables.plain(frame).to_numpy().tolist() == [["a", "0.000", "3", "0.04996", "12"], ["-", "-", "4", "-", "-"]]
+    assert tables.plain(frame, {"value": 1})["value"].tolist() == ["0.0", "-"]
+
+
 # --- statistics of the data ------------------------------------------------------------------------------------------
 
 
@@ -485,7 +642,8 @@ def test_table_2_counts_items_and_states_the_ceiling(world_run):
     assert one(cells, "Vicuna Bench", "# Judgments", kind="benchmark").value == len(items)
     known = minibench.ceiling(items, "sim-strong")["pearson"]
     assert one(cells, "Vicuna Bench", "Ceiling | sim-strong").value == pytest.approx(known)
-    known = 100 * minibench.ceiling(world_run.items["autoj_eval"])["accuracy"]
+    pairs = [item for item in world_run.items["autoj_eval"] if item.label != "tie"]
+    known = 100 * np.mean([minibench.true_decision(item) == item.label for item in pairs])
     assert one(cells, "Auto-J Eval", "Ceiling | accuracy").value == pytest.approx(known)
     assert one(cells, "HHH Align.", "# Judgments").value == 221
     assert one(cells, "HHH Align.", "Judgment Source").note == "Humans"
@@ -498,9 +656,9 @@ def test_table_2_counts_items_and_states_the_ceiling(world_run):
 def real_run(world, data_dir):
     items, judgments = world
     real = {name: benchmarks.load_benchmark(name, data_dir) for name in tables.REAL_NAMES}
-    replay = benchmarks.load_autoj_replay(data_dir)
+    replay, votes = benchmarks.load_autoj_replay(data_dir), recorded.read_votes(data_dir)
     scale = dataclasses.replace(load_scale("smoke"), resamples=20)
-    return Run(scale, pd.DataFrame([as_row(judgments[0])]), {"flask": items["flask"]}, real, replay)
+    return Run(scale, pd.DataFrame([as_row(judgments[0])]), {"flask": items["flask"]}, real, replay, votes)
 
 
 @pytest.mark.filterwarnings("ignore:.*judgments are missing")
@@ -513,7 +671,8 @@ def test_real_vicuna_length_floor(real_run, number, expected):
 @pytest.mark.filterwarnings("ignore:.*judgments are missing")
 def test_real_mt_bench_prompt_floor_and_rater_ceiling(real_run):
     cells, column = tables.table_3(real_run), "MT Bench (real) | gpt-4-1106"
-    assert one(cells, "mean of the other answers' scores", column).value == pytest.approx(0.65, abs=0.01)
+    others = one(cells, "mean of the other answers' scores", column)
+    assert (others.kind, others.value) == ("real ceiling", pytest.approx(0.651470, abs=5e-7))
     assert one(cells, "one draw of gpt-4-1106", column).value > 0.8
 
 
@@ -526,6 +685,18 @@ def test_real_pairwise_floors_and_auto_j(real_run):
     consistent = one(cells, "Auto-J 13B, both orders alike", "Auto-J Eval (real) | consistency")
     assert round(consistent.value, 2) == 83.41
     assert one(cells, "AUTO-J (13B)", "Auto-J Eval (real) | w/o TIE").value == 76.64
+
+
+def test_real_votes_stand_in_table_4(real_run):
+    cells, column = tables.table_4(real_run), "MT Bench Human (real) | "
+    experts = [one(cells, "expert against expert", column + part) for part in ("w/ TIE", "w/o TIE")]
+    assert [(cell.value, cell.n) for cell in experts] == [
+        (pytest.approx(100 * 454 / 721), 721),
+        (pytest.approx(100 * 388 / 479), 479),
+    ]
+    gpt4 = [one(cells, "GPT-4 against experts", column + part) for part in ("w/ TIE", "w/o TIE")]
+    assert [cell.value for cell in gpt4] == pytest.approx([100 * 886 / 1343, 100 * 727 / 859])
+    assert experts[0].kind == "real ceiling" and gpt4[0].kind == "real judge" and experts[0].low < experts[0].value
 
 
 def test_real_counts_of_table_2(real_run):
