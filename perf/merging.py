@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,7 +45,7 @@ MERGES = {
     "dare-linear": Merge("m", "dare-linear", density=0.9),
 }
 TARGETS = {
-    "ours_to_same_bytes_linear_at_most": 2.0,
+    "ours_to_copy_linear_at_most": 2.0,
     "mergekit_to_ours_ties_at_least": 4.0,
     "peak_within_output_plus_three": True,
 }
@@ -99,8 +100,10 @@ def copied(root: Path, out: Path) -> None:
 def same_bytes(root: Path, out: Path) -> None:
     """Read the weights of both experts and write those of one."""
     buffers = [bytearray(2**19) for _ in range(2)]
-    files = [open(root / name / "model.safetensors", "rb", buffering=0) for name in NAMES[1:]]
-    with files[0], files[1], open(out / "model.safetensors", "wb", buffering=0) as result:
+    with ExitStack() as stack:
+        paths = [root / name / "model.safetensors" for name in NAMES[1:]]
+        files = [stack.enter_context(open(path, "rb", buffering=0)) for path in paths]
+        result = stack.enter_context(open(out / "model.safetensors", "wb", buffering=0))
         while count := min(file.readinto(buffer) for file, buffer in zip(files, buffers, strict=True)):
             result.write(memoryview(buffers[0])[:count])
 
@@ -192,7 +195,7 @@ def main() -> None:
     }
     print(f"\nours: peak {figures['largest_peak_of_ours_mib']} MiB; output plus three tensors {limit:.0f} MiB")
     ok = (
-        figures["ours_to_same_bytes_linear"] <= TARGETS["ours_to_same_bytes_linear_at_most"]
+        figures["ours_to_copy_linear"] <= TARGETS["ours_to_copy_linear_at_most"]
         and figures["mergekit_to_ours_ties"] >= TARGETS["mergekit_to_ours_ties_at_least"]
         and figures["largest_peak_of_ours_mib"] <= limit
     )

@@ -6,12 +6,13 @@ Each function returns a table of what was done and what was skipped because its 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import artifacts, benchmarks, judges, merging, minibench, sweeps, training
-from .judges import JudgingJob, Task
+from . import artifacts, attacks, benchmarks, biases, judges, merging, minibench, sweeps, training
+from .judges import JudgingJob, Policy, Task
 from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
@@ -113,10 +114,12 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
 
 
 def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
-    """Return everything a judge is asked: both formats for all, the consistency studies for the main judges."""
+    """Return everything a judge is asked: both formats for all; consistency, biases and attacks for the main judges."""
     tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items))
     if judge in scale.main_judges:
         tasks += _consistency_tasks(scale, items)
+        tasks += biases.tasks_for_scale(scale, items)
+        tasks += attacks.tasks_for_scale(scale, items)
     return tasks
 
 
@@ -167,15 +170,32 @@ def _judging_job(scale: Scale, judge: str, folder: str, items: dict[str, Items])
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added."""
     workers = available_workers(scale.workers)
-    jobs = [*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)]
-    jobs.sort(key=lambda job: -sum(map(_needed, _parts(job))))  # the longest first, so that workers end together
+    return _run_judging(scale, [*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)])
+
+
+def repair_judgments(scale: Scale, items: dict[str, Items], policies: Iterable[Policy]) -> pd.DataFrame:
+    """Apply policies to the main judges' answers without a decision; one row per judge and policy.
+
+    The first answers stay as they are, and a judge without failures is not loaded.
+    """
+    main = [job for job in judging_jobs(scale, items) if job.name in scale.main_judges]
+    found = [
+        _run_judging(scale, [replace(job, policy=policy) for job in main]).assign(policy=policy.label)
+        for policy in policies
+    ]
+    return _table([row for table in found for row in table.to_dict("records")])[["judge", "policy", "added", "seconds"]]
+
+
+def _run_judging(scale: Scale, jobs: list[JudgingJob | SweepJob]) -> pd.DataFrame:
+    """Run judging jobs, the longest first so that workers end together; a vLLM engine gets a process of its own."""
+    jobs = sorted(jobs, key=lambda job: -sum(map(_needed, _parts(job))))
     parts = [part for job in jobs for part in _parts(job)]
-    total = sum(map(_needed, parts))
-    done = [each for found in run_jobs(_judge, jobs, total, "judgment", workers, "judging") for each in found]
+    total, workers = sum(map(_needed, parts)), available_workers(scale.workers)
+    done = run_jobs(_judge, jobs, total, "judgment", workers, "judging", isolated=scale.engine == "vllm")
     return _table(
         [
             {"judge": part.name, "needed": _needed(part), "added": added, "seconds": round(seconds, 1)}
-            for part, (added, seconds) in zip(parts, done, strict=True)
+            for part, (added, seconds) in zip(parts, [each for found in done for each in found], strict=True)
         ]
     )
 

@@ -76,7 +76,8 @@ def read_recorded(
     rows = _read_rows(path)
     found = [_judgment(setting, number, row) for number, row in enumerate(rows, start=1)]
     _check_repeats(path, found)
-    return pd.DataFrame([as_row(each) for each in found])
+    table = pd.DataFrame([as_row(each) for each in found])
+    return table.assign(decision=pd.Series([each.decision for each in found], dtype=object))  # 4 must not become 4.0
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

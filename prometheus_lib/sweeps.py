@@ -308,7 +308,10 @@ class _LiveVLLM(_Live):
 
 
 def _live(judge: Any, folder: Path) -> _Live:
-    return (_LiveVLLM if hasattr(judge, "llm") else _LiveTransformers)(judge, folder)
+    for attribute, kind in (("llm", _LiveVLLM), ("model", _LiveTransformers)):
+        if hasattr(judge, attribute):
+            return kind(judge, folder)
+    raise DataError(f"the weights of a {type(judge).__name__} cannot be changed in place; judge merged folders.")
 
 
 # --- collecting ------------------------------------------------------------------------------------------------------
@@ -344,10 +347,8 @@ def _engine(job: JudgingJob, folder: str) -> Judge:
 
 
 def _collect(sweep: Sweep, merge: Merge, job: JudgingJob, report: Report) -> int:
-    store, fingerprint = JudgmentStore(job.out), sweep.fingerprint(merge)
-    keys = [key for task in job.tasks for key in judges.task_keys(task, fingerprint, job.decoding)]
-    repaired = {f"{key}:{job.policy.label}" for key in keys if key in store.failed and job.policy.name != "once"}
-    if store.keys.issuperset(keys) and store.keys.issuperset(repaired):
-        report(len(keys))
+    store = JudgmentStore(job.out)
+    if judges.is_complete(job, sweep.fingerprint(merge), store):
+        report(sum(task.draws for task in job.tasks))
         return 0
     return judges.collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)

@@ -137,6 +137,8 @@ def table(run: Run) -> pd.DataFrame:
     A cell's note tests whether answers move towards the attacker. Difference rows compare success rates (see
     `_contrasts`). All p-values of the table are corrected together (Holm).
     """
+    if len(run.present(SOURCES)) < len(SOURCES):
+        return cells_table(BENCHMARK, [])
     items = scale_victims(run.scale, *(run.items[name] for name in SOURCES))
     frame = _with_totals(outcomes(run.judgments, items, run.scale.main_judges), with_marks(items))
     groups = dict(list(frame.groupby(["row", "kind"], sort=False)))

@@ -71,7 +71,10 @@ def ratio(top: Sequence[float], bottom: Sequence[float], groups: Sequence[str], 
 
 def position(run: Run, judge: str) -> dict[str, Sample]:
     """Return how often both orders agree, and how often the response shown first wins, in percent."""
-    ab, ba = (run.choices(judge, POSITION_SOURCE, order) for order in ("ab", "ba"))
+    present = run.present([POSITION_SOURCE])
+    ab, ba = (
+        (run.choices(judge, name, order) for name in present for order in ("ab", "ba")) if present else (None, None)
+    )
     if ab is None or ba is None:
         return {}
     groups, seed, unparsed = clusters(run.items[POSITION_SOURCE]), run.scale.seed, int(pd.isna([ab, ba]).sum())
@@ -148,7 +151,9 @@ def rubric_sensitivity(run: Run, judge: str) -> dict[str, Sample]:
     Mean scores over draws; responses whose true score changes. "points per true point" is the change in the right
     direction, summed, over the true change, summed: 1 follows the rubric in full, 0 does not read it.
     """
-    couples, given = _couples(run), _scores(run, judge)
+    if RUBRIC_SOURCE not in run.items:
+        return {}
+    couples, given = rubric_couples(run.scale, run.items[RUBRIC_SOURCE]), _scores(run, judge)
     if not couples or couples[0][1].id not in given:
         return {}
     change = np.array([given.get(other.id, np.nan) - given.get(own.id, np.nan) for own, other in couples])
@@ -160,10 +165,6 @@ def rubric_sensitivity(run: Run, judge: str) -> dict[str, Sample]:
         CHANGE: ratio(np.where(moved, right_way, np.nan), np.ones(len(true)), groups, seed, unparsed),
         SLOPE: ratio(np.where(moved, change * np.sign(true), np.nan), np.abs(true), groups, seed, unparsed),
     }
-
-
-def _couples(run: Run) -> list[tuple[DirectItem, DirectItem]]:
-    return rubric_couples(run.scale, run.items[RUBRIC_SOURCE]) if RUBRIC_SOURCE in run.items else []
 
 
 def _scores(run: Run, judge: str) -> dict[str, float]:
@@ -229,11 +230,10 @@ def figure(cells: pd.DataFrame) -> Figure:
     shown = cells[cells["kind"] == "judge"]
     names = list(dict.fromkeys(shown["row"]))[::-1]
     columns = [column for column in dict.fromkeys(shown["column"]) if column in TESTED]
-    figure, axes = plt.subplots(
-        1, len(columns), figsize=(2 + 2.6 * len(columns), 1.5 + 0.36 * len(names)), sharey=True, layout="constrained"
-    )
+    size = (2 + 2.6 * len(columns), 1.5 + 0.36 * len(names))
+    figure, axes = plt.subplots(1, max(1, len(columns)), figsize=size, sharey=True, squeeze=False, layout="constrained")
     plt.close(figure)
-    for ax, column in zip(axes, columns, strict=True):
+    for ax, column in zip(axes[0], columns, strict=False):
         part = shown[shown["column"] == column].set_index("row").reindex(names)
         ax.hlines(range(len(names)), part["low"], part["high"], color=plots.BLUE, linewidth=2.5, alpha=0.6)
         ax.plot(part["value"], range(len(names)), "o", color=plots.BLUE)

@@ -65,13 +65,13 @@ def table_17_runs(run: Run) -> pd.DataFrame:
         for merge in (REFERENCE_JUDGE, *SEED_METHODS):
             found = _runs(run, merge, format)
             cells += _values(merge, format, found, run)
-            tested[f"{merge}, {RUN}", column(format, BOTH)] = _compare(found["experts 2"], found["experts 1"])
+            tested[f"{merge}, {RUN}", runs_column(format, BOTH)] = _compare(found["experts 2"], found["experts 1"])
             if merge != REFERENCE_JUDGE:
                 row, both = f"{merge} - {REFERENCE_JUDGE}", "paired bootstrap by cluster and run"
                 cells += _one_pair(row, format, found, linear)
-                tested[row, column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
+                tested[row, runs_column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
         first, second = (_judge_average(run, name, format) for name in ("dare-linear", f"dare-linear{SECOND_MASK}"))
-        tested[f"dare-linear, {MASK}", column(format, "experts 1")] = _compare(second, first)
+        tested[f"dare-linear, {MASK}", runs_column(format, "experts 1")] = _compare(second, first)
     return cells_table("table_17_runs", [*cells, *difference_cells(tested)])
 
 
@@ -90,12 +90,12 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
         direct, pair = curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE]
         curves[OVERALL] = {alpha: average([_percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
         named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
-        found = [each for format, curve in curves.items() for each in _sweep_cells(column(format, label), curve)]
+        found = [each for format, curve in curves.items() for each in _sweep_cells(runs_column(format, label), curve)]
         cells += [{**each, "note": named.get(each["note"], each["note"])} for each in found]
     return cells_table("figure_3_runs", cells)
 
 
-def column(format: str, label: str) -> str:
+def runs_column(format: str, label: str) -> str:
     """Return the column of an average for a pair of experts ("experts 1", "experts 2") or "both"."""
     return f"{format} | {label}"
 
@@ -138,7 +138,7 @@ def over_runs(samples: Sequence[Sample], seed: int) -> Sample:
 
 
 def _values(row: str, format: str, found: Runs, run: Run) -> list[Cell]:
-    named = {column(format, label): sample for label, sample in found.items()}
+    named = {runs_column(format, label): sample for label, sample in found.items()}
     return [sample_cell(row, place, sample, "judge", run.scale.resamples) for place, sample in named.items()]
 
 
@@ -147,7 +147,7 @@ def _one_pair(row: str, format: str, found: Runs, linear: Runs) -> Iterator[Cell
         each = _compare(found[label], linear[label])
         if each is not None:
             spread = {"low": each.low, "high": each.high, "n": each.n, "note": "one run, not tested"}
-            yield cell(row, column(format, label), each.difference, "difference", **spread)
+            yield cell(row, runs_column(format, label), each.difference, "difference", **spread)
 
 
 def _compare(one: Sample | None, two: Sample | None, test: str = "paired bootstrap by cluster") -> Comparison | None:

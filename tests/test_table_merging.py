@@ -12,7 +12,7 @@ from prometheus_lib import table_merging
 from prometheus_lib.records import DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import SEED_ALPHAS, SEED_METHODS, alpha_judge, load_scale
 from prometheus_lib.table_cells import Sample
-from prometheus_lib.table_merging import BOTH, FORMATS, PAIRS, column
+from prometheus_lib.table_merging import BOTH, FORMATS, PAIRS, runs_column
 from prometheus_lib.table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from prometheus_lib.table_run import Run
 
@@ -85,19 +85,19 @@ def one(cells, **wanted):
 
 def test_equal_merges_show_no_difference_and_better_ones_do():
     cells = table_merging.table_17_runs(made_run(names(ties=0.99, **{"ties-seed2": 0.99})))
-    better = one(cells, row="ties - linear", column=column(PAIR_AVERAGE, BOTH))
+    better = one(cells, row="ties - linear", column=runs_column(PAIR_AVERAGE, BOTH))
     assert better.value > 15 and better.low > 0 and better.note.startswith("higher; p")
-    equal = one(cells, row="dare-linear - linear", column=column(PAIR_AVERAGE, BOTH))
+    equal = one(cells, row="dare-linear - linear", column=runs_column(PAIR_AVERAGE, BOTH))
     assert (equal.value, equal.low, equal.high) == (0, 0, 0) and equal.note.startswith("undecided")
     assert len(cells[cells["note"] == "one run, not tested"]) == len(SEED_METHODS) * len(PAIRS) * len(FORMATS)
 
 
 def test_a_gain_in_one_run_only_is_not_shown_over_both():
     cells = table_merging.table_17_runs(made_run(names(0.6, 0.6, ties=0.95)))
-    single, both = (one(cells, row="ties - linear", column=column(PAIR_AVERAGE, v)) for v in ("experts 1", BOTH))
+    single, both = (one(cells, row="ties - linear", column=runs_column(PAIR_AVERAGE, v)) for v in ("experts 1", BOTH))
     assert single.low > 0
     assert both.value == pytest.approx(single.value / 2) and both.low <= 0 <= both.high
-    run = one(cells, row="ties, another run", column=column(PAIR_AVERAGE, BOTH))
+    run = one(cells, row="ties, another run", column=runs_column(PAIR_AVERAGE, BOTH))
     assert run.value == pytest.approx(-single.value)
 
 
@@ -105,7 +105,7 @@ def test_values_are_those_of_the_judge_and_means_of_both_runs():
     run = made_run(names(0.5, 0.9))
     cells = table_merging.table_17_runs(run)
     first, second, both = (
-        one(cells, row="linear", column=column(PAIR_AVERAGE, v), kind="judge") for v in (*PAIRS, BOTH)
+        one(cells, row="linear", column=runs_column(PAIR_AVERAGE, v), kind="judge") for v in (*PAIRS, BOTH)
     )
     right = [
         np.mean([d == i.label for d, i in zip(run.choices("linear", n), run.items[n])]) for n in FORMATS[PAIR_AVERAGE]
@@ -114,14 +114,14 @@ def test_values_are_those_of_the_judge_and_means_of_both_runs():
         (first.value + second.value) / 2
     )
     assert both.low <= first.value and both.high >= second.value
-    mask = one(cells, row="dare-linear, another mask", column=column(PAIR_AVERAGE, "experts 1"))
+    mask = one(cells, row="dare-linear, another mask", column=runs_column(PAIR_AVERAGE, "experts 1"))
     assert mask.value == 0
 
 
 def test_a_run_without_second_experts_has_their_cells_empty():
     cells = table_merging.table_17_runs(made_run({n: s for n, s in names().items() if not n.endswith("-seed2")}))
-    assert one(cells, row="linear", column=column(DIRECT_AVERAGE, "experts 2")).note == "not judged"
-    assert set(cells[cells["kind"] == "difference"]["column"]) == {column(f, "experts 1") for f in FORMATS}
+    assert one(cells, row="linear", column=runs_column(DIRECT_AVERAGE, "experts 2")).note == "not judged"
+    assert set(cells[cells["kind"] == "difference"]["column"]) == {runs_column(f, "experts 1") for f in FORMATS}
 
 
 # --- Figure 3 --------------------------------------------------------------------------------------------------------
@@ -134,23 +134,23 @@ def peak_at(best, suffix=""):
 def test_one_peak_for_both_pairs_is_found_with_a_narrow_interval():
     cells = table_merging.figure_3_runs(made_run({**names(), **peak_at(0.4), **peak_at(0.4, "-seed2")}))
     for format in (DIRECT_AVERAGE, PAIR_AVERAGE, OVERALL):
-        best = one(cells, row="best alpha", column=column(format, BOTH))
+        best = one(cells, row="best alpha", column=runs_column(format, BOTH))
         assert best.value == 0.4 and best.high - best.low <= 0.2
-        shares = cells[cells["column"] == f"{column(format, BOTH)}, share best"]["value"]
+        shares = cells[cells["column"] == f"{runs_column(format, BOTH)}, share best"]["value"]
         assert shares.sum() == pytest.approx(1)
 
 
 def test_pairs_that_disagree_widen_the_interval_of_the_best_alpha():
     cells = table_merging.figure_3_runs(made_run({**names(), **peak_at(0.2), **peak_at(0.8, "-seed2")}))
-    first, second, both = (one(cells, row="best alpha", column=column(PAIR_AVERAGE, v)) for v in (*PAIRS, BOTH))
+    first, second, both = (one(cells, row="best alpha", column=runs_column(PAIR_AVERAGE, v)) for v in (*PAIRS, BOTH))
     assert (first.value, second.value) == (0.2, 0.8)
     assert both.low <= 0.2 and both.high >= 0.8
 
 
 def test_notes_name_the_judges():
     cells = table_merging.figure_3_runs(made_run(names()))
-    assert one(cells, row="1.0", column=column(PAIR_AVERAGE, "experts 2")).note == "direct-seed2"
-    assert one(cells, row="0.5", column=column(PAIR_AVERAGE, "experts 1")).note == "linear"
+    assert one(cells, row="1.0", column=runs_column(PAIR_AVERAGE, "experts 2")).note == "direct-seed2"
+    assert one(cells, row="0.5", column=runs_column(PAIR_AVERAGE, "experts 1")).note == "linear"
 
 
 # --- resampling runs -------------------------------------------------------------------------------------------------
