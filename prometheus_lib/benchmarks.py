@@ -29,6 +29,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .injection import restore
 from .prompts import DIRECT_HEADERS, FEEDBACK_HEADER
 from .records import DataError, DirectItem, PairItem, Rubric, write_bytes_atomic, write_jsonl
 
@@ -321,7 +322,8 @@ def split_prompt(prompt: str) -> tuple[str, str, str | None, str]:
 
     The instruction ends at the first response header; rubric and reference answer are searched from the end,
     so a response may contain any header. A prompt has a reference answer if its task description speaks of one.
-    Accepted from older encodings: a stray `",` and newline at the end, and line ends of Windows.
+    Marks that were neutralised on rendering (see `injection`) come back as they were written. Accepted from older
+    encodings: a stray `",` and newline at the end, and line ends of Windows.
     Raises ValueError naming the section that is missing.
     """
     instruction_header, response_header, reference_header, rubric_header = DIRECT_HEADERS
@@ -332,7 +334,8 @@ def split_prompt(prompt: str) -> tuple[str, str, str | None, str]:
     instruction, rest = _cut(rest, response_header)
     rest, rubric = _cut(rest, rubric_header, last=True)
     response, reference = _cut(rest, reference_header, last=True) if "a reference answer" in task else (rest, None)
-    return instruction, response, reference, rubric.removesuffix("\n\n")
+    reference = reference and restore(reference)
+    return restore(instruction), restore(response), reference, restore(rubric.removesuffix("\n\n"))
 
 
 def _canonical(prompt: str) -> str:

@@ -40,7 +40,7 @@ PROBE_TOKENS, TOP = 8, 20
 TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5}
 RULES = 1  # part of every fingerprint: raise it when merge_math computes other weights from the same settings
 MIXTURE = ("num_local_experts", "num_experts", "n_routed_experts")
-KEPT_SEED = 42
+KEPT_SEED, EXPERTS = 42, ("direct", "pairwise")
 
 
 # --- which merges ----------------------------------------------------------------------------------------------------
@@ -51,22 +51,25 @@ def grid(
     alphas: Sequence[float] = (0.5,),
     variants: Sequence[str] = ("matched",),
     seeds: Sequence[int] = (KEPT_SEED,),
-    **settings: Any,
+    pairs: Sequence[tuple[str, str]] = (EXPERTS,),
+    **sparse: float,
 ) -> tuple[Merge, ...]:
-    """Return one merge for each combination, without those that equal an earlier one; `settings` go to all of them.
+    """Return one merge for each combination, without those that equal an earlier one.
 
-    Names say what differs: "ties-0.3", "dare-linear-default", "dare-linear-0.3-mask7" (a seed other than 42). Seeds
-    draw DARE's masks, alpha counts where weights depend on it, and the variant `paper-8x7b` is for DARE and brings its
-    own density and scaling.
+    `sparse` (density, scaling) goes to TIES and DARE. Names say what differs: "ties-0.3", "dare-linear-default",
+    "dare-linear-0.3-mask7" (a seed other than 42), "linear-0.3-direct-seed2+pairwise-seed2" (another pair of experts).
+    Seeds draw DARE's masks, alpha counts where weights depend on it, and the variant `paper-8x7b` is for DARE and
+    brings its own density and scaling.
     """
     found: dict[Any, Merge] = {}
-    for method, variant, alpha, seed in itertools.product(methods, variants, alphas, seeds):
+    for (first, second), method, variant, alpha, seed in itertools.product(pairs, methods, variants, alphas, seeds):
         paper = variant == "paper-8x7b"
         if paper and method not in merging.DARE:
             continue
         variant = "matched" if method == "slerp" else variant  # it takes no weights
-        sparse = settings if method in merging.SPARSE and not paper else {}
-        merge = Merge(_name(method, alpha, variant, seed), method, alpha=alpha, variant=variant, seed=seed, **sparse)
+        name = _name(method, alpha, variant, seed) + ("" if (first, second) == EXPERTS else f"-{first}+{second}")
+        settings = sparse if method in merging.SPARSE and not paper else {}
+        merge = Merge(name, method, first, second, alpha, variant, seed=seed, **settings)
         found.setdefault(_effect(merge), merge)
     return tuple(found.values())
 

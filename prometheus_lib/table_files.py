@@ -29,6 +29,8 @@ CAPTIONS = {
     "17": "Merging methods",
     "figure_1": "Pearson correlation between raters and judges",
     "figure_3": "Linear merging: averages for each alpha (share of the direct expert)",
+    "table_17_runs": "Merging methods, for two pairs of experts",
+    "figure_3_runs": "Linear merging: averages for each alpha, for two pairs of experts",
 }
 MAIN_VARIANT = "corrected"
 _LEGEND = (

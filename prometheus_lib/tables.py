@@ -20,6 +20,7 @@ Where what is computed:
 | `table_direct` | Tables 3, 11, 12, 16, Figure 1 |
 | `table_pairwise` | Table 4 |
 | `table_averages` | Tables 5, 6, 17, Figure 3, comparisons of two judges |
+| `table_merging` | Table 17 and Figure 3 with two training runs |
 | `table_consistency` | Tables 13, 14, 15 |
 | `table_data` | Tables 1, 2 |
 | `table_published` | where the paper's columns stand in ours |
@@ -69,6 +70,7 @@ from .table_consistency import gold_gaps, table_13, table_14, table_15, tourname
 from .table_data import table_1, table_2
 from .table_direct import figure_1, table_3, table_11, table_12, table_16
 from .table_files import CAPTIONS, display_table, file_name, load_table, plain, save_table, to_csv
+from .table_merging import figure_3_runs, table_17_runs
 from .table_pairwise import table_4
 from .table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .table_run import REAL_NAMES, TITLES, Run, latest_judgments, load_run
@@ -76,15 +78,16 @@ from .table_run import REAL_NAMES, TITLES, Run, latest_judgments, load_run
 TABLES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "2": table_2, "3": table_3, "4": table_4, "5": table_5, "6": table_6, "11": table_11, "12": table_12,
     "13": table_13, "14": table_14, "15": table_15, "16": table_16, "17": table_17,
-    "figure_1": figure_1, "figure_3": figure_3,
+    "figure_1": figure_1, "figure_3": figure_3, "table_17_runs": table_17_runs, "figure_3_runs": figure_3_runs,
 }  # fmt: skip
 
 __all__ = [
     "CAPTIONS", "COLUMNS", "COMPARISON_RESAMPLES", "DIRECT_AVERAGE", "FEWEST_CLUSTERS", "KEY", "KINDS", "OTHERS",
     "OVERALL", "PAIR_AVERAGE", "REAL_NAMES", "REFERENCE_JUDGE", "RESEARCH_DIRECT", "RESEARCH_PAIR", "TABLES", "TITLES",
     "TOO_FEW", "Answers", "Run", "Sample", "average", "best_shares", "cell", "cells_table", "clusters",
-    "compare_averages", "compare_judges", "decide", "display_table", "figure_1", "figure_3", "file_name", "gold_gaps",
-    "human_rater", "labels", "latest_judgments", "load_run", "load_table", "merge_names", "plain", "rater_draws",
-    "rater_means", "raters", "save_table", "show_p", "table_1", "table_11", "table_12", "table_13", "table_14",
-    "table_15", "table_16", "table_17", "table_2", "table_3", "table_4", "table_5", "table_6", "to_csv", "tournament",
+    "compare_averages", "compare_judges", "decide", "display_table", "figure_1", "figure_3", "figure_3_runs",
+    "file_name", "gold_gaps", "human_rater", "labels", "latest_judgments", "load_run", "load_table", "merge_names",
+    "plain", "rater_draws", "rater_means", "raters", "save_table", "show_p", "table_1", "table_11", "table_12",
+    "table_13", "table_14", "table_15", "table_16", "table_17", "table_17_runs", "table_2", "table_3", "table_4",
+    "table_5", "table_6", "to_csv", "tournament",
 ]  # fmt: skip

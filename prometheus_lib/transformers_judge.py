@@ -111,8 +111,7 @@ class TransformersJudge:
         torch.manual_seed(seed)
         with torch.inference_mode():
             output = self.model.generate(
-                **self._expanded(padded.to(self.device), draws), do_sample=decoding.temperature > 0,
-                temperature=decoding.temperature or None, top_p=1.0, top_k=0, logits_processor=_nucleus(decoding),
+                **self._expanded(padded.to(self.device), draws), **_sampling(decoding),
                 repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
@@ -143,12 +142,20 @@ class TransformersJudge:
         return Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + finished, finished)
 
 
+def _sampling(decoding: Decoding) -> dict[str, Any]:
+    """Return generate's arguments for drawing, or for always taking the most likely token."""
+    if decoding.temperature == 0:
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    drawn = {"do_sample": True, "temperature": decoding.temperature, "top_p": 1.0, "top_k": 0}
+    return {**drawn, "logits_processor": _nucleus(decoding)}
+
+
 NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nucleus
 
 
 def _nucleus(decoding: Decoding) -> list[Callable[[Any, Any], Any]]:
     """Return the top-p filter as generate wants it, none where it changes nothing."""
-    if decoding.temperature == 0 or decoding.top_p >= 1:
+    if decoding.top_p >= 1:
         return []
     return [lambda ids, scores: keep_nucleus(scores, decoding.top_p)]
 

@@ -164,6 +164,9 @@ def test_a_grid_names_what_differs_and_holds_no_merge_twice():
     assert names == [
         "linear-0.3", "linear-0.5", "dare-linear-0.3-mask7", "dare-linear-0.5-mask7", "dare-linear-default-mask7",
     ]  # fmt: skip
+    others = sweeps.grid(["linear"], [0.3], pairs=[("direct", "pairwise"), ("direct-seed2", "pairwise-seed2")])
+    assert [m.name for m in others] == ["linear-0.3", "linear-0.3-direct-seed2+pairwise-seed2"]
+    assert (others[1].first, others[1].second) == ("direct-seed2", "pairwise-seed2")
     assert len(sweeps.grid(["linear", "slerp", "ties"], [0.5], ["matched", "mergekit-default"], [1, 2])) == 3
     many = sweeps.grid(list(merging.METHODS), [a / 10 for a in range(11)], merging.VARIANTS, [1, 2], density=0.9)
     assert len({m.name for m in many}) == len(many) == 4 * 11 + 1 + 2 * 2 * (11 + 1 + 11)
