@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,7 +45,7 @@ TARGETS = {
     "generated_after_metric_change": 0,
 }
 AT_LEAST = ("times_faster_than_three_passes",)
-ROUNDS, PROMPTS, VLLM_PROMPTS = 3, 16, 48
+ROUNDS, PROMPTS = 3, 16
 DECODING = Decoding(max_new_tokens=64)
 VLLM_PYTHON = project_folder() / ".venv-vllm" / "bin" / "python"
 VLLM_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR"}
@@ -110,9 +111,9 @@ def save_damaged_judge(folder: Path) -> Path:
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def in_turn(ways: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+def in_turn(ways: dict[Any, Callable[[], Any]], rounds: int = ROUNDS) -> dict[Any, float]:
     """Return the median seconds of each way; the ways take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[Any, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             start = time.perf_counter()
@@ -131,27 +132,18 @@ def generate_all(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODIN
     return sum(completion.tokens for batch in found for draws in batch for completion in draws)
 
 
-class PromptTokens:
-    """Counts the prompt positions that a transformers model computes, padding included."""
-
-    def __init__(self, model: Any, sequences: int):
-        self.computed = sequences  # the last token of a shared prompt is computed with the first new token
-        self._hook = model.model.register_forward_pre_hook(self._count, with_kwargs=True)
-
-    def _count(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-        width = kwargs["input_ids"].shape[1]
-        self.computed += kwargs["input_ids"].numel() if width > 1 else 0
-
-    def stop(self) -> int:
-        self._hook.remove()
-        return self.computed
-
-
 def prompt_tokens(judge: Any, tasks: Sequence[Task]) -> int:
-    shared = sum(task.draws for task in tasks) if tasks[0].draws > 1 else 0
-    counter = PromptTokens(judge.model, shared)
+    """Return the positions that a transformers model computes before the first new token, padding included."""
+    computed = 0
+
+    def count(module: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+        nonlocal computed
+        computed += kwargs["input_ids"].numel()
+
+    hook = judge.model.model.register_forward_pre_hook(count, with_kwargs=True)
     generate_all(judge, tasks, replace(DECODING, max_new_tokens=1))
-    return counter.stop()
+    hook.remove()
+    return computed
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------
@@ -259,8 +251,8 @@ def measure_policies(folder: Path, count: int = 96) -> dict[str, Any]:
         shares = scores.value_counts(normalize=True)
         first = figures.setdefault("first_shares", shares)
         figures[f"{name}_valid"] = round(len(valid) / len(table), 3)
-        figures[f"{name}_tokens_per_valid"] = round(table["tokens"].sum() / len(valid), 1)
-        figures[f"{name}_mean_score"] = round(scores.mean(), 3)
+        figures[f"{name}_tokens_per_valid"] = round(float(table["tokens"].sum()) / len(valid), 1)
+        figures[f"{name}_mean_score"] = round(float(scores.mean()), 3)
         figures[f"{name}_shift"] = round(float((shares.sub(first, fill_value=0)).abs().sum() / 2), 3)
     del figures["first_shares"]
     return figures
@@ -270,18 +262,21 @@ def measure_batches(name: str, judge: Any, tasks: Sequence[Task], sizes: Sequenc
     """Tokens per second for each number of sequences per batch, in the order given and sorted by length."""
     decoding = replace(DECODING, max_new_tokens=new)
 
-    def run(size: int, sort: bool) -> int:
+    tokens: dict[tuple[int, bool], int] = {}
+
+    def run(size: int, sort: bool) -> None:
         step = max(1, size // tasks[0].draws)
         ordered = sorted(tasks, key=lambda task: len(task.prompt)) if sort else tasks
         parts = [ordered[start : start + step] for start in range(0, len(ordered), step)]
         found = [judge.generate(part, decoding, 0) for part in parts]
-        return sum(completion.tokens for part in found for draws in part for completion in draws)
+        tokens[size, sort] = sum(completion.tokens for part in found for draws in part for completion in draws)
 
-    ways = {(size, sort): (lambda size=size, sort=sort: run(size, sort)) for size in sizes for sort in (False, True)}
-    tokens = {key: way() for key, way in ways.items()}
+    ways = {(size, sort): partial(run, size, sort) for size in sizes for sort in (False, True)}
     seconds = in_turn(ways, rounds=2)
     return {
-        f"{name}_{'sorted' if sort else 'as_given'}_{size}": round(tokens[size, sort] / seconds[size, sort])
+        f"{name}_tokens_per_second_{'sorted' if sort else 'as_given'}_{size}": round(
+            tokens[size, sort] / seconds[size, sort]
+        )
         for size, sort in ways
     }
 
@@ -291,7 +286,7 @@ def measure_batches(name: str, judge: Any, tasks: Sequence[Task], sizes: Sequenc
 
 def measure_vllm(model: Path, folder: Path) -> dict[str, Any]:
     """Draws against passes with and without the prefix cache, and our pipeline against the bare engine."""
-    tasks = spread(vicuna_tasks(), VLLM_PROMPTS)
+    tasks = spread(vicuna_tasks(), PROMPTS)
     figures: dict[str, Any] = {}
     for name, cache in (("vllm", True), ("vllm_uncached", False)):
         judge = judges.VLLMJudge(
@@ -381,23 +376,34 @@ def run_vllm(model: Path, folder: Path) -> dict[str, Any]:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Run all parts and return their figures."""
+    """Run all parts, print their figures as they come, and return them."""
     everything = vicuna_tasks()
     model, vicuna = save_random_mistral(folder / "random", everything), spread(everything, PROMPTS)
-    random = judges.TransformersJudge("random", model)
-    generate_all(random, vicuna[:2])  # warm up
-    figures = {"parameters": random.model.num_parameters(), "cores": len(os.sched_getaffinity(0))}
-    figures["prompt_tokens_mean"] = round(sum(map(len, prompt_rows(random, vicuna))) / len(vicuna))
-    figures |= measure_draws(random, vicuna)
-    figures |= measure_overhead(random, vicuna, folder)
-    figures |= measure_kill(folder / "kill")
-    figures |= measure_policies(folder)
-    base = judges.TransformersJudge("base", EMBEDDED_BASE)
-    mini = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:128], True, 3)
+    random, base = judges.TransformersJudge("random", model), judges.TransformersJudge("base", EMBEDDED_BASE)
+    mini = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:64], True, 3)
     mini.sort(key=lambda task: artifacts.text_hash(task.item_id))
-    figures |= measure_batches("mini", base, mini, (12, 48, 192, 384), 64)
-    figures |= measure_batches("vicuna", random, vicuna, (6, 24, 48), 32)
-    return figures | run_vllm(model, folder)
+    generate_all(random, vicuna[:2])  # warm up
+    figures: dict[str, Any] = {}
+    for part in (
+        lambda: setting(random, vicuna),
+        lambda: measure_draws(random, vicuna),
+        lambda: measure_overhead(random, vicuna, folder),
+        lambda: measure_kill(folder / "kill"),
+        lambda: measure_policies(folder),
+        lambda: measure_batches("mini", base, mini, (12, 48, 192), 64),
+        lambda: measure_batches("vicuna", random, vicuna, (6, 24, 48), 32),
+        lambda: run_vllm(model, folder),
+    ):
+        found = part()
+        figures |= found
+        print("".join(f"{name:<48}{value:>12,}\n" for name, value in found.items()), end="", flush=True)
+    return figures
+
+
+def setting(judge: Any, tasks: Sequence[Task]) -> dict[str, Any]:
+    lengths = [len(ids) for ids in prompt_rows(judge, tasks)]
+    cores = len(os.sched_getaffinity(0))
+    return {"cores": cores, "parameters": judge.model.num_parameters(), "prompt_tokens_median": median(lengths)}
 
 
 def reached(figures: dict[str, Any]) -> bool:
@@ -424,8 +430,6 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder))
-    for name, value in figures.items():
-        print(f"{name:<46}{value:>12,}")
     print(json.dumps({"name": "judging", "figures": figures, "targets": TARGETS, "ok": reached(figures)}))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import artifacts, attacks, benchmarks, biases, judges, merging, minibench, sweeps, training
-from .judges import JudgingJob, Policy, Task
+from .judges import Judge, JudgingJob, Policy, Task
 from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
@@ -165,6 +165,14 @@ def _judging_job(scale: Scale, judge: str, folder: str, items: dict[str, Items])
         judge, folder, tuple(judging_tasks(scale, judge, items)), str(scale.paths.judgments / f"{judge}.jsonl"),
         scale.decoding, scale.engine, scale.batch_size, scale.training.bf16,
     )  # fmt: skip
+
+
+def load_judge(scale: Scale, name: str) -> Judge:
+    """Start a judge of the scale, to be asked directly; its model folder must be there."""
+    job = JudgingJob(
+        name, scale.model_folder(name), (), "", scale.decoding, scale.engine, scale.batch_size, scale.training.bf16
+    )
+    return judges.ENGINES[scale.engine](job)
 
 
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:

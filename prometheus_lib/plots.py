@@ -235,7 +235,7 @@ def _limit_lines(axes: Axes, lines: pd.DataFrame) -> None:
     low, high = axes.get_xlim()
     span = max([high, *lines["value"]]) - min([low, *lines["value"]])
     counts = {"floor": 0, "ceiling": 0}
-    for value, part in _together(lines.sort_values("value", kind="stable"), 0.004 * span):
+    for value, part in _together(lines.sort_values("value", kind="stable"), 0.01 * span):
         kind = "ceiling" if part["kind"].str.contains("ceiling").all() else "floor"
         colour = (ORANGE, RED, PURPLE, GREY, SKY)[counts[kind] % 5] if kind == "floor" else BLACK
         style = "--" if kind == "floor" else (":", "-.", (0, (6, 1)), (0, (1, 4)))[counts[kind] % 4]

@@ -27,7 +27,7 @@ class Replica:
     """One engine, in a process of its own on some machine of the cluster."""
 
     def __init__(self, job: JudgingJob, fingerprint: str):
-        found = artifacts.model_fingerprint(job.folder)
+        found = judges.job_fingerprint(job)
         if found != fingerprint:
             raise DataError(f"{job.folder}: this machine has another model there ({found}, not {fingerprint}).")
         self.judge = judges.ENGINES[job.engine](job)
@@ -62,7 +62,7 @@ class RayJudge:
 
     def __init__(self, job: JudgingJob, replicas: int, gpus: float = 1):
         self.name, self.batch_size = job.name, job.batch_size * replicas
-        self.fingerprint = artifacts.model_fingerprint(job.folder)
+        self.fingerprint = judges.job_fingerprint(job)
         self._job, self._count, self._gpus = replace(job, tasks=()), replicas, gpus
 
     @cached_property

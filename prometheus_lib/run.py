@@ -128,11 +128,13 @@ def execute_all(
     context = multiprocessing.get_context("spawn")
     failure = None
     with _environment(OMP_NUM_THREADS="1"), ProcessPoolExecutor(available_workers(), context) as pool:
-        running = {pool.submit(execute, notebook, folder, values, real_data): notebook for notebook in notebooks}
+        print(f"side by side: {', '.join(notebook.stem for notebook in notebooks)}", file=sys.stderr)
+        running = {pool.submit(execute, notebook, folder, values, real_data, False): notebook for notebook in notebooks}
         for done in as_completed(running):
             if error := done.exception():
                 failure = failure or error
             else:
+                print(f"{running[done].stem}: done in {done.result():.0f} s", file=sys.stderr)
                 yield running[done], done.result()
     if failure:
         raise failure
@@ -240,11 +242,11 @@ def check_parameters(notebook: Path, values: dict[str, Any]) -> None:
         raise DataError(f"{notebook.name}: unknown parameters {unknown}; it knows {sorted(known)}.")
 
 
-def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "") -> float:
+def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "", bar: bool = True) -> float:
     """Execute one notebook into `folder` and return the seconds; a failed one is kept as `<name>.failed.ipynb`.
 
-    The folder of real data goes to the notebook by the environment, so that the executed notebook does not name it.
-    Raises NotebookFailed when a cell fails or the kernel is killed.
+    `bar` shows a line that counts cells. The folder of real data goes to the notebook by the environment, so that the
+    executed notebook does not name it. Raises NotebookFailed when a cell fails or the kernel is killed.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -257,7 +259,8 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str
         with _environment(PROMETHEUS_DATA_DIR=real_data), live_progress(notebook.stem):
             papermill.execute_notebook(
                 str(notebook), str(running), values, kernel_name="python3", cwd=str(notebook.parent),
-                progress_bar={"desc": notebook.stem, "unit": "cell"}, request_save_on_cell_execute=True,
+                progress_bar={"desc": notebook.stem, "unit": "cell"} if bar else False,
+                request_save_on_cell_execute=True,
             )  # fmt: skip
     except (PapermillExecutionError, DeadKernelError) as error:
         os.replace(running, failed)

@@ -30,6 +30,8 @@ CAPTIONS = {
     "figure_1": "Pearson correlation between raters and judges",
     "figure_3": "Linear merging: averages for each alpha (share of the direct expert)",
     "table_17_runs": "Merging methods, for two pairs of experts",
+    "attacks": "Attack success in percent, with texts as they are and neutralised",
+    "biases": "Biases of judges: position, length, rubric",
     "figure_3_runs": "Linear merging: averages for each alpha, for two pairs of experts",
 }
 MAIN_VARIANT = "corrected"

@@ -22,6 +22,7 @@ Where what is computed:
 | `table_averages` | Tables 5, 6, 17, Figure 3, comparisons of two judges |
 | `table_merging` | Table 17 and Figure 3 with two training runs |
 | `table_consistency` | Tables 13, 14, 15 |
+| `table_attacks`, `table_biases` | attack success, and biases of position, length and rubric |
 | `table_data` | Tables 1, 2 |
 | `table_published` | where the paper's columns stand in ours |
 | `table_files` | tables shown, saved, loaded |
@@ -31,6 +32,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from . import table_attacks, table_biases
 from .table_averages import (
     REFERENCE_JUDGE,
     RESEARCH_DIRECT,
@@ -79,6 +81,7 @@ TABLES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "2": table_2, "3": table_3, "4": table_4, "5": table_5, "6": table_6, "11": table_11, "12": table_12,
     "13": table_13, "14": table_14, "15": table_15, "16": table_16, "17": table_17,
     "figure_1": figure_1, "figure_3": figure_3, "table_17_runs": table_17_runs, "figure_3_runs": figure_3_runs,
+    "attacks": table_attacks.table, "biases": table_biases.table,
 }  # fmt: skip
 
 __all__ = [
