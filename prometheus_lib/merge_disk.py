@@ -44,6 +44,7 @@ def merge_to_disk(
     `base` may be None for linear and slerp. `merging.merge_folders` adds what else belongs to a judge and lets the
     folder appear only when whole. Raises DataError for weights that are not finite, and when the disk is full.
     """
+    merge_math.check_base(merge, base)
     parents = [None if model is None else read_layout(model) for model in (base, first, second)]
     files: dict[str, list[str]] = {}
     for name, stored in parents[1].items():
@@ -93,9 +94,7 @@ def _write_settings(folder: Path, files: dict[str, list[str]], layout: Layout, f
         (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def merged_pieces(
-    merge: Merge, name: str, base: Stored | None, first: Stored, second: Stored
-) -> Iterator[Tensor]:  # fmt: skip
+def merged_pieces(merge: Merge, name: str, base: Stored | None, first: Stored, second: Stored) -> Iterator[Tensor]:
     """Yield one tensor of a merge in float32, flat, piece by piece."""
     weights = _slerp_weights(first, second, merge.alpha) if merge.method == "slerp" else merge.weights
     keeps = [_keep(merge, name, which, base, expert) for which, expert in enumerate((first, second))]
@@ -123,7 +122,7 @@ def _slerp_weights(first: Stored, second: Stored, alpha: float) -> tuple[float, 
 
 def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stored) -> Keep:
     """Return what tells, piece by piece in order, which entries of a change are kept."""
-    if merge.density >= 1 or base is None or expert.start == expert.end:
+    if merge.method not in SPARSE or merge.density >= 1 or expert.start == expert.end:
         return lambda base, expert: 1.0
     if merge.method == "ties":
         return _keep_largest(base, expert, merge.density)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .merging import NEEDS_BASE, SPARSE
 from .records import DataError
 
 if TYPE_CHECKING:
@@ -179,8 +180,14 @@ def merge_tensor(merge: Merge, name: str, base: Tensor | None, first: Tensor, se
     first, second = first.float(), second.float()
     base = None if base is None else base.float()
     weights = slerp_weights(first, second, merge.alpha) if merge.method == "slerp" else merge.weights
-    keeps = masks(merge, name, base, first, second) if merge.method in ("ties", "dare-ties", "dare-linear") else None
+    keeps = masks(merge, name, base, first, second) if merge.method in SPARSE else None
     return combine(merge, base, first, second, weights, keeps)
+
+
+def check_base(merge: Merge, base: Any) -> None:
+    """Raise DataError when a method that merges changes from a base is given none."""
+    if base is None and merge.method in NEEDS_BASE:
+        raise DataError(f"merge {merge.name!r}: {merge.method} needs the base model of both experts; give it.")
 
 
 def combine(merge: Merge, base: Any, first: Tensor, second: Tensor, weights: Pair, keeps: Pair | None) -> Tensor:
@@ -205,11 +212,17 @@ def merge_state(
     """Return the merge of whole models given as tensors by name, in float32.
 
     A tensor that `first` holds under two names (tied embeddings) is merged once, under the first name, and stays tied.
-    Raises DataError when the models do not have the same names.
+    Raises DataError when the models do not have the same names and shapes.
     """
+    check_base(merge, base)
+    shapes = {name: tuple(tensor.shape) for name, tensor in first.items()}
     for other in (second, *([] if base is None else [base])):
-        if different := sorted(set(first) ^ set(other)):
-            raise DataError(f"the models to merge do not have the same tensors: {', '.join(different[:5])}.")
+        different = {name for name, _ in shapes.items() ^ {name: tuple(x.shape) for name, x in other.items()}.items()}
+        if different:
+            raise DataError(
+                f"merge {merge.name!r}: the models do not have the same tensors: {', '.join(sorted(different)[:5])} "
+                "are missing in one of them or differ in shape; merge experts of one base model."
+            )
     merged: dict[str, Tensor] = {}
     names: dict[Any, str] = {}
     for name, tensor in first.items():

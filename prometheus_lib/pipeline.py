@@ -181,12 +181,19 @@ def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     return _run_judging(scale, [*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)])
 
 
-def repair_judgments(scale: Scale, items: dict[str, Items], policies: Iterable[Policy]) -> pd.DataFrame:
-    """Apply policies to the main judges' answers without a decision; one row per judge and policy.
+def repair_judgments(
+    scale: Scale, items: dict[str, Items], policies: Iterable[Policy], names: Sequence[str]
+) -> pd.DataFrame:
+    """Apply policies to the main judges' answers without a decision on the named benchmarks of the paper.
 
-    The first answers stay as they are, and a judge without failures is not loaded.
+    One row per judge and policy. The first answers stay as they are, and a judge without failures is not loaded.
     """
-    main = [job for job in judging_jobs(scale, items) if job.name in scale.main_judges]
+    known = [scale.benchmark_name(name) for name in names]
+    main = [
+        replace(job, tasks=tuple(task for task in job.tasks if task.benchmark in known))
+        for job in judging_jobs(scale, items)
+        if job.name in scale.main_judges
+    ]
     found = [
         _run_judging(scale, [replace(job, policy=policy) for job in main]).assign(policy=policy.label)
         for policy in policies

@@ -68,7 +68,7 @@ def read_recorded(
     path, direct = Path(path), isinstance(items[0], DirectItem)
     format = format or ("direct" if direct else "pairwise")
     if format not in PARSERS or (direct and format == "pairwise"):
-        raise ValueError(f'format {format!r} does not fit these items; use "direct" or, for pairs, "pairwise"')
+        raise DataError(f'format {format!r} does not fit these items; use "direct" or, for pairs, "pairwise"')
     sides = [""] if direct or format == "pairwise" else ["#a", "#b"]
     known = dict.fromkeys(f"{item.id}{side}" for item in items for side in sides)
     seen = direct if with_reference is None else with_reference

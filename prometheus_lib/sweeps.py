@@ -35,7 +35,7 @@ PROBES = (
     "Feedback: the answer is right. [RESULT]", "Response A is better than Response B because",
     "###Task Description:\n1. Write a detailed feedback", "Score 5: the response states all details",
 )  # fmt: skip
-PROBE_TOKENS, TOP = 8, 20
+PROBE_TOKENS, TOP = 5, 20
 # Largest difference of a log-probability between the judge and a fresh model (other kernels, other rounding).
 TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5}
 RULES = 1  # part of every fingerprint: raise it when merge_math computes other weights from the same settings

@@ -434,7 +434,7 @@ def sign_flip_p(sums: Floats) -> float:
     return float(min(1.0, chances[totals >= abs(halves.sum())].sum()))
 
 
-def with_reference(run: Run, rows: Iterable[str]) -> list[tuple[str, str]]:
+def judge_pairs(run: Run, rows: Iterable[str]) -> list[tuple[str, str]]:
     """Return the pairs (reference judge, other judge) that a column compares."""
     known = list(rows)
     first = reference_judge(run, known)

@@ -30,6 +30,7 @@ from .table_cells import (
     difference_cells,
     difference_of_samples,
     interval_cell,
+    judge_pairs,
     judge_rows,
     labels,
     rater_draws,
@@ -37,7 +38,6 @@ from .table_cells import (
     run_floors,
     sample_cell,
     share_cells,
-    with_reference,
 )
 from .table_published import CONSISTENCY_PARTS, accuracy_column, alpha_places, consistency_places, published_cells
 from .table_run import TITLES, Items, Run
@@ -140,7 +140,7 @@ def _alpha_judges(run: Run, name: str, column: str) -> tuple[list[Cell], dict[tu
     def compare(first: str, second: str) -> Comparison:
         return difference_of_samples(samples[first], samples[second])
 
-    return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in with_reference(run, samples)}
+    return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in judge_pairs(run, samples)}
 
 
 def _alpha_sample_cell(run: Run, column: str, judge: str, sample: Sample) -> Cell:
@@ -251,7 +251,7 @@ def _transitivity_differences(
     return {
         (f"{one} - {other}", column, variant): difference_of_samples(samples[one][column], samples[other][column])
         for column, (variant, *_) in _SHARES.items()
-        for one, other in with_reference(run, samples)
+        for one, other in judge_pairs(run, samples)
     }
 
 

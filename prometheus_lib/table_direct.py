@@ -27,6 +27,7 @@ from .table_cells import (
     difference_cells,
     difference_of_samples,
     human_rater,
+    judge_pairs,
     judge_rows,
     rater_draws,
     rater_means,
@@ -35,7 +36,6 @@ from .table_cells import (
     run_gold,
     sample_cell,
     with_item_test,
-    with_reference,
 )
 from .table_published import (
     REFERENCE_PARTS,
@@ -107,7 +107,7 @@ def _judge_cells(run: Run, name: str, column: str, rater: str, kind: metrics.Kin
         found = difference_of_samples(samples[first], samples[second])
         return with_item_test(found, x, y, gold) if kind == "pearson" else found
 
-    return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in with_reference(run, rows)}
+    return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in judge_pairs(run, rows)}
 
 
 def _sample(run: Run, name: str, items: Items, row: Answers, gold: Floats, kind: metrics.Kind) -> Sample:

@@ -25,11 +25,11 @@ from .table_cells import (
     compare_credits,
     difference_cells,
     interval_cell,
+    judge_pairs,
     judge_rows,
     labels,
     run_floors,
     share_cells,
-    with_reference,
 )
 from .table_published import HHH_REAL, accuracy_column, accuracy_places, measure_column, published_cells, real_column
 from .table_run import Items, Run
@@ -79,7 +79,7 @@ def _differences(run: Run, name: str, rows: Sequence[Answers]) -> dict[tuple[str
     """The merged judge against the others on the pairs without gold tie."""
     items, place = run.items[name], measure_column(name, run.items[name])
     credits = {row.row: metrics.item_credits(row.values, labels(items), "gold dropped") for row in rows}
-    pairs = {(f"{one} - {two}", place): (credits[one], credits[two]) for one, two in with_reference(run, credits)}
+    pairs = {(f"{one} - {two}", place): (credits[one], credits[two]) for one, two in judge_pairs(run, credits)}
     return compare_credits(pairs, cluster_numbers(run, items), **run.options(name, COMPARISON_RESAMPLES))
 
 

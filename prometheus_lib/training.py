@@ -14,7 +14,7 @@ from typing import Any
 
 from . import artifacts, collections_, prompts
 from .collections_ import Example
-from .parallel import Report
+from .parallel import Report, silent
 from .records import DataError, read_jsonl, write_text_atomic
 
 IGNORED = -100
@@ -144,7 +144,7 @@ def check_one_bos(tokenizer: Any, ids: Sequence[int]) -> None:
         )
 
 
-def train_expert(job: ExpertJob, report: Report = lambda done: None) -> bool:
+def train_expert(job: ExpertJob, report: Report = silent) -> bool:
     """Train one expert into `job.out`; return False when that folder is current and nothing was done."""
     return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report))
 

@@ -298,5 +298,9 @@ def test_bfloat16_experts_are_merged_in_float32():
 
 def test_models_with_other_tensors_are_refused():
     one = {"a": torch.ones(2)}
+    with pytest.raises(DataError, match="ties needs the base model"):
+        merge_math.merge_state(Merge("m", "ties"), None, one, one)
     with pytest.raises(DataError, match="same tensors: b"):
         merge_math.merge_state(Merge("m", "linear"), None, one, {**one, "b": torch.ones(2)})
+    with pytest.raises(DataError, match="same tensors: a .* differ in shape"):
+        merge_math.merge_state(Merge("m", "linear"), None, one, {"a": torch.ones(1)})

@@ -150,7 +150,7 @@ def test_other_bad_input(tmp_path, direct, pairs):
         read_recorded(tmp_path / "latin.csv", direct, "vicuna_bench")
     with pytest.raises(DataError, match="row 1: decision '3' is none of A, B, tie"):
         read_recorded(csv_file(tmp_path, "item_id,decision\np/0,3\n"), pairs, "mt_bench_human")
-    with pytest.raises(ValueError, match="does not fit these items"):
+    with pytest.raises(DataError, match="does not fit these items"):
         read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), direct, "vicuna_bench", format="pairwise")
 
 
