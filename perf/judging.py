@@ -46,7 +46,7 @@ TARGETS = {
 }
 AT_LEAST = ("times_faster_than_three_passes",)
 ROUNDS, PROMPTS = 3, 8
-DECODING = Decoding(max_new_tokens=64)
+DECODING, ONE_TOKEN = Decoding(max_new_tokens=64), Decoding(max_new_tokens=1)
 VLLM_PYTHON = project_folder() / ".venv-vllm" / "bin" / "python"
 VLLM_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR"}
 NOISE = 0.88  # standard deviations: with so much noise about half of the miniature judge's answers hold no decision
@@ -111,6 +111,12 @@ def save_damaged_judge(folder: Path) -> Path:
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
+def prompt_rows(judge: Any, tasks: Sequence[Task]) -> list[list[int]]:
+    from prometheus_lib.transformers_judge import prompt_ids
+
+    return prompt_ids(judge.tokenizer, tasks)
+
+
 def in_turn(ways: dict[Any, Callable[[], Any]], rounds: int = ROUNDS) -> dict[Any, float]:
     """Return the median seconds of each way; the ways take turns."""
     seconds: dict[Any, list[float]] = {name: [] for name in ways}
@@ -130,14 +136,25 @@ def three_passes(tasks: Sequence[Task]) -> list[Task]:
     return [replace(task, item_id=f"{task.item_id} pass {n}", draws=1) for n in range(3) for task in tasks]
 
 
-def generate_all(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> int:
-    """Generate in the judge's batches and return the number of new tokens."""
-    found = [judge.generate(batch, decoding, 0) for batch in judges.batches(tasks, judge.batch_size)]
-    return sum(completion.tokens for batch in found for draws in batch for completion in draws)
+def generate_all(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> None:
+    """Let a judge generate in its batches."""
+    for batch in judges.batches(tasks, judge.batch_size):
+        judge.generate(batch, decoding, 0)
 
 
-def prompt_tokens(judge: Any, tasks: Sequence[Task]) -> int:
-    """Return the positions that a transformers model computes before the first new token, padding included."""
+def generate_plainly(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> None:
+    """Generate with transformers alone, in the judge's batches: one draw each."""
+    for batch in judges.batches(tasks, judge.batch_size):
+        padded = judge.tokenizer.pad({"input_ids": prompt_rows(judge, batch)}, return_tensors="pt")
+        judge.model.generate(
+            **padded, do_sample=True, temperature=decoding.temperature, top_p=decoding.top_p, top_k=0,
+            repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
+            pad_token_id=judge.tokenizer.pad_token_id,
+        )  # fmt: skip
+
+
+def positions(judge: Any, way: Callable[[], Any]) -> int:
+    """Return the positions that a transformers model computes, padding included."""
     computed = 0
 
     def count(module: Any, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -145,7 +162,7 @@ def prompt_tokens(judge: Any, tasks: Sequence[Task]) -> int:
         computed += kwargs["input_ids"].numel()
 
     hook = judge.model.model.register_forward_pre_hook(count, with_kwargs=True)
-    generate_all(judge, tasks, replace(DECODING, max_new_tokens=1))
+    way()
     hook.remove()
     return computed
 
@@ -154,10 +171,12 @@ def prompt_tokens(judge: Any, tasks: Sequence[Task]) -> int:
 
 
 def measure_draws(judge: Any, tasks: Sequence[Task]) -> dict[str, Any]:
-    """Three draws of a shared prompt against three passes, with equally many sequences per batch."""
+    """Three draws of a shared prompt against three passes of transformers, with equally many sequences per batch."""
     passes, judge.batch_size = three_passes(tasks), 24
-    seconds = in_turn({"ours": lambda: generate_all(judge, tasks), "passes": lambda: generate_all(judge, passes)})
-    computed, needed = prompt_tokens(judge, tasks[:4]), prompt_tokens(judge, three_passes(tasks[:4]))
+    seconds = in_turn({"ours": lambda: generate_all(judge, tasks), "passes": lambda: generate_plainly(judge, passes)})
+    few = tasks[:4]
+    computed = positions(judge, lambda: generate_all(judge, few, ONE_TOKEN))
+    needed = positions(judge, lambda: generate_plainly(judge, three_passes(few), ONE_TOKEN))
     return {
         "draws_seconds": round(seconds["ours"], 2),
         "three_passes_seconds": round(seconds["passes"], 2),
@@ -167,27 +186,10 @@ def measure_draws(judge: Any, tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def measure_overhead(judge: Any, tasks: Sequence[Task], folder: Path) -> dict[str, Any]:
-    """`collect` with a new store against transformers' generate on the same padded batches."""
-    import torch
-
-    from prometheus_lib.transformers_judge import prompt_ids
-
+    """`collect` with a new store against transformers' generate on the same padded batches, one draw each."""
     tasks, judge.batch_size = once(tasks), 16
-    padded = [
-        judge.tokenizer.pad({"input_ids": prompt_ids(judge.tokenizer, batch)}, return_tensors="pt")
-        for batch in judges.batches(tasks, judge.batch_size)
-    ]
-
-    def bare() -> None:
-        for batch in padded:
-            torch.manual_seed(0)
-            judge.model.generate(
-                **batch, do_sample=True, temperature=DECODING.temperature, top_p=DECODING.top_p, top_k=0,
-                repetition_penalty=DECODING.repetition_penalty, max_new_tokens=DECODING.max_new_tokens,
-                pad_token_id=judge.tokenizer.pad_token_id,
-            )  # fmt: skip
-
-    seconds = in_turn({"ours": lambda: collect_afresh(judge, tasks, folder), "bare": bare})
+    ways = {"ours": lambda: collect_afresh(judge, tasks, folder), "bare": lambda: generate_plainly(judge, tasks)}
+    seconds = in_turn(ways)
     return {"pipeline_to_bare_engine": round(seconds["ours"] / seconds["bare"], 3)}
 
 
@@ -324,12 +326,6 @@ def vllm_draws(name: str, judge: Any, tasks: Sequence[Task]) -> dict[str, Any]:
     }
 
 
-def prompt_rows(judge: Any, tasks: Sequence[Task]) -> list[list[int]]:
-    from prometheus_lib.transformers_judge import prompt_ids
-
-    return prompt_ids(judge.tokenizer, tasks)
-
-
 def vllm_prompt_tokens(judge: Any, way: Callable[[], None]) -> int:
     """Return the prompt tokens that the engine computes: those asked for less those found in the prefix cache."""
 
@@ -394,7 +390,7 @@ def measure(folder: Path) -> dict[str, Any]:
         lambda: measure_kill(folder / "kill"),
         lambda: measure_policies(folder),
         lambda: measure_batches("mini", base, mini, (12, 48, 192), 64),
-        lambda: measure_batches("vicuna", random, vicuna, (6, 24, 48), 32),
+        lambda: measure_batches("vicuna", random, vicuna, (6, 24), 16),
         lambda: run_vllm(model, folder),
     ):
         found = part()

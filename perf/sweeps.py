@@ -2,10 +2,11 @@
 
 `python perf/sweeps.py [--quick] [--vllm]`. Two models: the miniature, and a random Mistral of about 500 MB. The usual
 way is measured twice: as it is mostly done, with two commands for each alpha (mergekit-yaml, and a script that loads
-the folder and judges), and with everything in one process, where only merging, writing and loading are left of it; every
-third alpha is measured and stands for three. All judge the same few prompts, with one thread. At last a grid of 100 merges of the miniature is judged on one benchmark.
-`--quick` takes 4 alphas and 10 merges. `--vllm` measures vLLM instead of transformers, on the miniature alone, where
-vLLM is installed (without mergekit our own merging takes its place).
+the folder and judges), and with everything in one process, where only merging, writing and loading are left of it.
+Every third alpha is measured for it and stands for three. All judge the same few prompts, with one thread. At last a
+grid of 100 merges of the miniature is judged on one benchmark. `--quick` takes 4 alphas and 10 merges. `--vllm`
+measures vLLM instead of transformers, on the miniature alone, where vLLM is installed (without mergekit our own merging
+takes its place).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
     python -m prometheus_lib.judging --scale 7b --judge linear --share 0/4    the first of four processes
     python -m prometheus_lib.judging --scale 7b --replicas 8                  eight engines on a Ray cluster
     python -m prometheus_lib.judging --scale 7b --gather other/outputs        take over another machine's judgments
+    python -m prometheus_lib.judging --scale 7b --judge gpt-4 --api gpt.json  a judge behind an API (see api_settings)
 
 Everything lands in the same judgment files as a notebook's run, and what is there is not generated again. Processes
 that see one disk may write to one file at once; judgments from machines with disks of their own are gathered.
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import judges, pipeline, scale
+from .api_settings import load_settings
 from .judges import JudgingJob, Policy, Task
 from .parallel import Report, run_jobs, silent
 from .records import DataError, Judgment, read_items, read_jsonl
@@ -83,6 +85,13 @@ def selected(chosen: Scale, items: dict[str, pipeline.Items], names: Sequence[st
     return [jobs[name] for name in names or jobs]
 
 
+def api_job(chosen: Scale, items: dict[str, pipeline.Items], name: str, settings: str) -> JudgingJob:
+    """Return the job of a judge behind an API: all benchmarks, decoding as its server takes it."""
+    tasks, out = pipeline.judging_tasks(chosen, name, items), chosen.paths.judgments / f"{name}.jsonl"
+    decoding = load_settings(settings).adapted(chosen.decoding)
+    return JudgingJob(name, settings, tuple(tasks), str(out), decoding, "api", batch_size=32)
+
+
 def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     """Read the benchmarks that a run has written, or build them."""
     names = (*scale.DIRECT_BENCHMARKS, *scale.PAIR_BENCHMARKS, *scale.REFERENCE_BENCHMARKS)
@@ -113,6 +122,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--share", type=parse_share, default=(0, 1), help="0/4: the first of four processes")
     parser.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
     parser.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
+    parser.add_argument("--api", default=None, help="a JSON file with the settings of an API (api_settings)")
     parser.add_argument("--gather", default=None, help="an outputs folder whose judgments are taken over; no judging")
     return parser.parse_args(arguments)
 
@@ -130,8 +140,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
-    changes = {"policy": Policy(options.policy), "engine": options.engine or chosen.engine}
-    jobs = selected(chosen, stored_items(chosen, options.data), options.judge)
+    items = stored_items(chosen, options.data)
+    if options.api and len(options.judge) != 1:
+        raise DataError("--api needs one --judge: the name under which its judgments are stored.")
+    if options.api:
+        jobs = [api_job(chosen, items, options.judge[0], options.api)]
+    else:
+        jobs = selected(chosen, items, options.judge)
+    changes = {"policy": Policy(options.policy), "engine": "api" if options.api else options.engine or chosen.engine}
     jobs = [share_of(replace(job, **changes), *options.share) for job in jobs]
     total = sum(task.draws for job in jobs for task in job.tasks)
     if options.replicas:

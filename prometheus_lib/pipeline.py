@@ -89,7 +89,8 @@ def merge_all(scale: Scale) -> pd.DataFrame:
     def merge_one(merge: Merge, report: Report) -> dict[str, Any]:
         start = time.perf_counter()
         out = scale.paths.merged / merge.name
-        built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out, dtype)
+        engine = "prometheus" if merge.in_turn else "mergekit"  # which knows no such merge
+        built = merging.merge_experts(merge, scale.base_model, scale.paths.experts, out, dtype, engine)
         report(1)
         row = {"merge": merge.name, "method": merge.method, "alpha": merge.alpha, "variant": merge.variant}
         return {**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built}

@@ -38,6 +38,7 @@ from .records import DataError
 
 _BLOCK_ROWS, _BLOCK_SIZE = 1_000, 1_000_000  # resamples drawn at a time: keeps memory flat at any size
 _MOST_KENDALL_CELLS = 4_000  # distinct (x, y) pairs; scores from 1 to 5 in thirds have at most 169
+_WHOLE_IN_32_BITS = 4_096  # counts of so many items, squared, are whole numbers that 32-bit floats hold exactly
 _POWER_QUANTILE = 0.8416  # 80 % power: the usual planning value behind "N more judgments would tell"
 
 
@@ -269,12 +270,16 @@ def resampled_correlation(kind: str, x: Floats, y: Floats, codes: Codes, k: int)
     cells, cell_codes = np.unique(np.column_stack([x_codes, y_codes]), axis=0, return_inverse=True)
     if kind == "kendall" and len(cells) > _MOST_KENDALL_CELLS:
         return _looped_kendall(x, y, codes)
-    columns = (cell_codes.ravel(), x_codes, y_codes)
-    per_cell, per_x, per_y = (incidence(codes, k, c, int(c.max(initial=-1)) + 1) for c in columns)
-    from_counts = _spearman_from_counts(cells) if kind == "spearman" else _kendall_from_counts(cells)
+    most = k * int(np.bincount(codes).max(initial=0))  # items in the largest resample there can be
+    whole = np.float32 if most <= _WHOLE_IN_32_BITS else np.float64
+    per_cell = incidence(codes, k, cell_codes.ravel(), len(cells)).astype(whole)
+    places = (incidence(np.arange(len(cells)), len(cells), c, int(c.max(initial=-1)) + 1) for c in cells.T)
+    to_x, to_y = (table.astype(whole) for table in places)
+    from_counts = _spearman_from_counts(cells) if kind == "spearman" else _kendall_from_counts(cells, whole)
 
     def resampled(counts: Floats) -> Floats:
-        return from_counts(counts @ per_cell, counts @ per_x, counts @ per_y)
+        cell = counts.astype(whole) @ per_cell
+        return from_counts(cell, (cell @ to_x).astype(float), (cell @ to_y).astype(float))
 
     return sliced(resampled, 4 * len(cells))
 
@@ -317,13 +322,13 @@ def _spearman_from_counts(cells: Codes) -> Callable[[Floats, Floats, Floats], Fl
     return from_counts
 
 
-def _kendall_from_counts(cells: Codes) -> Callable[[Floats, Floats, Floats], Floats]:
+def _kendall_from_counts(cells: Codes, whole: type) -> Callable[[Floats, Floats, Floats], Floats]:
     """tau-b: (concordant - discordant) / sqrt(pairs untied in x * pairs untied in y)."""
-    order_x, order_y = (np.sign(column[:, None] - column).astype(float) for column in cells.T)
+    order_x, order_y = (np.sign(column[:, None] - column).astype(whole) for column in cells.T)
     signs = order_x * order_y
 
     def from_counts(cell: Floats, by_x: Floats, by_y: Floats) -> Floats:
-        score = np.einsum("rc,rc->r", cell @ signs, cell)
+        score = np.einsum("rc,rc->r", cell @ signs, cell).astype(float)
         n = by_x.sum(axis=1)
         untied_x, untied_y = (n * n - np.einsum("rv,rv->r", c, c) for c in (by_x, by_y))
         return _moment_ratio(score, untied_x, untied_y, 0.5)

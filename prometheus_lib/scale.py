@@ -25,9 +25,10 @@ ALPHAS = tuple(round(step / 10, 1) for step in range(11))
 ALPHA_JUDGES = {0.0: "pairwise", 0.5: "linear", 1.0: "direct"}
 # Second runs of the merging experiments: which alphas and methods are judged again, and on what (judging costs most).
 SEED_ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
-SEED_METHODS = ("ties", "task-arithmetic-default", "dare-ties", "dare-linear")
+SEED_METHODS = ("ties", "task-arithmetic-default", "dare-linear")
 SEED_BENCHMARKS = ("vicuna_bench", "mt_bench", "hhh_alignment", "mt_bench_human", "autoj_eval")
 SECOND, SECOND_MASK = "-seed2", "-mask2"
+READINGS_8X7B = {"dare-linear-8x7b": "published", "dare-linear-8x7b-script": "supermario-script"}  # Table 10
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Scale:
 
     @property
     def sweep(self) -> tuple[Merge, ...]:
-        """Return the further merges: the alphas of Figure 3, a second pair of experts, a second mask of DARE.
+        """Return the further merges: the alphas of Figure 3, a second pair of experts and mask, Table 10's recipe.
 
         They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
         mixtures of experts).
@@ -118,9 +119,10 @@ class Scale:
         return ("base", *[expert.name for expert in self.experts], *[m.name for m in (*self.merges, *self.sweep)])
 
     def main_benchmarks(self, judge: str) -> tuple[str, ...]:
-        """Return the benchmarks that a judge is asked in any case: all eight, or fewer for second runs of a merge."""
-        second = {m.name for m in self.sweep if m.name.endswith((SECOND, SECOND_MASK))}
-        return SEED_BENCHMARKS if judge in second else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+        """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables."""
+        shown = {alpha_judge(alpha) for alpha in ALPHAS}
+        further = {merge.name for merge in self.sweep} - shown
+        return SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
 
     def model_folder(self, judge: str) -> str:
         """Return the model folder (or hub id) of a judge that has one."""
@@ -146,7 +148,7 @@ def _merges(density: float, scaling: float, seed: int) -> Iterator[Merge]:
 
 
 def _sweep(named: Iterable[Merge]) -> Iterator[Merge]:
-    """The alphas of Figure 3; then, for a second pair of experts, some of them and the methods; then a second mask."""
+    """The alphas of Figure 3; for a second pair of experts some of them and the methods; a second mask; Table 10."""
     for alpha in ALPHAS:
         if alpha not in ALPHA_JUDGES:
             yield Merge(alpha_judge(alpha), "linear", alpha=alpha)
@@ -157,6 +159,8 @@ def _sweep(named: Iterable[Merge]) -> Iterator[Merge]:
         yield _second_pair(known[name])
     mask = known["dare-linear"]
     yield replace(mask, name=f"{mask.name}{SECOND_MASK}", seed=mask.seed + 1)
+    for name, reading in READINGS_8X7B.items():
+        yield Merge(name, "dare-linear", variant="paper-8x7b", reading=reading, seed=mask.seed)
 
 
 def _second_pair(merge: Merge) -> Merge:

@@ -17,6 +17,7 @@ from .metrics import Comparison
 from .scale import (
     DIRECT_BENCHMARKS,
     PAIR_BENCHMARKS,
+    READINGS_8X7B,
     SECOND,
     SECOND_MASK,
     SEED_ALPHAS,
@@ -41,7 +42,7 @@ from .table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .table_run import Run
 
 PAIRS = {"experts 1": "", "experts 2": SECOND}
-BOTH = "both"
+FIRST, BOTH = "experts 1", "both"
 FORMATS = {
     DIRECT_AVERAGE: [name for name in SEED_BENCHMARKS if name in DIRECT_BENCHMARKS],
     PAIR_AVERAGE: [name for name in SEED_BENCHMARKS if name in PAIR_BENCHMARKS],
@@ -55,8 +56,9 @@ def table_17_runs(run: Run) -> pd.DataFrame:
     """Table 17 for two pairs of experts: averages of each merge, and its paired differences to linear merging.
 
     Columns are an average and the pair of experts, or "both" for the mean over pairs. Tested, with p-values corrected
-    together, are the differences to linear over both pairs, and what another run or mask alone changes (rows
-    "<merge>, another run"). The differences of one pair are shown with their intervals.
+    together, are the differences to linear over both pairs, what another run or mask alone changes (rows "<merge>,
+    another run"), and Table 10's recipe for the 8x7B judge in its two readings. The other differences of one pair are
+    shown with their intervals.
     """
     cells: list[Cell] = []
     tested: dict[tuple[str, str], Comparison | None] = {}
@@ -71,7 +73,11 @@ def table_17_runs(run: Run) -> pd.DataFrame:
                 cells += _one_pair(row, format, found, linear)
                 tested[row, runs_column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
         first, second = (_judge_average(run, name, format) for name in ("dare-linear", f"dare-linear{SECOND_MASK}"))
-        tested[f"dare-linear, {MASK}", runs_column(format, "experts 1")] = _compare(second, first)
+        tested[f"dare-linear, {MASK}", runs_column(format, FIRST)] = _compare(second, first)
+        for merge in READINGS_8X7B:
+            sample = _judge_average(run, merge, format)
+            cells += _values(merge, format, {FIRST: sample}, run)
+            tested[f"{merge} - {REFERENCE_JUDGE}", runs_column(format, FIRST)] = _compare(sample, linear[FIRST])
     return cells_table("table_17_runs", [*cells, *difference_cells(tested)])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from openai_server import OpenAIServer, completion
 
 from prometheus_lib import judges, judging, minibench, vllm_judge
 from prometheus_lib.judges import Decoding, TransformersJudge
@@ -69,6 +71,21 @@ def test_two_shares_judge_everything_once(tmp_path, capsys):
     assert added[0] > 0 and added[1] > 0 and added[2] == 0
     table = load_judgments(load_scale("smoke", tmp_path).paths.judgments)
     assert len(table) == sum(added) and table["key"].is_unique
+
+
+def test_a_judge_behind_an_api_is_asked_everything_once(tmp_path, capsys):
+    settings = tmp_path / "api.json"
+    arguments = ["--scale", "smoke", "--outputs", str(tmp_path), "--judge", "elsewhere", "--api", str(settings)]
+    with OpenAIServer(lambda body, number: completion(*["Good. [RESULT] 4"] * body.get("n", 1))) as server:
+        settings.write_text(json.dumps({"server": "vllm", "model": "m", "base_url": server.url}))
+        judging.main(arguments)
+        judging.main(arguments)
+    first, second = (int(line.split()[1]) for line in capsys.readouterr().out.splitlines())
+    table = load_judgments(load_scale("smoke", tmp_path).paths.judgments)
+    assert first == len(table) > 100 and second == 0
+    assert set(table["judge"]) == {"elsewhere"} and set(table["format"]) == {"direct", "pairwise"}
+    with pytest.raises(DataError, match="needs one --judge"):
+        judging.main([*arguments, "--judge", "another"])
 
 
 def test_judges_that_are_not_there_are_named(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from prometheus_lib import table_merging
 from prometheus_lib.records import DirectItem, Judgment, PairItem, Rubric, as_row
-from prometheus_lib.scale import SEED_ALPHAS, SEED_METHODS, alpha_judge, load_scale
+from prometheus_lib.scale import READINGS_8X7B, SEED_ALPHAS, SEED_METHODS, alpha_judge, load_scale
 from prometheus_lib.table_cells import Sample
 from prometheus_lib.table_merging import BOTH, FORMATS, PAIRS, runs_column
 from prometheus_lib.table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
@@ -69,7 +69,11 @@ def names(first=0.7, second=0.7, **more):
     """The same share for every merge of a pair of experts, but for those named."""
     methods = ("linear", *SEED_METHODS, *map(alpha_judge, SEED_ALPHAS))
     shares = {f"{name}{suffix}": share for share, suffix in zip((first, second), PAIRS.values()) for name in methods}
-    return {**shares, "dare-linear-mask2": first, **{name.replace("_", "-"): share for name, share in more.items()}}
+    return {
+        **shares,
+        **dict.fromkeys(("dare-linear-mask2", *READINGS_8X7B), first),
+        **{name.replace("_", "-"): share for name, share in more.items()},
+    }
 
 
 def one(cells, **wanted):
