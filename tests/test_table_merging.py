@@ -69,11 +69,8 @@ def names(first=0.7, second=0.7, **more):
     """The same share for every merge of a pair of experts, but for those named."""
     methods = ("linear", *SEED_METHODS, *map(alpha_judge, SEED_ALPHAS))
     shares = {f"{name}{suffix}": share for share, suffix in zip((first, second), PAIRS.values()) for name in methods}
-    return {
-        **shares,
-        **dict.fromkeys(("dare-linear-mask2", *READINGS_8X7B), first),
-        **{name.replace("_", "-"): share for name, share in more.items()},
-    }
+    shares |= dict.fromkeys(("dare-linear-mask2", *READINGS_8X7B), first)
+    return {**shares, **{name.replace("_", "-"): share for name, share in more.items()}}
 
 
 def one(cells, **wanted):
