@@ -1,7 +1,8 @@
 """Merging model folders on disk, piece by piece, with the very results of `merge_math`.
 
-All tensors are read and written in pieces that fit into a core's cache: a merge costs little more than copying the
-files, in the memory of a few pieces (TIES holds one tensor besides, to find its largest entries without sorting).
+Tensors are read and written in pieces that fit into a core's cache, two tensors at once where there are two cores. A
+linear merge is then bound by reading and writing, in the memory of a few pieces. TIES holds one more tensor, in which
+it finds the smallest entry to keep without sorting.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Keep = Callable[[Tensor, Tensor], Any]
 
 PIECE = 4 * merge_math.SUM_BLOCK  # entries
+WINDOW = 16 * PIECE
 WORKERS = 2  # tensors at once; more would wait for memory
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -145,15 +147,18 @@ def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
 
 
 def pieces(stored: Stored) -> Iterator[Tensor]:
-    """Yield a stored tensor in float32, flat, piece by piece, from the mapped file."""
-    skipped = stored.start % mmap.ALLOCATIONGRANULARITY
-    if stored.start == stored.end:
-        return
+    """Yield a stored tensor in float32, flat, piece by piece; a piece holds until the next one is asked for.
+
+    A window of the file is mapped at a time, so that what was read does not stay in memory.
+    """
+    kind = DTYPES[stored.dtype]
     with open(stored.file, "rb") as file:
-        start, length = stored.start - skipped, stored.end - stored.start + skipped
-        mapped = mmap.mmap(file.fileno(), length, offset=start, access=mmap.ACCESS_COPY)
-    for piece in torch.frombuffer(mapped, dtype=DTYPES[stored.dtype], offset=skipped).split(PIECE):
-        yield piece.float()
+        for start in range(stored.start, stored.end, window := WINDOW * kind.itemsize):
+            skipped = start % mmap.ALLOCATIONGRANULARITY
+            length = min(window, stored.end - start) + skipped
+            mapped = mmap.mmap(file.fileno(), length, offset=start - skipped, access=mmap.ACCESS_COPY)
+            for piece in torch.frombuffer(mapped, dtype=kind, offset=skipped).split(PIECE):
+                yield piece.float()
 
 
 def check_finite(layout: Layout) -> None:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, merge_checks
+from . import artifacts, merge_checks, moe_names
 from .parallel import one_thread
 from .records import DataError, write_text_atomic
 
@@ -209,6 +209,7 @@ def _run_mergekit(merge: Merge, base: str, first: str, second: str, folder: Path
     options = MergeOptions(copy_tokenizer=True, random_seed=merge.seed, quiet=True, write_model_card=False)
     with one_thread():
         run_merge(MergeConfiguration.model_validate(config), str(folder), options)
+    moe_names.split_fused_experts(folder)  # vLLM does not know the names that mergekit gives a Mixtral's experts
     recipe = _without_paths(config)
     (folder / CONFIG).write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return recipe
@@ -218,7 +219,7 @@ def _run_own(merge: Merge, base: str, first: str, second: str, folder: Path, dty
     """Merge with merge_disk and return what it was told."""
     from . import merge_disk
 
-    needed = _local(base) if merge.method in NEEDS_BASE else None
+    needed = local_folder(base) if merge.method in NEEDS_BASE else None
     merge_disk.merge_to_disk(merge, needed, first, second, folder, dtype)
     return {"engine": "prometheus", **merge.settings(), "weights": list(merge.weights), "dtype": dtype}
 
@@ -226,7 +227,7 @@ def _run_own(merge: Merge, base: str, first: str, second: str, folder: Path, dty
 ENGINES = {"mergekit": _run_mergekit, "prometheus": _run_own}
 
 
-def _local(model: str) -> str:
+def local_folder(model: str) -> str:
     """Return the folder of a model: itself, or the hub's copy of it on this machine."""
     if Path(model).is_dir():
         return model
@@ -256,7 +257,8 @@ def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any]) -> s
 
     inputs = "\n".join(f"- `{name}`: fingerprint `{value}`" for name, value in stamp["inputs"].items())
     text = yaml.safe_dump(recipe, sort_keys=False)
+    variant = ", ".join(value for key, value in merge.settings().items() if key in ("variant", "reading"))
     return (
-        f"# {merge.name}\n\nA merged judge: {merge.method}, weights {merge.weights} ({merge.variant}) of the experts "
+        f"# {merge.name}\n\nA merged judge: {merge.method}, weights {merge.weights} ({variant}) of the experts "
         f"`{merge.first}` and `{merge.second}`.\n\n{inputs}\n\n```yaml\n{text}```\n"
     )

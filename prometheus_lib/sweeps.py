@@ -8,6 +8,7 @@ that a tensor that was not replaced, or an old prefix cache, cannot pass for a r
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -196,7 +197,7 @@ class Sweep:
         folders = self._folders(merge)
         if folders not in self._weights:
             base, first, second = folders
-            base = merging._local(str(base)) if base else None
+            base = merging.local_folder(str(base)) if base else None
             check_mergeable(first, second, base)
             self._weights[folders] = (
                 Weights(base) if base else defaultdict(lambda: None),
@@ -244,9 +245,11 @@ class _Live:
         raise NotImplementedError
 
     def ids(self, probes: Sequence[str]) -> list[list[int]]:
-        rows = self.judge.tokenizer(list(probes), add_special_tokens=False)["input_ids"]
+        tokenizer = self.judge.tokenizer
+        start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        rows = tokenizer(list(probes), add_special_tokens=False)["input_ids"]
         length = min(PROBE_TOKENS, *map(len, rows))  # of one length: no padding, one forward
-        return [[self.judge.tokenizer.bos_token_id, *row[:length]] for row in rows]
+        return [[*start, *row[:length]] for row in rows]
 
     def expected(self, weights: dict[str, Tensor], probes: Sequence[str]) -> Logprobs:
         """Return what these weights answer in a model of transformers that is loaded afresh, from memory."""
@@ -297,6 +300,10 @@ class _LiveVLLM(_Live):
 
     def write(self, weights: Mapping[str, Tensor]) -> None:
         llm = self.judge.llm
+        if llm.llm_engine.vllm_config.parallel_config.world_size > 1:
+            raise DataError(
+                "weights can be changed in place in a vLLM engine on one device only; judge merged folders."
+            )
         llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights.items())})
         if llm.reset_prefix_cache() is False:
             raise DataError("vLLM could not forget the prompts it read with other weights; nothing else may run in it.")
@@ -336,12 +343,12 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
     Judgments go to each job's own file. What is stored is not judged again, and an engine is started only if
     something is missing, so a sweep that was stopped goes on where it was.
     """
-    sweep = Sweep(job.base, job.experts, lambda folder: _engine(job.jobs[0], folder))
     done = []
-    for merge, each in zip(job.merges, job.jobs, strict=True):
-        start = time.perf_counter()
-        added = _collect(sweep, merge, each, report)
-        done.append((added, time.perf_counter() - start))
+    with contextlib.closing(Sweep(job.base, job.experts, lambda folder: _engine(job.jobs[0], folder))) as sweep:
+        for merge, each in zip(job.merges, job.jobs, strict=True):
+            start = time.perf_counter()
+            added = _collect(sweep, merge, each, report)
+            done.append((added, time.perf_counter() - start))
     return done
 
 

@@ -208,6 +208,12 @@ def test_unknown_settings_are_refused(wrong):
         Merge(**{"name": "m", "method": "linear", **wrong})
 
 
+def test_the_card_names_the_reading():
+    merge = Merge("m", "dare-linear", variant="paper-8x7b", reading="supermario-script")
+    card = merging.model_card(merge, {"engine": "prometheus"}, {"inputs": {"direct": "abc"}})
+    assert "(paper-8x7b, supermario-script)" in card and "`direct`: fingerprint `abc`" in card
+
+
 def test_an_unknown_engine_or_dtype_is_refused(tiny_base, tiny_experts, tmp_path):
     merge = Merge("m", "linear")
     with pytest.raises(DataError, match="unknown engine 'mine'"):
