@@ -389,7 +389,7 @@ def measure(folder: Path) -> dict[str, Any]:
         lambda: measure_overhead(random, vicuna, folder),
         lambda: measure_kill(folder / "kill"),
         lambda: measure_policies(folder),
-        lambda: measure_batches("mini", base, mini, (12, 48, 192), 64),
+        lambda: measure_batches("mini", base, mini, (24, 96, 192), 64),
         lambda: measure_batches("vicuna", random, vicuna, (6, 24), 16),
         lambda: run_vllm(model, folder),
     ):

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from .images import with_palette
 from .records import write_bytes_atomic
 from .table_files import measure, shown_variant
 from .table_published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
@@ -40,7 +41,8 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
         for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=metadata)
-            written.append(write_bytes_atomic(Path(folder) / f"{name}.{ending}", buffer.getvalue()))
+            data = with_palette(buffer.getvalue()) if ending == "png" else buffer.getvalue()
+            written.append(write_bytes_atomic(Path(folder) / f"{name}.{ending}", data))
     return written
 
 

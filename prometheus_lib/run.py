@@ -24,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, records, scale
+from . import artifacts, images, records, scale
 from .parallel import available_workers
 from .records import DataError
 
@@ -271,7 +271,7 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str
         )
         raise NotebookFailed(f"{notebook.name}, {what} (the executed notebook is kept: {failed})") from error
     failed.unlink(missing_ok=True)
-    write_without_machine_paths(running)
+    make_shareable(running)
     os.replace(running, done)
     return time.perf_counter() - start
 
@@ -290,11 +290,12 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def write_without_machine_paths(notebook: Path) -> None:
-    """Drop what papermill notes about this machine's paths, so executed notebooks can be shared."""
+def make_shareable(notebook: Path) -> None:
+    """Drop what papermill notes about this machine's paths, and make the pictures smaller."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     for key in ("input_path", "output_path", "environment_variables"):
         content["metadata"].get("papermill", {}).pop(key, None)
+    images.shrink_outputs(content)
     records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
