@@ -20,7 +20,7 @@ SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
 
 
-def engine_settings(given: dict[str, Any], cpu: bool, gpus: int = 1) -> dict[str, Any]:
+def engine_settings(given: dict[str, Any], cpu: bool) -> dict[str, Any]:
     """Return the settings for vLLM's `LLM`: those given, over those of the environment, over ours.
 
     What fits a machine (tensor_parallel_size, max_model_len, gpu_memory_utilization, ...) is said once, as a JSON
@@ -28,7 +28,7 @@ def engine_settings(given: dict[str, Any], cpu: bool, gpus: int = 1) -> dict[str
     cut into chunks cannot be drawn with a seed of its own (vLLM fails with "CPU Generator does not use offset"), so
     chunks are off there; that costs nothing.
     """
-    device = {"enable_chunked_prefill": False} if cpu else {"tensor_parallel_size": gpus}
+    device = {"enable_chunked_prefill": False} if cpu else {}
     return {"enable_prefix_caching": True, **device, **_from_environment(), **given}
 
 
@@ -98,8 +98,10 @@ class VLLMJudge:
         self.name, self.batch_size = name, batch_size
         artifacts.check_base_model(folder)
         self.fingerprint = artifacts.model_fingerprint(folder)
-        dtype, cpu = "bfloat16" if bf16 else "float32", current_platform.is_cpu()
-        settings = engine_settings(engine, cpu, 1 if cpu else _gpus(folder, dtype))
+        dtype, settings = "bfloat16" if bf16 else "float32", engine_settings(engine, current_platform.is_cpu())
+        if "tensor_parallel_size" not in settings and not current_platform.is_cpu():
+            gpu, visible = current_platform.get_device_total_memory(), current_platform.device_count()
+            settings["tensor_parallel_size"] = gpus_needed(weight_bytes(folder, dtype), gpu, visible)
         self.llm = LLM(model=str(folder), dtype=dtype, **settings)
         self.tokenizer = self.llm.get_tokenizer()
         self._requests = 0
@@ -167,13 +169,6 @@ class VLLMJudge:
                         yield waiting.pop(output.request_id), output.outputs
         finally:
             engine.abort_request(list(waiting))
-
-
-def _gpus(folder: str | Path, dtype: str) -> int:
-    import torch
-
-    gpu = torch.cuda.get_device_properties(0).total_memory
-    return gpus_needed(weight_bytes(folder, dtype), gpu, torch.cuda.device_count())
 
 
 def _sampling(**settings: Any) -> Any:

@@ -101,13 +101,10 @@ def test_judges_that_are_not_there_are_named(tmp_path):
 
 def test_engine_settings_come_from_the_call_then_the_environment_then_the_machine(monkeypatch):
     monkeypatch.delenv(vllm_judge.SETTINGS, raising=False)
-    assert vllm_judge.engine_settings({}, cpu=False, gpus=4) == {
-        "enable_prefix_caching": True,
-        "tensor_parallel_size": 4,
-    }
+    assert vllm_judge.engine_settings({}, cpu=False) == {"enable_prefix_caching": True}
     assert vllm_judge.engine_settings({}, cpu=True) == {"enable_prefix_caching": True, "enable_chunked_prefill": False}
     monkeypatch.setenv(vllm_judge.SETTINGS, '{"tensor_parallel_size": 2, "max_model_len": 8192}')
-    found = vllm_judge.engine_settings({"max_model_len": 4096}, cpu=False, gpus=4)
+    found = vllm_judge.engine_settings({"max_model_len": 4096}, cpu=False)
     assert (found["tensor_parallel_size"], found["max_model_len"]) == (2, 4096)
     for wrong in ("[1]", "tensor_parallel_size=2"):
         monkeypatch.setenv(vllm_judge.SETTINGS, wrong)

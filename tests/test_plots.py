@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import plots
+from prometheus_lib import images, plots
 from prometheus_lib.tables import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE, cell, cells_table
 
 
@@ -158,3 +160,22 @@ def test_figures_of_a_run_without_values_can_be_drawn(tmp_path):
     empty = cells_table("figure_3", [cell("best alpha", DIRECT_AVERAGE, 0.5, "published")])
     plots.save_figure(plots.figure_3(empty), tmp_path, "empty")
     assert (tmp_path / "empty.png").stat().st_size > 0
+
+
+def test_pictures_keep_their_colours_in_fewer_bytes():
+    from matplotlib import pyplot as plt
+    from PIL import Image
+
+    figure, axes = plt.subplots()
+    axes.imshow(np.linspace(0, 1, 400).reshape(20, 20), cmap="cividis")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    png = buffer.getvalue()
+    small = images.with_palette(png)
+    assert len(small) < 0.7 * len(png) and images.with_palette(small) == small
+    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=int) for data in (png, small))
+    assert before.shape == after.shape and np.abs(before - after).mean() < 2
+    notebook = {"cells": [{"outputs": [{"data": {"image/png": base64.b64encode(png).decode()}}]}, {"source": []}]}
+    images.shrink_outputs(notebook)
+    assert base64.b64decode(notebook["cells"][0]["outputs"][0]["data"]["image/png"]) == small
