@@ -205,12 +205,14 @@ def with_policy(judgments: Any, policy: str) -> Any:
     repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
     places = pd.MultiIndex.from_frame(first[place])
     replaced = places.isin(repaired.index)
+    if not replaced.any():
+        return first.reset_index(drop=True)
     new = repaired.loc[places[replaced]].reset_index()
     for count in ("attempts", "tokens"):
         new[count] += first.loc[replaced, count].to_numpy()
-    result = first.copy().astype({"decision": object})
+    result = first.astype(object)
     result.loc[replaced, list(new.columns)] = new.to_numpy(dtype=object)
-    return result.infer_objects().reset_index(drop=True)
+    return result.astype(first.dtypes.drop("decision").to_dict()).reset_index(drop=True)
 
 
 def compress(folder: str | Path) -> list[Path]:

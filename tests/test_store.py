@@ -142,6 +142,8 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     assert [table.loc[0, "attempts"] for table in seen.values()] == [1, 4, 2]
     assert [table.loc[0, "tokens"] for table in seen.values()] == [4, 24, 6]
     assert [table.loc[1, "decision"] for table in seen.values()] == [3, 3, 3]
+    assert all(table.dtypes.drop("decision").equals(seen["once"].dtypes.drop("decision")) for table in seen.values())
+    assert store.load_judgments(tmp_path, policy="redraw-9").equals(seen["once"])
 
 
 def test_two_items_with_one_prompt_are_two_judgments(tmp_path):
