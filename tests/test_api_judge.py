@@ -384,7 +384,10 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
     given = json.dumps(asdict(judge.settings))
     with server:
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, given, str(path), str(Path(__file__).parent)], stderr=subprocess.PIPE
+            [sys.executable, "-c", WORKER, given, str(path), str(Path(__file__).parent)],
+            stderr=subprocess.PIPE,
+            # A run started in the background inherits that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         _, complaint = worker.communicate(timeout=60)
         assert worker.returncode != 0 and (how == signal.SIGKILL or b"KeyboardInterrupt" in complaint)
