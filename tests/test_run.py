@@ -57,7 +57,7 @@ def test_every_table_and_figure_is_there(smoke):
 def test_a_second_run_generates_and_trains_nothing(smoke):
     before = {path: path.read_bytes() for path in sorted((smoke / "judgments").glob("*.jsonl"))}
     stamps = {path: path.stat().st_mtime for path in smoke.glob("*/*/model.safetensors")}
-    assert len(before) > 20 and len(stamps) > 20
+    assert len(before) > 30 and len(stamps) > 15
     for number in ("03", "04", "05"):
         run.run("smoke", only=number, outputs=str(smoke.parent))
     assert {path: path.read_bytes() for path in before} == before
