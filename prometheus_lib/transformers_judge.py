@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from . import artifacts
+from . import artifacts, shared_prompt
 from .judges import MENUS, Completion, Decoding, Task
 from .parsing import MARKER
 from .records import DataError
@@ -95,7 +96,7 @@ class TransformersJudge:
         generator = torch.Generator().manual_seed(seed)
         chosen = [_draw(row[candidates], decoding.temperature, generator) for row, (_, candidates) in zip(logits, rows)]
         return [
-            Completion(finished_text(text, MENUS[task.format][place]), 2, True)
+            Completion(finished_text(text, MENUS[task.format][place]), 1, True)
             for task, text, place in zip(tasks, texts, chosen)
         ]
 
@@ -109,31 +110,22 @@ class TransformersJudge:
         padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
         width = padded["input_ids"].shape[1]
         torch.manual_seed(seed)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._inputs(padded.to(self.device), draws) as inputs:
             output = self.model.generate(
-                **self._expanded(padded.to(self.device), draws), **_sampling(decoding),
+                **inputs, **_sampling(decoding),
                 repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
         completions = [self._completion(ids) for ids in output[:, width:].tolist()]
         return [completions[start : start + draws] for start in range(0, len(completions), draws)]
 
-    def _expanded(self, padded: Any, draws: int) -> dict[str, Any]:
-        """Return generate's inputs with every prompt `draws` times; each is computed once and its cache copied."""
+    def _inputs(self, padded: Any, draws: int) -> AbstractContextManager[dict[str, Any]]:
+        """Return generate's inputs with every prompt `draws` times; where the model allows, each is computed once."""
         ids, mask = padded["input_ids"], padded["attention_mask"]
-        if draws == 1:
-            return {"input_ids": ids, "attention_mask": mask}
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self.model.config)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        self.model(
-            input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], past_key_values=cache,
-            use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
-        cache.batch_repeat_interleave(draws)
+        if shared_prompt.supports(self.model):
+            return shared_prompt.shared_prompts(self.model, ids, mask, draws)
         repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
-        return {**repeated, "past_key_values": cache}
+        return nullcontext(repeated)
 
     def _completion(self, ids: list[int]) -> Completion:
         eos = self.tokenizer.eos_token_id
