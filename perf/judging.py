@@ -9,7 +9,7 @@ thread, medians of rounds in turn. Questions:
 - overhead: our pipeline with its judgment store, against the bare engine's generate on the same tokens;
 - kill: judgments computed / needed when a run is killed half-way and started again, and after a metric has changed;
 - policies: tokens per valid judgment when about half of the answers hold no decision;
-- batches: tokens per second of transformers by batch size, in the order given and sorted by length.
+- batches: tokens per second by batch size: transformers in the order given and sorted by length, and the judge.
 """
 
 from __future__ import annotations
@@ -145,12 +145,20 @@ def generate_all(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODIN
 def generate_plainly(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> None:
     """Generate with transformers alone, in the judge's batches: one draw each."""
     for batch in judges.batches(tasks, judge.batch_size):
-        padded = judge.tokenizer.pad({"input_ids": prompt_rows(judge, batch)}, return_tensors="pt")
-        judge.model.generate(
-            **padded, do_sample=True, temperature=decoding.temperature, top_p=decoding.top_p, top_k=0,
-            repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
-            pad_token_id=judge.tokenizer.pad_token_id,
-        )  # fmt: skip
+        plain_batch(judge, batch, decoding)
+
+
+def plain_batch(judge: Any, batch: Sequence[Task], decoding: Decoding) -> int:
+    """Generate one draw per task with transformers alone and return the number of tokens."""
+    padded = judge.tokenizer.pad({"input_ids": prompt_rows(judge, batch)}, return_tensors="pt")
+    output = judge.model.generate(
+        **padded, do_sample=True, temperature=decoding.temperature, top_p=decoding.top_p, top_k=0,
+        repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
+        pad_token_id=judge.tokenizer.pad_token_id,
+    )  # fmt: skip
+    new = output[:, padded["input_ids"].shape[1] :]
+    ended = (new == judge.tokenizer.eos_token_id).any(-1)  # what follows is padding
+    return int((new != judge.tokenizer.pad_token_id).sum() + ended.sum())
 
 
 def positions(judge: Any, way: Callable[[], Any]) -> int:
@@ -264,25 +272,34 @@ def measure_policies(folder: Path, count: int = 96) -> dict[str, Any]:
 
 
 def measure_batches(name: str, judge: Any, tasks: Sequence[Task], sizes: Sequence[int], new: int) -> dict[str, Any]:
-    """Tokens per second for each number of sequences per batch, in the order given and sorted by length."""
+    """Tokens per second for each number of sequences per batch.
+
+    Three passes of transformers alone, in the order given and sorted by length, and the judge's three draws.
+    """
     decoding = replace(DECODING, max_new_tokens=new)
+    given = three_passes(tasks)
+    tokens: dict[tuple[str, int], int] = {}
 
-    tokens: dict[tuple[int, bool], int] = {}
+    def cut(each: Sequence[Task], count: int) -> list[Sequence[Task]]:
+        return [each[start : start + count] for start in range(0, len(each), count)]
 
-    def run(size: int, sort: bool) -> None:
-        step = max(1, size // tasks[0].draws)
-        ordered = sorted(tasks, key=lambda task: len(task.prompt)) if sort else tasks
-        parts = [ordered[start : start + step] for start in range(0, len(ordered), step)]
-        found = [judge.generate(part, decoding, 0) for part in parts]
-        tokens[size, sort] = sum(completion.tokens for part in found for draws in part for completion in draws)
+    def plain(label: str, size: int, ordered: Sequence[Task]) -> None:
+        tokens[label, size] = sum(plain_batch(judge, part, decoding) for part in cut(ordered, size))
 
-    ways = {(size, sort): partial(run, size, sort) for size in sizes for sort in (False, True)}
+    def ours(label: str, size: int) -> None:
+        judge.batch_size = size
+        found = [judge.generate(part, decoding, 0) for part in judges.batches(tasks, size)]
+        tokens[label, size] = sum(each.tokens for part in found for draws in part for each in draws)
+
+    ways: dict[tuple[str, int], Callable[[], None]] = {}
+    for size in sizes:
+        ways["plain_as_given", size] = partial(plain, "plain_as_given", size, given)
+        ways["plain_sorted", size] = partial(plain, "plain_sorted", size, sorted(given, key=lambda t: len(t.prompt)))
+        ways["judge", size] = partial(ours, "judge", size)
     seconds = in_turn(ways, rounds=2)
     return {
-        f"{name}_tokens_per_second_{'sorted' if sort else 'as_given'}_{size}": round(
-            tokens[size, sort] / seconds[size, sort]
-        )
-        for size, sort in ways
+        f"{name}_tokens_per_second_{label}_{size}": round(tokens[label, size] / seconds[label, size])
+        for label, size in ways
     }
 
 
@@ -390,7 +407,7 @@ def measure(folder: Path) -> dict[str, Any]:
         lambda: measure_kill(folder / "kill"),
         lambda: measure_policies(folder),
         lambda: measure_batches("mini", base, mini, (24, 96, 192), 64),
-        lambda: measure_batches("vicuna", random, vicuna, (6, 24), 16),
+        lambda: measure_batches("vicuna", random, vicuna, (3, 6, 24), 16),
         lambda: run_vllm(model, folder),
     ):
         found = part()

@@ -29,7 +29,7 @@ import openai
 from . import artifacts
 from .api_settings import NEUTRAL, APISettings, read_key
 from .judges import MENUS, Completion, Decoding, Task
-from .records import DataError
+from .records import DataError, few
 from .templates import PROMETHEUS, Template
 from .transformers_judge import finished_text
 from .vllm_judge import task_seeds
@@ -206,10 +206,9 @@ class APIJudge:
             raise self._too_long(too_long)
 
     def _too_long(self, tasks: Sequence[Task]) -> DataError:
-        names = ", ".join(sorted(f"{task.benchmark}/{task.item_id}" for task in tasks)[:NAMED])
-        more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
+        names = few(sorted(f"{task.benchmark}/{task.item_id}" for task in tasks), NAMED)
         return DataError(
-            f"judge {self.name!r}: {len(tasks)} prompts do not fit into the model's context: {names}{more}; "
+            f"judge {self.name!r}: {len(tasks)} prompts do not fit into the model's context: {names}; "
             "leave them out or lower max_new_tokens. All other answers have been handed over."
         )
 

@@ -76,7 +76,7 @@ class Judge(Protocol):
     A judge may have more: `parsers` (how its texts are read; default PARSERS), `check(tasks, decoding)` (called before
     anything is generated), `finish(tasks, texts, decoding, seed)` (for the policy of that name), and `stream(tasks,
     decoding, seed)` in place of batches: it yields (place of the task, its completions) as they become ready, and
-    `stream_chunk` of them (default STREAM_CHUNK) are written together.
+    `stream_chunk` of them (default STREAM_CHUNK) are written together. `close()` stops an engine or a connection.
     """
 
     name: str
@@ -170,22 +170,19 @@ def collect(
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     if missing and hasattr(judge, "check"):
         judge.check(missing, decoding)
-    collect_missing = _collect_stream if hasattr(judge, "stream") else _collect_batches
-    added = collect_missing(judge, tasks, missing, store, decoding, report)
+    if hasattr(judge, "stream"):
+        added = _collect_stream(judge, missing, store, decoding, report)
+    else:
+        added = _collect_batches(judge, tasks, set(missing), store, decoding, report)
     return added + _repair(judge, tasks, store, decoding, policy)
 
 
 def _collect_batches(
-    judge: Judge,
-    tasks: Sequence[Task],
-    missing: Sequence[Task],
-    store: JudgmentStore,
-    decoding: Decoding,
-    report: Report,
+    judge: Judge, tasks: Sequence[Task], missing: set[Task], store: JudgmentStore, decoding: Decoding, report: Report
 ) -> int:
-    added, wanted = 0, set(missing)
+    added = 0
     for batch in batches(tasks, judge.batch_size):
-        needed = sum(task.draws for task in batch if task in wanted)
+        needed = sum(task.draws for task in batch if task in missing)
         if needed:
             seed = _seed(decoding, [task.prompt for task in batch])
             found = judge.generate(batch, batch[0].settings(decoding), seed)
@@ -198,12 +195,7 @@ STREAM_CHUNK = 32  # tasks whose judgments are written together
 
 
 def _collect_stream(
-    judge: Any,
-    tasks: Sequence[Task],
-    missing: Sequence[Task],
-    store: JudgmentStore,
-    decoding: Decoding,
-    report: Report,
+    judge: Any, missing: Sequence[Task], store: JudgmentStore, decoding: Decoding, report: Report
 ) -> int:
     """Store answers as they arrive; shared openings of prompts are asked one after the other."""
     ordered = sorted(missing, key=lambda task: (_temperature(task), task.format, task.prompt))
@@ -441,7 +433,11 @@ def run_judge(job: JudgingJob, report: Report = silent) -> int:
     if is_complete(job, job_fingerprint(job), store):
         report(sum(task.draws for task in job.tasks))
         return 0
-    return collect(ENGINES[job.engine](job), job.tasks, store, job.decoding, report, job.policy)
+    judge = ENGINES[job.engine](job)
+    try:
+        return collect(judge, job.tasks, store, job.decoding, report, job.policy)
+    finally:
+        getattr(judge, "close", lambda: None)()
 
 
 def job_fingerprint(job: JudgingJob) -> str:

@@ -7,24 +7,29 @@
     python -m prometheus_lib.judging --scale 7b --judge gpt-4 --api gpt.json  a judge behind an API (see api_settings)
 
 Everything lands in the same judgment files as a notebook's run, and what is there is not generated again. Processes
-that see one disk may write to one file at once; judgments from machines with disks of their own are gathered.
+that see one disk may write to one file at once; judgments from machines with disks of their own are gathered. Merges
+that have no model folder are judged in place by one engine; with --replicas they are left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from . import judges, pipeline, scale
 from .api_settings import load_settings
 from .judges import JudgingJob, Policy, Task
-from .parallel import Report, run_jobs, silent
-from .records import DataError, Judgment, read_items, read_jsonl
+from .parallel import Report, silent
+from .records import DataError, Judgment, few, read_items, read_jsonl
 from .scale import Scale, load_scale
 from .store import JudgmentStore, judgment_files
+from .sweeps import SweepJob
 
 
 def shares(tasks: Sequence[Task], count: int) -> list[list[int]]:
@@ -73,16 +78,32 @@ def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
     return gained
 
 
-def selected(chosen: Scale, items: dict[str, pipeline.Items], names: Sequence[str]) -> list[JudgingJob]:
-    """Return the judging jobs of the named judges (all when none is named); DataError for what cannot be judged yet."""
-    jobs = {job.name: job for job in pipeline.judging_jobs(chosen, items)}
-    unknown = [name for name in names if name not in jobs]
-    if unknown:
-        raise DataError(f"{', '.join(unknown)}: no model folder is judged under this name; choose from {list(jobs)}.")
-    for name in names or jobs:
-        if name != "base" and not Path(jobs[name].folder).is_dir():
-            raise DataError(f"{jobs[name].folder}: this model is not there; run notebooks 03 and 04 first.")
-    return [jobs[name] for name in names or jobs]
+def selected(
+    chosen: Scale, items: dict[str, pipeline.Items], names: Sequence[str], in_place: bool = True
+) -> list[JudgingJob | SweepJob]:
+    """Return the jobs of the named judges (all when none is named); DataError for what cannot be judged yet.
+
+    Without `in_place` only judges that have a model folder are known, not the merges that one engine takes in turn.
+    """
+    folders = {job.name: job for job in pipeline.judging_jobs(chosen, items)}
+    swept = pipeline.sweep_jobs(chosen, items, 1) if in_place else []
+    known = [*folders, *(part.name for job in swept for part in job.jobs)]
+    wanted = names or known
+    if unknown := [name for name in wanted if name not in known]:
+        raise DataError(f"{', '.join(unknown)}: no judge has this name; choose from {known}.")
+    jobs = [job.only(wanted) for job in swept]
+    found = [*(job for name, job in folders.items() if name in wanted), *(job for job in jobs if job.jobs)]
+    models = [folder for job in found for folder in _model_folders(job)]
+    if missing := [folder for folder in models if folder != chosen.base_model and not Path(folder).is_dir()]:
+        raise DataError(f"{few(missing)}: these models are not there; run notebooks 03 and 04 first.")
+    return found
+
+
+def _model_folders(job: JudgingJob | SweepJob) -> list[str]:
+    if isinstance(job, JudgingJob):
+        return [job.folder]
+    experts = dict.fromkeys(name for merge in job.merges for name in (merge.first, merge.second))
+    return [str(Path(job.experts) / name) for name in experts]
 
 
 def api_job(chosen: Scale, items: dict[str, pipeline.Items], name: str, settings: str) -> JudgingJob:
@@ -94,21 +115,19 @@ def api_job(chosen: Scale, items: dict[str, pipeline.Items], name: str, settings
 
 def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     """Read the benchmarks that a run has written, or build them."""
-    names = (*scale.DIRECT_BENCHMARKS, *scale.PAIR_BENCHMARKS, *scale.REFERENCE_BENCHMARKS)
-    files = {name: chosen.paths.benchmark(name) for name in map(chosen.benchmark_name, names)}
+    files = {name: chosen.paths.benchmark(name) for name in map(chosen.benchmark_name, scale.BENCHMARKS)}
     if all(file.is_file() for file in files.values()):
         return {name: read_items(file) for name, file in files.items()}
     return pipeline.build_benchmarks(chosen, data)
 
 
-def _judge_on_ray(job: JudgingJob, options: argparse.Namespace, report: Report = silent) -> int:
+def _judge_on_ray(job: JudgingJob, options: argparse.Namespace, report: Report = silent) -> list[tuple[int, float]]:
     from .ray_judging import RayJudge
 
-    judge = RayJudge(job, options.replicas, options.gpus)
-    try:
-        return judges.collect(judge, job.tasks, JudgmentStore(job.out), job.decoding, report, job.policy)
-    finally:
-        judge.close()
+    start = time.perf_counter()
+    with closing(RayJudge(job, options.replicas, options.gpus)) as judge:
+        added = judges.collect(judge, job.tasks, JudgmentStore(job.out), job.decoding, report, job.policy)
+    return [(added, time.perf_counter() - start)]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -146,16 +165,15 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
     if options.api:
         jobs = [api_job(chosen, items, options.judge[0], options.api)]
     else:
-        jobs = selected(chosen, items, options.judge)
+        jobs = selected(chosen, items, options.judge, in_place=not options.replicas)
     changes = {"policy": Policy(options.policy), "engine": "api" if options.api else options.engine or chosen.engine}
-    jobs = [share_of(replace(job, **changes), *options.share) for job in jobs]
-    total = sum(task.draws for job in jobs for task in job.tasks)
-    if options.replicas:
-        added = run_jobs(lambda job, report: _judge_on_ray(job, options, report), jobs, total, "judgment")
-    else:
-        isolated = changes["engine"] == "vllm" and len(jobs) > 1
-        added = run_jobs(judges.run_judge, jobs, total, "judgment", title="judging", isolated=isolated)
-    return {job.name: count for job, count in zip(jobs, added, strict=True)}
+
+    def adapted(job: JudgingJob) -> JudgingJob:
+        return share_of(replace(job, **changes), *options.share)
+
+    jobs = [job.changed(adapted) if isinstance(job, SweepJob) else adapted(job) for job in jobs]
+    done = pipeline.run_judging(jobs, work=partial(_judge_on_ray, options=options) if options.replicas else None)
+    return dict(zip(done["judge"], done["added"], strict=True))
 
 
 if __name__ == "__main__":

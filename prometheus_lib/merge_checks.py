@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import artifacts
-from .records import DataError
+from .records import DataError, few
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -57,7 +56,7 @@ def read_layout(folder: str | Path) -> Layout:
         return _read_shards(folder)
     if (folder / WEIGHTS).is_file():
         return read_header(folder / WEIGHTS)
-    found = _few(sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)))
+    found = few(sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)), 3)
     raise DataError(
         f"{folder}: neither {WEIGHTS} nor {INDEX} is there (only {found or 'no weights'}); "
         "copy the missing file, or load the model and save it with save_pretrained."
@@ -71,14 +70,14 @@ def _read_shards(folder: Path) -> Layout:
     if missing := [file for file in files if not (folder / file).is_file()]:
         lost = [name for name, file in places.items() if file in missing]
         raise DataError(
-            f"{index}: it names {_few(missing)}, not in the folder, with {len(lost)} tensors ({_few(lost)}); "
+            f"{index}: it names {few(missing, 3)}, not in the folder, with {len(lost)} tensors ({few(lost, 3)}); "
             "copy the missing file there."
         )
     layout = {name: stored for file in files for name, stored in read_header(folder / file).items()}
     lost = [name for name, file in places.items() if name not in layout or layout[name].file.name != file]
     if lost or not places:
         raise DataError(
-            f"{index}: {_few([f'{name} ({places[name]})' for name in lost]) or 'no tensor'} is where it says; "
+            f"{index}: {few([f'{name} ({places[name]})' for name in lost], 3) or 'no tensor'} is where it says; "
             "the index and the weight files do not belong together; copy the whole folder again."
         )
     return {name: stored for name, stored in layout.items() if name in places}
@@ -153,7 +152,7 @@ def _check_floats(model: Model) -> None:
     odd = [f"{name} ({stored.dtype})" for name, stored in model.layout.items() if stored.dtype not in FLOATS]
     if odd:
         raise DataError(
-            f"{model.folder}: {len(odd)} tensors are not plain floating point: {_few(odd)}; "
+            f"{model.folder}: {len(odd)} tensors are not plain floating point: {few(odd, 3)}; "
             f"merging needs {', '.join(FLOATS)}: load the model without quantisation and save it again."
         )
 
@@ -163,7 +162,7 @@ def _check_vocabulary(a: Model, b: Model) -> None:
     if ours is None or theirs is None:  # the shapes of the embeddings are compared later
         return
     if different := sorted(set(ours.items()) ^ set(theirs.items()), key=lambda entry: (entry[1], entry[0])):
-        tokens = _few(list(dict.fromkeys(repr(token) for token, _ in different)))
+        tokens = few(list(dict.fromkeys(repr(token) for token, _ in different)), 3)
         raise DataError(
             f"{a.folder} ({len(ours)} tokens) and {b.folder} ({len(theirs)} tokens): the tokenizers differ, for "
             f"example at {tokens}; rows of the embeddings would mean different tokens. Merge experts of one base model."
@@ -211,21 +210,21 @@ def _check_tensors(a: Model, b: Model) -> None:
     for x, y in ((a, b), (b, a)):
         if lost := [f"{name} (in {x.layout[name].file.name})" for name in x.layout if name not in y.layout]:
             raise DataError(
-                f"{y.folder} lacks {len(lost)} tensors that {x.folder} has: {_few(lost)}; save both models whole, "
+                f"{y.folder} lacks {len(lost)} tensors that {x.folder} has: {few(lost, 3)}; save both models whole, "
                 "with the same version of transformers."
             )
     shapes = {name: (stored.shape, b.layout[name].shape) for name, stored in a.layout.items()}
     odd = [f"{name} {ours} against {theirs}" for name, (ours, theirs) in shapes.items() if ours != theirs]
     if odd:
         files = " and ".join(str(model.layout[odd[0].split()[0]].file) for model in (a, b))
-        raise DataError(f"{files}: {len(odd)} tensors differ in shape: {_few(odd)}; merge experts of one base model.")
+        raise DataError(f"{files}: {len(odd)} tensors differ in shape: {few(odd, 3)}; merge experts of one base model.")
 
 
 def _check_types(a: Model, b: Model) -> None:
     odd = [f"{n} {s.dtype} against {b.layout[n].dtype}" for n, s in a.layout.items() if s.dtype != b.layout[n].dtype]
     if odd:
         raise DataError(
-            f"{a.folder} and {b.folder}: {len(odd)} tensors are stored in different number formats: {_few(odd)}; "
+            f"{a.folder} and {b.folder}: {len(odd)} tensors are stored in different number formats: {few(odd, 3)}; "
             "one expert was rounded and the other not: save both in the same dtype."
         )
 
@@ -278,9 +277,3 @@ def _same_bytes(a: Stored, b: Stored) -> bool:
                 return False
             left -= count
     return True
-
-
-def _few(names: Collection[str]) -> str:
-    """Name at most three."""
-    shown = ", ".join(list(names)[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

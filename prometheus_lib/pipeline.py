@@ -6,7 +6,7 @@ Each function returns a table of what was done and what was skipped because its 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,9 @@ from .merging import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
 from .scale import (
+    BENCHMARKS,
     CONSISTENCY_BENCHMARKS,
     DIRECT_BENCHMARKS,
-    PAIR_BENCHMARKS,
     REFERENCE_BENCHMARKS,
     Expert,
     Scale,
@@ -103,9 +103,8 @@ def merge_all(scale: Scale) -> pd.DataFrame:
 
 def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[str, Items]:
     """Write every benchmark's items to its file and return them by the scale's benchmark name."""
-    names = dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS))
     items = {}
-    for name in map(scale.benchmark_name, names):
+    for name in map(scale.benchmark_name, BENCHMARKS):
         if scale.miniature:
             items[name] = minibench.build(name, scale.seed, scale.benchmark_share)
         else:
@@ -146,40 +145,46 @@ def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
 def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
     """Return one job per judge that has a model folder."""
     in_place = {merge.name for merge in scale.sweep} if scale.in_place else set()
-    named = [judge for judge in scale.judges if judge not in in_place]
-    return [_judging_job(scale, judge, scale.model_folder(judge), items) for judge in named]
+    return _jobs(scale, {name: scale.model_folder(name) for name in scale.judges if name not in in_place}, items)
 
 
 def sweep_jobs(scale: Scale, items: dict[str, Items], parts: int) -> list[SweepJob]:
     """Return jobs of about equal length that judge the scale's sweep in place; none where that cannot be done."""
     if not scale.in_place:
         return []
-    jobs = [_judging_job(scale, merge.name, "", items) for merge in scale.sweep]
+    jobs = _jobs(scale, {merge.name: "" for merge in scale.sweep}, items)
     return [
         SweepJob(scale.base_model, str(scale.paths.experts), scale.sweep[part::parts], tuple(jobs[part::parts]))
         for part in range(parts)
     ]
 
 
-def _judging_job(scale: Scale, judge: str, folder: str, items: dict[str, Items]) -> JudgingJob:
-    return JudgingJob(
-        judge, folder, tuple(judging_tasks(scale, judge, items)), str(scale.paths.judgments / f"{judge}.jsonl"),
-        scale.decoding, scale.engine, scale.batch_size, scale.training.bf16,
-    )  # fmt: skip
+def _jobs(scale: Scale, folders: dict[str, str], items: dict[str, Items]) -> list[JudgingJob]:
+    """Return one job per judge; judges that are asked the same share their tasks."""
+    asked: dict[Any, tuple[Task, ...]] = {}
+    jobs = []
+    for judge, folder in folders.items():
+        kind = scale.main_benchmarks(judge), judge in scale.main_judges
+        if kind not in asked:
+            asked[kind] = tuple(judging_tasks(scale, judge, items))
+        jobs.append(_job(scale, judge, folder, asked[kind]))
+    return jobs
+
+
+def _job(scale: Scale, judge: str, folder: str, tasks: tuple[Task, ...]) -> JudgingJob:
+    out = str(scale.paths.judgments / f"{judge}.jsonl")
+    return JudgingJob(judge, folder, tasks, out, scale.decoding, scale.engine, scale.batch_size, scale.training.bf16)
 
 
 def load_judge(scale: Scale, name: str) -> Judge:
     """Start a judge of the scale, to be asked directly; its model folder must be there."""
-    job = JudgingJob(
-        name, scale.model_folder(name), (), "", scale.decoding, scale.engine, scale.batch_size, scale.training.bf16
-    )
-    return judges.ENGINES[scale.engine](job)
+    return judges.ENGINES[scale.engine](_job(scale, name, scale.model_folder(name), ()))
 
 
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added."""
     workers = available_workers(scale.workers)
-    return _run_judging(scale, [*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)])
+    return run_judging([*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)], workers)
 
 
 def repair_judgments(
@@ -195,28 +200,39 @@ def repair_judgments(
         for job in judging_jobs(scale, items)
         if job.name in scale.main_judges
     ]
+    import pandas as pd
+
+    workers = available_workers(scale.workers)
     found = [
-        _run_judging(scale, [replace(job, policy=policy) for job in main]).assign(policy=policy.label)
+        run_judging([replace(job, policy=policy) for job in main], workers).assign(policy=policy.label)
         for policy in policies
     ]
-    return _table([row for table in found for row in table.to_dict("records")])[["judge", "policy", "added", "seconds"]]
+    return pd.concat(found, ignore_index=True)[["judge", "policy", "added", "seconds"]]
 
 
-def _run_judging(scale: Scale, jobs: list[JudgingJob | SweepJob]) -> pd.DataFrame:
-    """Run judging jobs, the longest first so that workers end together; a vLLM engine gets a process of its own."""
-    jobs = sorted(jobs, key=lambda job: -sum(map(_needed, _parts(job))))
-    parts = [part for job in jobs for part in _parts(job)]
-    total, workers = sum(map(_needed, parts)), available_workers(scale.workers)
-    done = run_jobs(_judge, jobs, total, "judgment", workers, "judging", isolated=scale.engine == "vllm")
+def run_judging(
+    jobs: Iterable[JudgingJob | SweepJob], workers: int = 1, work: Callable[..., list[tuple[int, float]]] | None = None
+) -> pd.DataFrame:
+    """Run judging jobs, the longest first so that workers end together; one row per judge.
+
+    A vLLM engine gets a process of its own. `work(job, report)` runs one job and returns judgments added and seconds
+    for each of its judges (default: in this process or a worker).
+    """
+    jobs = sorted(jobs, key=lambda job: -sum(map(_needed, parts(job))))
+    single = [part for job in jobs for part in parts(job)]
+    isolated = work is None and any(part.engine == "vllm" for part in single)
+    total = sum(map(_needed, single))
+    done = run_jobs(work or _judge, jobs, total, "judgment", workers, "judging", isolated)
     return _table(
         [
             {"judge": part.name, "needed": _needed(part), "added": added, "seconds": round(seconds, 1)}
-            for part, (added, seconds) in zip(parts, [each for found in done for each in found], strict=True)
+            for part, (added, seconds) in zip(single, [each for found in done for each in found], strict=True)
         ]
     )
 
 
-def _parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
+def parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
+    """Return a job's judging jobs, one per judge."""
     return job.jobs if isinstance(job, SweepJob) else (job,)
 
 

@@ -10,7 +10,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,12 @@ Record = TypeVar("Record", bound="DirectItem | PairItem")
 
 class DataError(ValueError):
     """Bad input: the message names the file, the line and what to do."""
+
+
+def few(names: Collection[str], shown: int = 5) -> str:
+    """Return the first names for a message, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(list(names)[:shown]) + more
 
 
 @dataclass(frozen=True)

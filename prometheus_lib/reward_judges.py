@@ -14,7 +14,7 @@ from typing import Any
 from . import artifacts
 from .injection import neutralise, special_tokens
 from .judges import Completion, Decoding, Task
-from .records import DataError
+from .records import DataError, few
 from .templates import shown
 from .transformers_judge import check_lengths
 
@@ -130,10 +130,9 @@ class PairRankerJudge:
             if _cut(parts) != parts
         ]
         if long and not self.shorten:
-            more = f" and {len(long) - 5} more" if len(long) > 5 else ""
             raise DataError(
                 f"{len(long)} pairs are longer than a pair ranker reads ({SOURCE_TOKENS} tokens of instruction, "
-                f"{PAIR_TOKENS} in all): {', '.join(long[:5])}{more}; leave them out, or take shorten=True."
+                f"{PAIR_TOKENS} in all): {few(long)}; leave them out, or take shorten=True."
             )
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:

@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import sys
 import tempfile
 import threading
@@ -293,8 +294,14 @@ def _environment(**values: str) -> Iterator[None]:
 def make_shareable(notebook: Path) -> None:
     """Drop what papermill notes about this machine's paths, and make the pictures smaller."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
+    noted = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "environment_variables"):
-        content["metadata"].get("papermill", {}).pop(key, None)
+        noted.pop(key, None)
+    if "OUTPUTS" in noted.get("parameters", {}):
+        noted["parameters"]["OUTPUTS"] = ""
+    for cell in content["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = re.sub(r"^OUTPUTS = .*$", 'OUTPUTS = ""', "".join(cell["source"]), flags=re.MULTILINE)
     images.shrink_outputs(content)
     records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 

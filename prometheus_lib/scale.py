@@ -21,6 +21,7 @@ PAIR_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval", "preference_
 TIE_BENCHMARKS = ("mt_bench_human", "autoj_eval")
 CONSISTENCY_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval")
 REFERENCE_BENCHMARKS = ("biggen_bench", "flask")
+BENCHMARKS = tuple(dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS)))
 ALPHAS = tuple(round(step / 10, 1) for step in range(11))
 ALPHA_JUDGES = {0.0: "pairwise", 0.5: "linear", 1.0: "direct"}
 # Second runs of the merging experiments: which alphas and methods are judged again, and on what (judging costs most).

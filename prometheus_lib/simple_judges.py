@@ -13,7 +13,7 @@ from typing import Any
 
 from . import artifacts, baselines
 from .judges import PARSERS, SWAPPED, Completion, Decoding, Task
-from .records import DataError, DirectItem, PairItem, read_jsonl
+from .records import DataError, DirectItem, PairItem, few, read_jsonl
 from .templates import Parser, shown
 
 # --- trivial judges --------------------------------------------------------------------------------------------------
@@ -125,10 +125,9 @@ class ReplayJudge:
         wanted = [(task, draw) for task in tasks for draw in range(task.draws)]
         missing = [_label(task, draw) for task, draw in wanted if self._find(task, draw) is None]
         if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise DataError(
-                f"{self.source}: no answer for {len(missing)} of {len(wanted)} judgments: {', '.join(missing[:5])}"
-                f"{more}; add these rows, or leave their tasks out."
+                f"{self.source}: no answer for {len(missing)} of {len(wanted)} judgments: {few(missing)}; "
+                "add these rows, or leave their tasks out."
             )
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:

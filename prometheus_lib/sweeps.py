@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -335,6 +335,16 @@ class SweepJob:
     experts: str
     merges: tuple[Merge, ...]
     jobs: tuple[JudgingJob, ...]
+
+    def only(self, names: Collection[str]) -> SweepJob:
+        """Return the job with the named judges alone."""
+        places = [place for place, job in enumerate(self.jobs) if job.name in names]
+        merges, jobs = ([each[place] for place in places] for each in (self.merges, self.jobs))
+        return replace(self, merges=tuple(merges), jobs=tuple(jobs))
+
+    def changed(self, change: Callable[[JudgingJob], JudgingJob]) -> SweepJob:
+        """Return the job with `change` made to each judge's job."""
+        return replace(self, jobs=tuple(map(change, self.jobs)))
 
 
 def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]:

@@ -120,7 +120,7 @@ def _average_row(
         cells.append(sample_cell(row.row, column, averages[column], row.kind))
     parts = {"corrected": averages[DIRECT_AVERAGE], "as printed": samples.get("feedback_bench")} if overall else {}
     for variant, part in parts.items():
-        both = average([_percent(part), averages[PAIR_AVERAGE]])
+        both = average([percent(part), averages[PAIR_AVERAGE]])
         cells.append(sample_cell(row.row, OVERALL, both, row.kind, variant=variant))
     return cells
 
@@ -222,7 +222,8 @@ def _with_same_note(cells: list[Cell]) -> list[Cell]:
     return [{**each, "note": note} if each["row"] in ("linear", "slerp", "ties") else each for each in cells]
 
 
-def _percent(sample: Sample | None) -> Sample | None:
+def percent(sample: Sample | None) -> Sample | None:
+    """Return a sample of fractions in percent, so that it can be averaged with accuracies."""
     return sample and sample._replace(value=100 * sample.value, draws=100 * sample.draws)
 
 
@@ -282,10 +283,10 @@ def figure_3(run: Run) -> pd.DataFrame:
     plans = ((DIRECT_BENCHMARKS, DIRECT_AVERAGE, 0.5), (PAIR_BENCHMARKS, PAIR_AVERAGE, 0.3))
     sweeps = {column: _alpha_sweep(run, names) for names, column, _ in plans}
     both = sweeps[DIRECT_AVERAGE].keys() & sweeps[PAIR_AVERAGE].keys()
-    pairs = {a: [_percent(sweeps[DIRECT_AVERAGE][a]), sweeps[PAIR_AVERAGE][a]] for a in sorted(both)}
+    pairs = {a: [percent(sweeps[DIRECT_AVERAGE][a]), sweeps[PAIR_AVERAGE][a]] for a in sorted(both)}
     sweeps[OVERALL] = {alpha: average(pair) for alpha, pair in pairs.items()}
     for column, sweep in sweeps.items():
-        cells += _sweep_cells(column, sweep)
+        cells += sweep_cells(column, sweep)
     note = "stated in section 6.3; the paper gives no interval"
     cells += [cell("best alpha", column, alpha, "published", note=note) for _, column, alpha in plans]
     return cells_table("figure_3", cells)
@@ -298,7 +299,8 @@ def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Sample]:
     return {alpha: sample for alpha, sample in found.items() if sample is not None}
 
 
-def _sweep_cells(column: str, sweep: Mapping[float, Sample]) -> Iterator[Cell]:
+def sweep_cells(column: str, sweep: Mapping[float, Sample]) -> Iterator[Cell]:
+    """Yield a column's value at each alpha, the best alpha with its interval, and each alpha's share of best."""
     usable = {alpha: sample for alpha, sample in sweep.items() if math.isfinite(sample.value)}
     for alpha, sample in sweep.items():
         yield sample_cell(str(alpha), column, sample, "judge", note=alpha_judge(alpha))

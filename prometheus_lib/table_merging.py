@@ -25,7 +25,7 @@ from .scale import (
     SEED_METHODS,
     alpha_judge,
 )
-from .table_averages import REFERENCE_JUDGE, _percent, _sweep_cells, average, benchmark_sample
+from .table_averages import REFERENCE_JUDGE, average, benchmark_sample, percent, sweep_cells
 from .table_cells import (
     COMPARISON_RESAMPLES,
     Answers,
@@ -94,9 +94,9 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
             format: {a: r[label] for a, r in each.items() if r[label] is not None} for format, each in runs.items()
         }
         direct, pair = curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE]
-        curves[OVERALL] = {alpha: average([_percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
+        curves[OVERALL] = {alpha: average([percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
         named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
-        found = [each for format, curve in curves.items() for each in _sweep_cells(runs_column(format, label), curve)]
+        found = [each for format, curve in curves.items() for each in sweep_cells(runs_column(format, label), curve)]
         cells += [{**each, "note": named.get(each["note"], each["note"])} for each in found]
     return cells_table("figure_3_runs", cells)
 

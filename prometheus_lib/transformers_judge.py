@@ -11,7 +11,7 @@ from typing import Any
 from . import artifacts, shared_prompt
 from .judges import MENUS, Completion, Decoding, Task
 from .parsing import MARKER
-from .records import DataError
+from .records import DataError, few
 from .training import check_one_bos, render_chat
 
 
@@ -28,9 +28,8 @@ def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: in
     """Raise DataError that names the items whose prompts have more than `limit` tokens."""
     long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
     if long:
-        more = f" and {len(long) - 5} more" if len(long) > 5 else ""
         raise DataError(
-            f"{len(long)} prompts are longer than {limit} tokens: {', '.join(long[:5])}{more}; "
+            f"{len(long)} prompts are longer than {limit} tokens: {few(long)}; "
             "leave these items out, or ask for fewer new tokens."
         )
 

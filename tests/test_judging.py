@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -90,10 +91,27 @@ def test_a_judge_behind_an_api_is_asked_everything_once(tmp_path, capsys):
 
 def test_judges_that_are_not_there_are_named(tmp_path):
     arguments = ["--scale", "smoke", "--outputs", str(tmp_path)]
-    with pytest.raises(DataError, match="nobody: no model folder"):
+    with pytest.raises(DataError, match="nobody: no judge has this name; choose from .*linear-0.3"):
         judging.main([*arguments, "--judge", "nobody"])
-    with pytest.raises(DataError, match="direct.*notebooks 03 and 04"):
-        judging.main([*arguments, "--judge", "direct"])
+    for judge in ("direct", "linear-0.3"):
+        with pytest.raises(DataError, match="direct.*notebooks 03 and 04"):
+            judging.main([*arguments, "--judge", judge])
+    with pytest.raises(DataError, match="linear-0.3: no judge has this name"):  # one engine changes its weights
+        judging.main([*arguments, "--judge", "linear-0.3", "--replicas", "2"])
+
+
+def test_merges_without_a_folder_are_judged_in_place(tiny_experts, tmp_path, capsys):
+    paths = load_scale("smoke", tmp_path).paths
+    shutil.copytree(tiny_experts, paths.experts)
+    arguments = ["--scale", "smoke", "--outputs", str(tmp_path), "--judge", "linear-0.3", "--judge", "linear-0.7"]
+    for share in ("0/2", "1/2", "0/1"):
+        judging.main([*arguments, "--share", share])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    added = {name: [int(row[1]) for row in rows if row[0] == name] for name in ("linear-0.3", "linear-0.7")}
+    assert all(first > 0 and second > 0 and third == 0 for first, second, third in added.values())
+    table = load_judgments(paths.judgments)
+    assert dict(table["judge"].value_counts()) == {name: sum(counts) for name, counts in added.items()}
+    assert table["key"].is_unique and table["fingerprint"].nunique() == 2 and not paths.merged.exists()
 
 
 # --- vLLM's settings, without vLLM -----------------------------------------------------------------------------------

@@ -69,8 +69,10 @@ def shared(model, prompts, draws, **settings):
         return model.generate(**inputs, max_new_tokens=24, **settings)
 
 
+@pytest.mark.parametrize("together", [1, 64, 1024])
 @pytest.mark.parametrize("draws", [1, 3])
-def test_tokens_are_those_of_plain_generation(model, prompts, draws):
+def test_tokens_are_those_of_plain_generation(model, prompts, draws, together, monkeypatch):
+    monkeypatch.setitem(shared_prompt.READ_TOGETHER, "cpu", together)
     for settings in ({"do_sample": False}, {"do_sample": True, "repetition_penalty": 1.03}):
         ours = shared(model, prompts, draws, **settings)
         assert torch.equal(ours, plain(model, prompts, draws, **settings))
@@ -85,14 +87,23 @@ def test_next_token_scores_are_those_of_plain_generation(model, prompts):
         assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_the_prompt_is_computed_once(model, prompts):
-    widths = []
+@pytest.mark.parametrize(
+    ("together", "read"),
+    [
+        (1024, [(5, 39)]),
+        (80, [(2, 39), (2, 30), (1, 7)]),  # in turn, each run without the padding that all of its prompts have
+        (1, [(1, 39), (1, 2), (1, 16), (1, 30), (1, 7)]),
+    ],
+)
+def test_each_prompt_is_computed_once_and_long_ones_by_themselves(model, prompts, together, read, monkeypatch):
+    monkeypatch.setitem(shared_prompt.READ_TOGETHER, "cpu", together)
+    shapes = []
     hook = model.model.register_forward_pre_hook(
-        lambda module, args, kwargs: widths.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     shared(model, prompts, 3, do_sample=False)
     hook.remove()
-    assert widths[0] == (5, 39) and set(widths[1:]) == {(15, 1)}
+    assert shapes[: len(read)] == read and set(shapes[len(read) :]) == {(15, 1)}
 
 
 def test_the_model_attends_as_before_afterwards(model, prompts):
