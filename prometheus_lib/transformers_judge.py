@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, shared_prompt
+from . import artifacts
 from .judges import MENUS, Completion, Decoding, Task
 from .parsing import MARKER
 from .records import DataError, few
@@ -120,6 +121,8 @@ class TransformersJudge:
 
     def _inputs(self, padded: Any, draws: int) -> AbstractContextManager[dict[str, Any]]:
         """Return generate's inputs with every prompt `draws` times; where the model allows, each is computed once."""
+        from . import shared_prompt
+
         ids, mask = padded["input_ids"], padded["attention_mask"]
         if shared_prompt.supports(self.model):
             return shared_prompt.shared_prompts(self.model, ids, mask, draws)
@@ -138,17 +141,20 @@ def _sampling(decoding: Decoding) -> dict[str, Any]:
     if decoding.temperature == 0:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     drawn = {"do_sample": True, "temperature": decoding.temperature, "top_p": 1.0, "top_k": 0}
-    return {**drawn, "logits_processor": _nucleus(decoding)}
+    return {**drawn, "logits_processor": [_Nucleus(decoding.top_p)] if decoding.top_p < 1 else []}
 
 
 NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nucleus
 
 
-def _nucleus(decoding: Decoding) -> list[Callable[[Any, Any], Any]]:
-    """Return the top-p filter as generate wants it, none where it changes nothing."""
-    if decoding.top_p >= 1:
-        return []
-    return [lambda ids, scores: keep_nucleus(scores, decoding.top_p)]
+@dataclass(frozen=True)
+class _Nucleus:
+    """The top-p filter as generate wants it; it looks at the signature in each step, so a lambda would be slow."""
+
+    top_p: float
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        return keep_nucleus(scores, self.top_p)
 
 
 def keep_nucleus(scores: Any, top_p: float) -> Any:
