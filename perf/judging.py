@@ -150,6 +150,7 @@ def generate_plainly(judge: Any, tasks: Sequence[Task], decoding: Decoding = DEC
 
 def plain_batch(judge: Any, batch: Sequence[Task], decoding: Decoding) -> int:
     """Generate one draw per task with transformers alone and return the number of tokens."""
+    judge.tokenizer.padding_side = "left"
     padded = judge.tokenizer.pad({"input_ids": prompt_rows(judge, batch)}, return_tensors="pt")
     output = judge.model.generate(
         **padded, do_sample=True, temperature=decoding.temperature, top_p=decoding.top_p, top_k=0,

@@ -311,9 +311,9 @@ class _Run:
             raise DataError(
                 f"judge {self.judge.name!r}, {question}: the server asks to wait {asked:.0f} seconds; start again then."
             )
-        if asked is not None:
+        if asked:
             self.not_before = max(self.not_before, time.monotonic() + asked)
-        elif attempt:
+        elif attempt:  # a server that asks for no wait at all is not asked again at once either
             await asyncio.sleep(back_off(attempt, self.settings.first_pause))
         while (left := self.not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.random() * self.settings.first_pause)
@@ -402,7 +402,7 @@ def completions(answer: Any, n: int, usage: Usage) -> list[Completion]:
         raise ValueError("an answer that is no chat completion, or one that the server broke off")
     texts = [_text(choice) for choice in choices]
     tokens = shares(usage.add(answer), [len(text) for text in texts])
-    ends = [choice.finish_reason != "length" for choice in choices]
+    ends = [choice.finish_reason not in ("length", "max_tokens") for choice in choices]
     return [Completion(*one) for one in zip(texts, tokens, ends, strict=True)][:n]
 
 

@@ -69,12 +69,12 @@ class APISettings:
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits for the model's name, what is sent with every request, and the revision.
 
-        Without a declared revision the server's host stands for it. Nobody can see through an API whether the weights
+        Without a declared revision the server's address stands for it. Nobody can see through an API whether the weights
         behind a name have changed, whether they are quantised, or what a provider adds to a prompt: a dated model name
         or a declared revision is a promise, not a proof. What servers say about themselves is in `Usage.served`.
         """
         fixed = self.system_role, self.stop, dict(self.extra_body)
-        return artifacts.text_hash("api", self.model, self.revision or self.host, *fixed)
+        return artifacts.text_hash("api", self.model, self.revision or self.base_url.rstrip("/"), *fixed)
 
     def adapted(self, decoding: Decoding) -> Decoding:
         """Return the decoding with 1.0 for what this server does not take, so that no judgment claims otherwise."""
@@ -105,7 +105,9 @@ def load_settings(path: str | Path) -> APISettings:
     path = Path(path)
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        server = row.pop("server")
+        server = row.pop("server", None)
+        if server not in SERVERS:
+            raise ValueError(f"the server is {server!r}")
         settings = replace(SERVERS[server], **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         known = ", ".join(f.name for f in fields(APISettings))

@@ -13,8 +13,9 @@ from typing import Any
 from .records import DataError, write_text_atomic
 
 STAMP = "stamp.json"
-# Files that decide what a model says; configuration files that only describe it are left out.
+# Files that decide what a model says, and what its configuration holds that does not.
 MODEL_FILES = ("*.safetensors", "*.bin", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
+DESCRIPTIONS = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache", "architectures")
 
 
 def file_hash(path: str | Path) -> str:
@@ -29,7 +30,7 @@ def text_hash(*parts: Any) -> str:
 
 
 def model_fingerprint(folder: str | Path) -> str:
-    """Return 16 hexadecimal digits that identify a model folder's weights, tokenizer and chat template.
+    """Return 16 hexadecimal digits that identify a model folder's weights, configuration, tokenizer and chat template.
 
     A name that is no folder (a hub id) identifies itself.
     """
@@ -37,7 +38,23 @@ def model_fingerprint(folder: str | Path) -> str:
     if not folder.is_dir():
         return text_hash(str(folder))
     files = sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern))
-    return text_hash(*[(file.name, file_hash(file)) for file in files])
+    config = {name: value for name, value in _json(folder / "config.json").items() if name not in DESCRIPTIONS}
+    template = _json(folder / "tokenizer_config.json").get("chat_template")
+    ends = _json(folder / "generation_config.json").get("eos_token_id")
+    return text_hash(*[(file.name, file_hash(file)) for file in files], config, template, ends)
+
+
+def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str | None = None) -> str:
+    """Return 16 hexadecimal digits that identify a model folder as it is judged with: in which number format."""
+    formats = [*(["bfloat16"] if bf16 else []), *([quantization] if quantization else [])]
+    return text_hash(model_fingerprint(folder), *formats) if formats else model_fingerprint(folder)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); get or build this model again.") from error
 
 
 def check_model_folder(folder: str | Path) -> Path:
@@ -54,9 +71,11 @@ def check_model_folder(folder: str | Path) -> Path:
 
 
 def check_base_model(base: str | Path) -> None:
-    """Check a base model that is a folder; the name of a model on the hub is left to the hub."""
+    """Check a model that is a folder; the name of a model on the hub ("owner/name") is left to the hub."""
     if Path(base).is_dir():
         check_model_folder(base)
+    elif str(base).startswith((".", "~", "/")) or str(base).count("/") > 1 or Path(base).is_absolute():
+        raise DataError(f"{base}: there is no such model folder; correct the path, or give a model's name on the hub.")
 
 
 def stamp_of(inputs: Iterable[str | Path], settings: dict[str, Any]) -> dict[str, Any]:

@@ -7,20 +7,22 @@ the tables report; what else may be done about it is a `Policy`, recorded beside
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from . import artifacts, parsing, prompts
 from .parallel import Report, silent
-from .records import DataError, DirectItem, Judgment, PairItem, read_jsonl
+from .records import DataError, DirectItem, Judgment, PairItem, few, read_jsonl
 from .store import JudgmentStore, Place, judgment_key, place_of
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
+VERIFIED_MENUS = {**MENUS, "pairwise": (*MENUS["pairwise"], "tie")}
 SWAPPED = {"A": "B", "B": "A"}
 
 
@@ -165,7 +167,11 @@ def collect(
 
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
+
+    Raises DataError when two tasks ask for the same item in the same way, and what the judge's own check raises.
     """
+    tasks = list(tasks)
+    _check_distinct(tasks)
     missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     if missing and hasattr(judge, "check"):
@@ -175,6 +181,17 @@ def collect(
     else:
         added = _collect_batches(judge, tasks, set(missing), store, decoding, report)
     return added + _repair(judge, tasks, store, decoding, policy)
+
+
+def _question(task: Task) -> tuple[str, str, str, bool, str]:
+    """Return what a judgment says about which item it judges, and how."""
+    return task.benchmark, task.item_id, task.format, task.with_reference, task.order
+
+
+def _check_distinct(tasks: Sequence[Task]) -> None:
+    seen = Counter((*_question(task), task.temperature) for task in tasks)
+    if twice := [f"{place[0]}/{place[1]}" for place, count in seen.items() if count > 1]:
+        raise DataError(f"{len(twice)} items are asked for more than once: {few(twice)}; give every item its own id.")
 
 
 def _collect_batches(
@@ -442,11 +459,15 @@ def run_judge(job: JudgingJob, report: Report = silent) -> int:
 
 def job_fingerprint(job: JudgingJob) -> str:
     """Return the fingerprint of a job's judge, without starting it."""
-    if job.engine != "api":
-        return artifacts.model_fingerprint(job.folder)
-    from .api_settings import load_settings
+    if job.engine == "api":
+        from .api_settings import load_settings
 
-    return load_settings(job.folder).fingerprint
+        return load_settings(job.folder).fingerprint
+    if job.engine == "vllm":
+        from .vllm_judge import engine_settings
+
+        return artifacts.judge_fingerprint(job.folder, job.bf16, engine_settings({}, cpu=False).get("quantization"))
+    return artifacts.judge_fingerprint(job.folder, job.bf16)
 
 
 def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool:
@@ -460,41 +481,67 @@ def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool
 # --- verifying -------------------------------------------------------------------------------------------------------
 
 
-def verify(path: str | Path, judge: str, tasks: Sequence[Task], decoding: Decoding, fingerprint: str) -> list[str]:
+def verify(
+    path: str | Path,
+    judge: str,
+    tasks: Sequence[Task],
+    decoding: Decoding,
+    fingerprint: str,
+    menus: Mapping[str, Sequence[str]] = VERIFIED_MENUS,
+) -> list[str]:
     """Return what is wrong with a judge's file: one sentence per record that does not belong, and what is missing.
 
-    A record belongs when its key follows from this model, this prompt and these settings, when it is there once, and
-    when its decision is on the menu exactly if its status is "ok".
+    A record belongs when its key follows from this model, this prompt and these settings, when it is there once, when
+    its decision is on the menu exactly if its status is "ok", and, if a policy wrote it, when the first answer held no
+    decision. `menus` are a judge's own (Auto-J rates from 1 to 10).
     """
-    asked = {(t.benchmark, t.item_id, t.format, t.with_reference, t.order): t for t in tasks}
+    asked = {_question(task): task for task in tasks}
+    rows = read_jsonl(path)
+    failed = {place_of(row) for row in rows if "key" in row and row.get("status") != "ok"}
     seen: set[Place] = set()
     found = []
-    for number, row in enumerate(read_jsonl(path), start=1):
-        wrong = _misplaced(row, judge, asked, decoding, fingerprint) or (
-            "a repetition" if place_of(row) in seen else ""
-        )
-        seen.add(place_of(row))
+    for number, row in enumerate(rows, start=1):
+        wrong = _incomplete(row) or _misplaced(row, judge, asked, decoding, fingerprint, menus)
+        if not wrong and place_of(row) in seen:
+            wrong = "a repetition"
+        if not wrong and ":" in row["key"] and (row["key"].partition(":")[0], *place_of(row)[1:]) not in failed:
+            wrong = f"the policy {row['policy']!r} repaired an answer that held a decision"
+        if "key" in row:
+            seen.add(place_of(row))
         if wrong:
-            found.append(f"{path}, line {number} ({row['benchmark']}/{row['item_id']}, draw {row['draw']}): {wrong}")
+            where = f"{row.get('benchmark')}/{row.get('item_id')}, draw {row.get('draw')}"
+            found.append(f"{path}, line {number} ({where}): {wrong}")
     missing = sum(place not in seen for task in tasks for place in task_places(task, fingerprint, decoding))
     return [*found, f"{path}: {missing} judgments are missing"] if missing else found
 
 
+def _incomplete(row: dict[str, Any]) -> str | None:
+    missing = [each.name for each in fields(Judgment) if each.name not in row]
+    return f"the fields {few(missing)} are missing" if missing else None
+
+
 def _misplaced(
-    row: dict[str, Any], judge: str, asked: dict[tuple, Task], decoding: Decoding, fingerprint: str
+    row: dict[str, Any],
+    judge: str,
+    asked: dict[tuple, Task],
+    decoding: Decoding,
+    fingerprint: str,
+    menus: Mapping[str, Sequence[str]],
 ) -> str | None:
     """Return why a record does not belong, or None."""
     task = asked.get((row["benchmark"], row["item_id"], row["format"], row["with_reference"], row["order"]))
+    key, _, policy = row["key"].partition(":")
     if row["judge"] != judge:
         return f"a judgment of {row['judge']!r} in the file of {judge!r}"
     if row["fingerprint"] != fingerprint:
         return f"made by another model ({row['fingerprint']}, not {fingerprint})"
     if task is None or not 0 <= row["draw"] < task.draws:
         return "nobody asked for this item, format, order or draw"
-    if row["key"].partition(":")[0] != task_keys(task, fingerprint, decoding)[row["draw"]]:
+    if key != task_keys(task, fingerprint, decoding)[row["draw"]]:
         return "made with another prompt or other decoding settings"
-    menu = (*MENUS["pairwise"], "tie") if row["format"] == "pairwise" else MENUS["direct"]
-    decided = str(row["decision"]) in menu
+    if (policy or "once") != row["policy"]:
+        return f"its key says {policy or 'once'!r} and its policy {row['policy']!r}"
+    decided = str(row["decision"]) in menus[row["format"]]
     if decided != (row["status"] == "ok") or (row["decision"] is not None and not decided):
         return f"decision {row['decision']!r} does not go with status {row['status']!r}"
     return None

@@ -25,10 +25,10 @@ from pathlib import Path
 from . import judges, pipeline, scale
 from .api_settings import load_settings
 from .judges import JudgingJob, Policy, Task
-from .parallel import Report, silent
+from .parallel import Report
 from .records import DataError, Judgment, few, read_items, read_jsonl
 from .scale import Scale, load_scale
-from .store import JudgmentStore, judgment_files
+from .store import JudgmentStore, judgment_files, start_from_recorded
 from .sweeps import SweepJob
 
 
@@ -73,6 +73,7 @@ def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
     gained = {}
     for path in files:
         name = path.name.partition(".jsonl")[0]
+        start_from_recorded(Path(folder) / f"{name}.jsonl")
         rows = [Judgment(**row) for row in read_jsonl(path)]
         gained[name] = JudgmentStore(Path(folder) / f"{name}.jsonl").append(rows)
     return gained
@@ -121,11 +122,11 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     return pipeline.build_benchmarks(chosen, data)
 
 
-def _judge_on_ray(job: JudgingJob, options: argparse.Namespace, report: Report = silent) -> list[tuple[int, float]]:
+def _judge_on_ray(job: JudgingJob, report: Report, replicas: int, gpus: float) -> list[tuple[int, float]]:
     from .ray_judging import RayJudge
 
     start = time.perf_counter()
-    with closing(RayJudge(job, options.replicas, options.gpus)) as judge:
+    with closing(RayJudge(job, replicas, gpus)) as judge:
         added = judges.collect(judge, job.tasks, JudgmentStore(job.out), job.decoding, report, job.policy)
     return [(added, time.perf_counter() - start)]
 
@@ -136,9 +137,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
     parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")
-    parser.add_argument("--engine", default=None, choices=list(judges.ENGINES), help="another than the scale's")
+    parser.add_argument("--engine", default=None, choices=["transformers", "vllm"], help="another than the scale's")
     parser.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
-    parser.add_argument("--share", type=parse_share, default=(0, 1), help="0/4: the first of four processes")
+    parser.add_argument("--share", default="0/1", help="0/4: the first of four processes")
     parser.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
     parser.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
     parser.add_argument("--api", default=None, help="a JSON file with the settings of an API (api_settings)")
@@ -166,13 +167,15 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
         jobs = [api_job(chosen, items, options.judge[0], options.api)]
     else:
         jobs = selected(chosen, items, options.judge, in_place=not options.replicas)
+    share = parse_share(options.share)
     changes = {"policy": Policy(options.policy), "engine": "api" if options.api else options.engine or chosen.engine}
 
     def adapted(job: JudgingJob) -> JudgingJob:
-        return share_of(replace(job, **changes), *options.share)
+        return share_of(replace(job, **changes), *share)
 
     jobs = [job.changed(adapted) if isinstance(job, SweepJob) else adapted(job) for job in jobs]
-    done = pipeline.run_judging(jobs, work=partial(_judge_on_ray, options=options) if options.replicas else None)
+    on_ray = partial(_judge_on_ray, replicas=options.replicas, gpus=options.gpus)
+    done = pipeline.run_judging(jobs, work=on_ray if options.replicas else None)
     return dict(zip(done["judge"], done["added"], strict=True))
 
 

@@ -67,7 +67,10 @@ class RayJudge:
 
     @cached_property
     def _replicas(self) -> list[Any]:
-        import ray
+        try:
+            import ray
+        except ImportError as error:
+            raise DataError(f"Ray cannot be imported ({error}); pip install ray on every machine.") from error
 
         if not ray.is_initialized():
             ray.init()

@@ -1,11 +1,10 @@
-"""Anyone's recorded judgments: a CSV or JSON Lines file becomes rows like those of our own judges.
+"""Anyone's own data: recorded judgments become rows like those of our own judges, and responses become items to judge.
 
-One line per judgment. Columns: `item_id` (or `id`) and `decision` (1 to 5; or A, B, tie; blank where no decision could
-be read), or `feedback` with the judge's whole answer, which is then parsed. Optional: `judge`, `draw` (from 0),
-`order` and `feedback`. A decision names the responses as the judge saw them: with order "ba" the item's response B was
-shown as A, and the decision is mapped back. Nothing is dropped: what holds no decision is a judgment without one.
-
-`tables.Run.with_judgments` brings the rows into every table.
+Both are CSV or JSON Lines files. Items: see `read_own_items`. Judgments: one line each, with the columns `item_id` (or
+`id`) and `decision` (1 to 5; or A, B, tie; blank where no decision could be read), or `feedback` with the judge's whole
+answer, which is then parsed. Optional: `judge`, `draw` (from 0), `order` and `feedback`. A decision names the responses
+as the judge saw them: with order "ba" the item's response B was shown as A, and the decision is mapped back. Nothing is
+dropped: what holds no decision is a judgment without one. `tables.Run.with_judgments` brings the rows into every table.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import csv
 import gzip
 import io
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import pandas as pd
 
 from . import artifacts
 from .parsing import parse_direct, parse_pairwise
-from .records import DataError, DirectItem, Judgment, PairItem, as_row, open_text, read_jsonl
+from .records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, few, open_text, read_jsonl
 
 PARSERS = {"direct": parse_direct, "pairwise": parse_pairwise}
 SWAPPED = {"A": "B", "B": "A"}
@@ -73,11 +73,72 @@ def read_recorded(
     known = dict.fromkeys(f"{item.id}{side}" for item in items for side in sides)
     seen = direct if with_reference is None else with_reference
     setting = _Setting(path, benchmark, format, seen, judge, mapped, known)
-    rows = _read_rows(path)
+    rows = _read_judgments(path)
     found = [_judgment(setting, number, row) for number, row in enumerate(rows, start=1)]
     _check_repeats(path, found)
     table = pd.DataFrame([as_row(each) for each in found])
     return table.assign(decision=pd.Series([each.decision for each in found], dtype=object))  # 4 must not become 4.0
+
+
+# --- items -----------------------------------------------------------------------------------------------------------
+
+
+def read_own_items(path: str | Path, rubric: Rubric | None = None) -> list[DirectItem] | list[PairItem]:
+    """Return the responses of a CSV or JSON Lines file as items to judge, one per row.
+
+    Columns: `instruction`, and `response` (direct assessment) or `response_a` and `response_b` (pairwise ranking).
+    Optional: `id` (default: the row's number), `reference_answer`, `label` (of pairs: A, B, tie), and a rubric of the
+    row's own, `criteria` and `score_1` to `score_5`; other rows are judged by `rubric`. A pair needs the criteria only.
+
+    Raises DataError, with file and row (from 1), for missing columns, blank texts, a row without a rubric, a label
+    that is none, and an id that is there twice.
+    """
+    path = Path(path)
+    rows = _read_rows(path)
+    pairs = "response_a" in rows[0]
+    needed = ("instruction", *(("response_a", "response_b") if pairs else ("response",)))
+    if missing := [name for name in needed if name not in rows[0]]:
+        raise DataError(f"{path}: the columns {', '.join(missing)} are missing; found {', '.join(map(str, rows[0]))}.")
+    items = [_own_item(f"{path}, row {n}", n, row, needed, rubric) for n, row in enumerate(rows, start=1)]
+    if twice := [id for id, count in Counter(item.id for item in items).items() if count > 1]:
+        raise DataError(f"{path}: the ids {few(twice)} are there more than once; give every row its own.")
+    return items
+
+
+def _own_item(
+    where: str, number: int, row: Mapping[str, Any], needed: Sequence[str], rubric: Rubric | None
+) -> DirectItem | PairItem:
+    if blank := [name for name in needed if _blank(row.get(name))]:
+        raise DataError(f"{where}: {', '.join(blank)} is blank; fill it in or leave the row out.")
+    common = {name: str(row[name]) for name in needed}
+    common["id"] = str(number if _blank(row.get("id")) else row["id"])
+    common["reference_answer"] = None if _blank(row.get("reference_answer")) else str(row["reference_answer"])
+    criteria, own = _own_rubric(row, rubric)
+    if "response" in common:
+        if own is None:
+            raise DataError(f"{where}: no rubric; fill in criteria and score_1 to score_5, or give one for all rows.")
+        return DirectItem(**common, rubric=own)
+    if criteria is None:
+        raise DataError(f"{where}: no criteria; fill them in, or give a rubric for all rows.")
+    return PairItem(**common, criteria=criteria, label=_label(where, row), rubric=own)
+
+
+def _own_rubric(row: Mapping[str, Any], rubric: Rubric | None) -> tuple[str | None, Rubric | None]:
+    """Return the row's criteria and, if it has all descriptions, its rubric; those of all rows where it has none."""
+    if _blank(row.get("criteria")):
+        return (rubric.criteria, rubric) if rubric else (None, None)
+    scores = [row.get(f"score_{score}") for score in range(1, 6)]
+    own = None if any(map(_blank, scores)) else Rubric(str(row["criteria"]), tuple(map(str, scores)))
+    return str(row["criteria"]), own
+
+
+def _label(where: str, row: Mapping[str, Any]) -> str:
+    if _blank(row.get("label")):
+        return ""
+    label = _MENUS["pairwise"].get(str(row["label"]).strip().lower())
+    if label is None:
+        raise DataError(f"{where}: label {row['label']!r} is none of {_WORDS['pairwise']}; leave it blank if unknown.")
+    return str(label)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -88,7 +149,12 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path}: the name must end in one of {', '.join(_ENDINGS)}, so that the format is known.")
     rows = _read_csv(path) if ".csv" in path.suffixes else read_jsonl(path)
     if not rows:
-        raise DataError(f"{path}: holds no judgments.")
+        raise DataError(f"{path}: holds no rows.")
+    return rows
+
+
+def _read_judgments(path: Path) -> list[dict[str, Any]]:
+    rows = _read_rows(path)
     columns = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     if not {"item_id", "id"} & set(columns) or not {"decision", "feedback"} & set(columns):
         raise DataError(

@@ -36,6 +36,8 @@ class Rubric:
     descriptions: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.descriptions, str):
+            raise DataError(f"rubric {self.criteria!r}: the descriptions are one text; give one for each score.")
         object.__setattr__(self, "descriptions", tuple(self.descriptions))
 
 
@@ -58,10 +60,16 @@ class DirectItem:
     prompt: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _check_texts(self, ("id", "instruction", "response"))
+
 
 @dataclass(frozen=True)
 class PairItem:
-    """Two responses to rank (paper, equation 2). `label` is "A", "B" or "tie"; `rubric` serves direct-for-pairs."""
+    """Two responses to rank (paper, equation 2).
+
+    `label` is "A", "B" or "tie", or "" where nobody has said; `rubric` serves direct-for-pairs.
+    """
 
     id: str
     instruction: str
@@ -69,12 +77,24 @@ class PairItem:
     response_b: str
     reference_answer: str | None
     criteria: str
-    label: str
+    label: str = ""
     group: str = ""
     cluster: str = ""
     rubric: Rubric | None = None
     prompts: dict[str, str] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_texts(self, ("id", "instruction", "response_a", "response_b", "criteria"))
+
+
+def _check_texts(item: DirectItem | PairItem, names: tuple[str, ...]) -> None:
+    for name in (*names, *(["reference_answer"] if item.reference_answer is not None else [])):
+        value = getattr(item, name)
+        if not isinstance(value, str):
+            raise DataError(
+                f"item {item.id!r}: {name} is {value!r}, which is no text; correct it or leave the item out."
+            )
 
 
 @dataclass(frozen=True)

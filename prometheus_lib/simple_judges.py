@@ -80,6 +80,13 @@ def _as_shown(task: Task) -> DirectItem | PairItem:
 # --- recorded answers ------------------------------------------------------------------------------------------------
 
 
+# As files spell them; Auto-J rates from 1 to 10.
+REPLAY_MENUS: dict[str, dict[str, int | str]] = {
+    "direct": {str(score): score for score in range(1, 11)},
+    "pairwise": {"A": "A", "B": "B", "TIE": "tie"},
+}
+
+
 @dataclass(frozen=True)
 class Answer:
     """One recorded answer: the text a judge wrote about the prompt as shown, or its decision in the item's A and B."""
@@ -93,10 +100,10 @@ class Answer:
 class ReplayJudge:
     """Answers from recorded judgments or recorded texts, of this project or of anyone else.
 
-    A row has `item_id`, `format`, and either `decision` (1-5, or "A", "B", "tie" in the item's *own* A and B, as in
-    judgment files) or `text` (what the judge wrote about the prompt *as shown*). It may say `order` ("ab" if it does
-    not), `draw` (0), `benchmark` and `with_reference` (any). A judgment file is such a file. `parsers` read the texts;
-    the default is the paper's form.
+    A row has `item_id`, `format`, and either `decision` (1-5, for Auto-J 1-10; or "A", "B", "tie" in the item's *own*
+    A and B, as in judgment files) or `text` (what the judge wrote about the prompt *as shown*). It may say `order`
+    ("ab" if it does not), `draw` (0), `benchmark` and `with_reference` (any). A judgment file is such a file; a CSV
+    file is read by pandas first. `parsers` read the texts; the default is the paper's form.
     """
 
     batch_size = 10_000
@@ -113,7 +120,8 @@ class ReplayJudge:
         for number, row in enumerate(rows, start=1):
             self._add(row, f"{source}, line {number}")
         content = sorted(map(repr, self.answers.items()))
-        self.fingerprint = artifacts.text_hash("replay", content)
+        readers = {name: f"{parser.__module__}.{parser.__qualname__}" for name, parser in parsers.items()}
+        self.fingerprint = artifacts.text_hash("replay", content, readers)
 
     @classmethod
     def from_file(cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS) -> ReplayJudge:
@@ -142,7 +150,7 @@ class ReplayJudge:
         if row.get("policy", "once") != "once":
             return  # a repaired answer stands beside the first one, which is the judgment
         key = (
-            row.get("benchmark"), row["item_id"], row["format"], row.get("with_reference"), row.get("order", "ab"),
+            row.get("benchmark"), str(row["item_id"]), row["format"], row.get("with_reference"), row.get("order", "ab"),
             int(row.get("draw", 0)),
         )  # fmt: skip
         answer = _answer(row, where)
@@ -160,11 +168,21 @@ class ReplayJudge:
 
 def _answer(row: Mapping[str, Any], where: str) -> Answer:
     decision = row.get("decision")
-    menu = (None, *range(1, 11)) if row["format"] == "direct" else (None, "A", "B", "tie")
-    if decision not in menu or isinstance(decision, (bool, float)):
-        raise DataError(f"{where}: {decision!r} is no {row['format']} decision; use one of {menu}, or give the text.")
+    menu = REPLAY_MENUS.get(row["format"])
+    if menu is None:
+        raise DataError(f"{where}: unknown format {row['format']!r}; write one of {', '.join(REPLAY_MENUS)}.")
+    spelled = _spelled(decision)
+    if spelled and spelled not in menu:
+        known = ", ".join(map(str, menu.values()))
+        raise DataError(f"{where}: {decision!r} is no {row['format']} decision; use one of {known}, or give the text.")
     text = str(row.get("text") or row.get("feedback") or "")
-    return Answer(text, decision, int(row.get("tokens") or 0), row.get("status") != "truncated")
+    return Answer(text, menu.get(spelled), int(row.get("tokens") or 0), row.get("status") != "truncated")
+
+
+def _spelled(decision: Any) -> str:
+    """Return a decision as files hold it (4, 4.0, "4", "a", nan) in one spelling, "" where there is none."""
+    blank = decision is None or decision != decision
+    return "" if blank else str(decision).strip().upper().removesuffix(".0")
 
 
 def _completion(task: Task, answer: Answer) -> Completion:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -22,6 +23,7 @@ from . import artifacts
 from .records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic
 
 Place = tuple[str, str, str]
+LABELS = re.compile(r"once|finish|redraw-\d+")  # see judges.Policy
 COLUMNS = tuple(field.name for field in fields(Judgment))
 
 
@@ -31,21 +33,26 @@ def judgment_key(fingerprint: str, prompt: str, decoding: dict[str, Any], format
 
 
 def repair_tail(path: Path) -> int:
-    """Cut off a damaged last line (cut short, or not JSON) and return the number of bytes removed."""
+    """Cut off a damaged last line (cut short, or not JSON) and return the number of bytes removed.
+
+    A last line that only lacks its newline is whole, and gets it.
+    """
     with open(path, "rb+") as file:
         size = file.seek(0, os.SEEK_END)
-        keep = _line_start(file, size)
-        if keep == size:  # the file ends with a newline; is what stands before it whole?
-            keep = size if _is_json(file, start := _line_start(file, size - 1), size) else start
-        if keep == size:
+        ended = _line_start(file, size) == size
+        start = _line_start(file, size - 1)
+        if _is_json(file, start, size):
+            if not ended:
+                file.seek(size)
+                file.write(b"\n")
             return 0
-        file.truncate(keep)
+        file.truncate(start)
     warnings.warn(
-        f"{path}: the last line was damaged and has been removed ({size - keep} bytes); "
+        f"{path}: the last line was damaged and has been removed ({size - start} bytes); "
         "its judgment will be collected again.",
         stacklevel=3,
     )
-    return size - keep
+    return size - start
 
 
 def _line_start(file: Any, end: int) -> int:
@@ -85,6 +92,8 @@ class JudgmentStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        if self.path.suffix != ".jsonl":
+            raise DataError(f"{self.path}: judgments are collected in a file whose name ends in .jsonl.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.places: set[Place] = set()
         self.failed: dict[Place, str] = {}
@@ -114,13 +123,15 @@ class JudgmentStore:
             new = {place: judgment for place, judgment in new.items() if place not in self.places}
             data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new.values())
             if data:
-                self._write(data.encode(), len(new))
+                self._write(data.encode("utf-8", "replace"), len(new))  # half an emoji, cut by a limit, is no text
                 self._read_on()
         return len(new)
 
     def _read_on(self) -> None:
         if not self.path.exists() or self.path.stat().st_size == self._bytes:
             return
+        if not self._bytes:
+            self._check_kind()
         repair_tail(self.path)
         with open(self.path, "rb") as file:
             file.seek(self._bytes)
@@ -129,6 +140,13 @@ class JudgmentStore:
                 self._bytes += len(line)
                 if line.strip():
                     self._remember(parse_line(self.path, self._lines, line))
+
+    def _check_kind(self) -> None:
+        """Raise DataError when the first whole line is no judgment, before anything in the file is changed."""
+        with open(self.path, "rb") as file:
+            first = file.readline()
+        if first.endswith(b"\n") and first.strip() and "key" not in parse_line(self.path, 1, first):
+            raise DataError(f"{self.path}, line 1: this judgment has no key; remove the line or the file.")
 
     def _remember(self, row: dict[str, Any]) -> None:
         if "key" not in row:
@@ -166,17 +184,25 @@ def judgment_files(folder: str | Path) -> list[Path]:
     return [path for _, path in sorted((recorded | live).items())]
 
 
-def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
-    """Return all judgments below a folder as a pandas DataFrame with one column per field of Judgment.
+def start_from_recorded(path: Path) -> None:
+    """Write a judge's file from the recorded `.jsonl.gz` beside it, if only that is there."""
+    recorded = Path(f"{path}.gz")
+    if recorded.is_file() and not path.exists():
+        write_bytes_atomic(path, gzip.decompress(recorded.read_bytes()))
 
-    An answer without a decision appears as the policy left it (see `with_policy`). Raises DataError when the folder
-    has no judgment file, or when a row lacks a field.
+
+def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
+    """Return all judgments in a folder, or of one file, as a pandas DataFrame with one column per field of Judgment.
+
+    An answer without a decision appears as the policy left it (see `with_policy`). Where a judge was asked again with
+    other settings or weights, all of its answers are there: `tables.latest_judgments` keeps the last. Raises DataError
+    for an unknown policy, when the folder has no judgment file, or when a row lacks a field.
     """
     import pandas as pd
 
-    files = judgment_files(folder)
+    files = [Path(folder)] if Path(folder).is_file() else judgment_files(folder)
     if not files:
-        raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); run notebook 05 first.")
+        raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); collect judgments first (notebook 05).")
     rows = []
     for path in files:
         for number, row in enumerate(read_jsonl(path), start=1):
@@ -184,24 +210,26 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
             missing = [column for column in COLUMNS if column not in row]
             if missing:
                 raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")
-            rows.append(row)
-    table = with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
-    return table if judges is None else table[table["judge"].isin(list(judges))].reset_index(drop=True)
+            if judges is None or row["judge"] in judges:
+                rows.append(row)
+    return with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
 
 
 def with_policy(judgments: Any, policy: str) -> Any:
     """Return one row per draw: the first answer, or what `policy` made of it where it held no decision.
 
     The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
-    first answer and repair together.
+    first answer and repair together. DataError for a name that is no policy's label.
     """
     import pandas as pd
 
+    if not LABELS.fullmatch(policy):
+        raise DataError(f'unknown policy {policy!r}; write "once", "finish", or "redraw-5" for up to five new draws.')
     first = judgments[judgments["policy"] == "once"]
     if policy == "once":
         return first.reset_index(drop=True)
     repaired = judgments[judgments["policy"] == policy]
-    place = ["key", "benchmark", "item_id"]
+    place = ["judge", "key", "benchmark", "item_id"]
     repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
     places = pd.MultiIndex.from_frame(first[place])
     replaced = places.isin(repaired.index)

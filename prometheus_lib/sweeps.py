@@ -132,11 +132,14 @@ class Sweep:
     """One engine that becomes one merge after the other.
 
     `base` is the base model's folder, `experts` the folder that holds the experts, and `load` starts a judge from a
-    model folder (default: transformers in this process). One engine serves all experts of one shape.
+    model folder (default: transformers in this process); `bf16` says that it runs in bfloat16. One engine serves all
+    experts of one shape.
     """
 
-    def __init__(self, base: str | Path, experts: str | Path, load: Callable[[str], Judge] | None = None):
-        self.base, self.experts = Path(base), Path(experts)
+    def __init__(
+        self, base: str | Path, experts: str | Path, load: Callable[[str], Judge] | None = None, bf16: bool = False
+    ):
+        self.base, self.experts, self.bf16 = Path(base), Path(experts), bf16
         self._load = load or _transformers
         self._live: _Live | None = None
         self._weights: dict[tuple, tuple] = {}
@@ -146,7 +149,7 @@ class Sweep:
         """Identify a merge without computing it: the fingerprints of its inputs and its settings, not its name."""
         settings = {name: value for name, value in merge.settings().items() if name not in ("name", "first", "second")}
         inputs = [self._fingerprint(folder) for folder in self._folders(merge) if folder]
-        return artifacts.text_hash("merged in place", RULES, inputs, settings)
+        return artifacts.text_hash("merged in place", RULES, inputs, settings, self.bf16)
 
     def set(self, merge: Merge) -> Judge:
         """Make the engine this merge, check that it is, and return the judge (always the same object).
@@ -354,7 +357,8 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
     something is missing, so a sweep that was stopped goes on where it was.
     """
     done = []
-    with contextlib.closing(Sweep(job.base, job.experts, lambda folder: _engine(job.jobs[0], folder))) as sweep:
+    first = job.jobs[0]
+    with contextlib.closing(Sweep(job.base, job.experts, lambda folder: _engine(first, folder), first.bf16)) as sweep:
         for merge, each in zip(job.merges, job.jobs, strict=True):
             start = time.perf_counter()
             added = _collect(sweep, merge, each, report)

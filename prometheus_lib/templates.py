@@ -198,11 +198,11 @@ def parse_auto_j_pairwise(text: str) -> Parsed:
     The instruction's own "Response 1 / Response 2 / Tie", repeated, is no decision (the released reader takes it for a
     vote for Response 1).
     """
-    start = text.lower().rfind("final decision is")
-    found = _DECISION.match(text, start) if start >= 0 else None
+    starts = [match.start() for match in re.finditer("final decision is", text, re.IGNORECASE)]
+    found = _DECISION.match(text, starts[-1]) if starts else None
     if found is None:
         return Parsed(None, text.strip(), "unparsed")
-    feedback = re.sub(r"\s*So, the\s*$", "", text[:start]) + text[found.end() :]
+    feedback = re.sub(r"\s*So, the\s*$", "", text[: found.start()]) + text[found.end() :]
     return Parsed(_SAID[found.group(1).lower()[-1]], feedback.strip(), "ok")
 
 

@@ -17,7 +17,15 @@ from .training import check_one_bos, render_chat
 
 
 def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
-    """Tokenise prompts as in training, each with exactly one begin-of-sequence token."""
+    """Tokenise prompts as in training, each with exactly one begin-of-sequence token.
+
+    DataError when the tokenizer does not say how a conversation is written.
+    """
+    if not tokenizer.chat_template:
+        raise DataError(
+            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
+            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
+        )
     texts = [render_chat(tokenizer, task.prompt, task.format) for task in tasks]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     for row in ids:
@@ -27,6 +35,8 @@ def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
 
 def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
     """Raise DataError that names the items whose prompts have more than `limit` tokens."""
+    if limit < 1:
+        raise DataError("the new tokens asked for leave no room for a prompt in the model's context; ask for fewer.")
     long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
     if long:
         raise DataError(
@@ -41,10 +51,13 @@ def finished_text(text: str, decision: str) -> str:
     return f"{feedback.rstrip()} {MARKER} {decision}"
 
 
-def candidate_ids(tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str]) -> tuple[list[int], list[int]]:
+def candidate_ids(
+    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int
+) -> tuple[list[int], list[int]]:
     """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
 
-    DataError when two decisions begin with the same token.
+    What is more than `limit` tokens is taken off the feedback's end (an answer that filled the model's context leaves
+    no room for a verdict). DataError when two decisions begin with the same token.
     """
     answers = [finished_text(text, decision) for decision in menu]
     rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
@@ -52,7 +65,11 @@ def candidate_ids(tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[
     candidates = [row[shared] for row in rows]
     if len(set(candidates)) < len(menu):
         raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
-    return [*ids, *rows[0][:shared]], candidates
+    over = len(ids) + shared - limit
+    feedback = tokenizer(text.rpartition(MARKER)[0] if MARKER in text else text, add_special_tokens=False)["input_ids"]
+    if over <= 0 or not feedback:
+        return [*ids, *rows[0][:shared]], candidates
+    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
 
 
 class TransformersJudge:
@@ -60,39 +77,41 @@ class TransformersJudge:
 
     def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
         self.name, self.batch_size = name, batch_size
         artifacts.check_base_model(folder)
-        self.fingerprint = artifacts.model_fingerprint(folder)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.fingerprint = artifacts.judge_fingerprint(folder, bf16)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        self.ends = ends_of_turn(self.tokenizer, self.model.generation_config)
+        # The model's own defaults (beams, penalties, ...) have no say: Table 8 says how judges decode.
+        self.model.generation_config = GenerationConfig(eos_token_id=self.ends or None, pad_token_id=[*self.ends, 0][0])
 
-    def _limit(self, decoding: Decoding) -> int:
-        return self.model.config.max_position_embeddings - decoding.max_new_tokens
+    def _limit(self, new_tokens: int) -> int:
+        return self.model.config.max_position_embeddings - new_tokens
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""
-        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding))
+        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding.max_new_tokens))
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
         import torch
 
         rows = [
-            candidate_ids(self.tokenizer, ids, text, MENUS[task.format])
+            candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1))
             for ids, task, text in zip(prompt_ids(self.tokenizer, tasks), tasks, texts, strict=True)
         ]
-        padded = self.tokenizer.pad({"input_ids": [ids for ids, _ in rows]}, return_tensors="pt").to(self.device)
-        positions = (padded["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        ids, mask = self._padded([ids for ids, _ in rows])
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
         with torch.inference_mode():
-            logits = self.model(**padded, position_ids=positions, logits_to_keep=1).logits[:, -1].float().cpu()
+            output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1)
+        logits = output.logits[:, -1].float().cpu()
         generator = torch.Generator().manual_seed(seed)
         chosen = [_draw(row[candidates], decoding.temperature, generator) for row, (_, candidates) in zip(logits, rows)]
         return [
@@ -106,42 +125,58 @@ class TransformersJudge:
 
         draws = tasks[0].draws
         ids = prompt_ids(self.tokenizer, tasks)
-        check_lengths(tasks, ids, self._limit(decoding))
-        padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
-        width = padded["input_ids"].shape[1]
+        check_lengths(tasks, ids, self._limit(decoding.max_new_tokens))
+        padded, mask = self._padded(ids)
         torch.manual_seed(seed)
-        with torch.inference_mode(), self._inputs(padded.to(self.device), draws) as inputs:
+        with torch.inference_mode(), self._inputs(padded, mask, draws) as inputs:
             output = self.model.generate(
                 **inputs, **_sampling(decoding),
                 repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
-                pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id,
             )  # fmt: skip
-        completions = [self._completion(ids) for ids in output[:, width:].tolist()]
+        completions = [self._completion(ids) for ids in output[:, padded.shape[1] :].tolist()]
         return [completions[start : start + draws] for start in range(0, len(completions), draws)]
 
-    def _inputs(self, padded: Any, draws: int) -> AbstractContextManager[dict[str, Any]]:
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Return ids and mask of shape (rows, longest), padded on the left with each row's own first token.
+
+        The repetition penalty takes padding for text: a token that the prompt holds anyway changes nothing, where the
+        usual one, the end of a turn, would become less likely in a row with padding than in one without.
+        """
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.tensor([[row[0]] * (width - len(row)) + list(row) for row in rows], device=self.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        return ids, mask
+
+    def _inputs(self, ids: Any, mask: Any, draws: int) -> AbstractContextManager[dict[str, Any]]:
         """Return generate's inputs with every prompt `draws` times; where the model allows, each is computed once."""
         from . import shared_prompt
 
-        ids, mask = padded["input_ids"], padded["attention_mask"]
-        if shared_prompt.supports(self.model):
+        if shared_prompt.supports(self.model) and ids.shape[1] > 1:
             return shared_prompt.shared_prompts(self.model, ids, mask, draws)
         repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
         return nullcontext(repeated)
 
     def _completion(self, ids: list[int]) -> Completion:
-        eos = self.tokenizer.eos_token_id
-        finished = eos in ids
-        ids = ids[: ids.index(eos)] if finished else ids
-        return Completion(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids) + finished, finished)
+        end = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
+        finished = end < len(ids)
+        return Completion(self.tokenizer.decode(ids[:end], skip_special_tokens=True), end + finished, finished)
+
+
+def ends_of_turn(tokenizer: Any, config: Any) -> list[int]:
+    """Return the tokens that end an answer: the tokenizer's, and those that the model names besides."""
+    named = config.eos_token_id
+    found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
+    return list(dict.fromkeys(token for token in found if token is not None))
 
 
 def _sampling(decoding: Decoding) -> dict[str, Any]:
     """Return generate's arguments for drawing, or for always taking the most likely token."""
     if decoding.temperature == 0:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    drawn = {"do_sample": True, "temperature": decoding.temperature, "top_p": 1.0, "top_k": 0}
-    return {**drawn, "logits_processor": [_Nucleus(decoding.top_p)] if decoding.top_p < 1 else []}
+    drawn = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    return {**drawn, "logits_processor": [_Nucleus(decoding.temperature, decoding.top_p)]}
 
 
 NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nucleus
@@ -149,12 +184,18 @@ NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nuc
 
 @dataclass(frozen=True)
 class _Nucleus:
-    """The top-p filter as generate wants it; it looks at the signature in each step, so a lambda would be slow."""
+    """Temperature, then the top-p filter, as generate wants them.
 
+    generate runs processors of ours before its own, so the temperature must be here too. It looks at the signature in
+    each step: that of a lambda would be slow.
+    """
+
+    temperature: float
     top_p: float
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        return keep_nucleus(scores, self.top_p)
+        scores = scores if self.temperature == 1 else scores / self.temperature
+        return scores if self.top_p >= 1 else keep_nucleus(scores, self.top_p)
 
 
 def keep_nucleus(scores: Any, top_p: float) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,17 @@ def weight_bytes(model: str | Path, dtype: str) -> int:
 
 
 def task_seeds(tasks: Sequence[Task], seed: int) -> list[int]:
-    """Return one seed per task: from its prompt, and from how often the prompt came before in this list.
+    """Return one seed per task: from its prompt and its item, and from how often both came before in this list.
 
-    So a draw depends neither on its neighbours nor on the order, and a prompt that is asked twice is drawn anew.
+    So a draw depends neither on its neighbours nor on the order nor on what was judged before a stop. Two items with
+    one prompt are drawn apart, and so is an item that is asked again for several failed draws.
     """
-    seen: dict[str, int] = {}
+    seen: Counter[tuple[str, ...]] = Counter()
     seeds = []
     for task in tasks:
-        count = seen[task.prompt] = seen.get(task.prompt, -1) + 1
-        seeds.append(int(artifacts.text_hash(seed, task.prompt, count), 16) % 2**31)
+        place = (task.prompt, task.benchmark, task.item_id, task.order)
+        seeds.append(int(artifacts.text_hash(seed, *place, seen[place]), 16) % 2**31)
+        seen[place] += 1
     return seeds
 
 
@@ -92,13 +95,18 @@ class VLLMJudge:
     """
 
     def __init__(self, name: str, folder: str | Path, batch_size: int = 4096, bf16: bool = True, **engine: Any):
-        from vllm import LLM
-        from vllm.platforms import current_platform
+        try:
+            from vllm import LLM
+            from vllm.platforms import current_platform
+        except ImportError as error:
+            raise DataError(
+                f"vLLM cannot be imported ({error}); install requirements-gpu.txt (on a CPU: make env-vllm)."
+            ) from error
 
         self.name, self.batch_size = name, batch_size
         artifacts.check_base_model(folder)
-        self.fingerprint = artifacts.model_fingerprint(folder)
         dtype, settings = "bfloat16" if bf16 else "float32", engine_settings(engine, current_platform.is_cpu())
+        self.fingerprint = artifacts.judge_fingerprint(folder, bf16, settings.get("quantization"))
         if "tensor_parallel_size" not in settings and not current_platform.is_cpu():
             gpu, visible = current_platform.get_device_total_memory(), current_platform.device_count()
             settings["tensor_parallel_size"] = gpus_needed(weight_bytes(folder, dtype), gpu, visible)
@@ -132,7 +140,7 @@ class VLLMJudge:
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
         menus = [MENUS[task.format] for task in tasks]
         rows = [
-            candidate_ids(self.tokenizer, ids, text, menu)
+            candidate_ids(self.tokenizer, ids, text, menu, self._limit(1))
             for ids, text, menu in zip(prompt_ids(self.tokenizer, tasks), texts, menus, strict=True)
         ]
         check_lengths(tasks, [ids for ids, _ in rows], self._limit(1))

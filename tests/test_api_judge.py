@@ -283,6 +283,17 @@ def test_a_wait_that_the_server_asks_for_is_kept_by_all_requests():
     assert len(server.times) == 4 and server.times[1] - server.times[0] >= 0.4  # the back-off alone is a millisecond
 
 
+def test_a_server_that_asks_for_no_wait_is_not_asked_again_at_once():
+    def script(body, number):
+        return refusal(429, "slow down", retry_after="0") if number < 2 else completion(GOOD)
+
+    server, judge = served(script, first_pause=0.2)
+    with server:
+        judge.generate(tasks(1), PLAIN, 0)
+    pauses = [later - earlier for earlier, later in zip(server.times, server.times[1:])]
+    assert len(pauses) == 2 and pauses[0] >= 0.1 and pauses[1] >= 0.2  # half of 0.2 and of 0.4 at least
+
+
 def test_waits_are_read_in_all_their_forms():
     now = time.time()
     assert retry_after({"retry-after": "7"}) == 7.0
@@ -481,10 +492,10 @@ def test_the_fingerprint_follows_what_is_asked_and_the_declared_revision():
     port = replace(declared, base_url="http://localhost:8001/v1", requests_at_once=2, timeout=5.0)
     assert declared.fingerprint == port.fingerprint
     others = [replace(base, **change) for change in (
-        {"model": "gpt-4-0613"}, {"revision": "r"}, {"base_url": "https://elsewhere.org/v1"}, {"system_role": False},
+        {"model": "gpt-4-0613"}, {"revision": "r"}, {"base_url": "https://elsewhere.org/v1"}, {"base_url": "https://elsewhere.org:81/v1"}, {"system_role": False},
         {"extra_body": {"top_k": 5}}, {"stop": ("x",)},
     )]  # fmt: skip
-    assert len({one.fingerprint for one in (base, declared, *others)}) == 8
+    assert len({one.fingerprint for one in (base, declared, *others)}) == 9
 
 
 def test_cost_is_estimated_before_anything_is_sent():

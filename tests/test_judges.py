@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from dataclasses import replace
 
 import pytest
 
-from prometheus_lib import artifacts, judges, minibench, parallel
+from prometheus_lib import artifacts, judges, minibench, parallel, transformers_judge
 from prometheus_lib.judges import MENUS, Completion, Decoding, JudgingJob, Policy, Task, TransformersJudge
 from prometheus_lib.records import DataError, read_jsonl, write_jsonl
 from prometheus_lib.scale import EMBEDDED_BASE
@@ -108,10 +110,108 @@ def test_other_weights_and_other_decoding_are_other_judgments(tiny_base, tiny_ex
     assert len(keys) == 4
 
 
+def test_items_asked_twice_are_refused_and_any_iterable_of_tasks_will_do(tiny_base, tasks, tmp_path):
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "base.jsonl")
+    other = replace(tasks[0], prompt="another prompt")
+    with pytest.raises(DataError, match=f"1 items are asked for more than once: {tasks[0].benchmark}/.*its own id"):
+        judges.collect(judge, [tasks[0], other], store, SHORT)
+    assert judges.collect(judge, (task for task in tasks[:2]), store, SHORT) == needed(tasks[:2])
+
+
+def test_models_that_are_not_there_or_cannot_talk_are_named(tiny_base, tasks, tmp_path):
+    with pytest.raises(DataError, match="nowhere/model: there is no such model folder"):
+        TransformersJudge("judge", tmp_path / "nowhere" / "model")
+    shutil.copytree(tiny_base, tmp_path / "bare")
+    (tmp_path / "bare" / "chat_template.jinja").unlink()
+    with pytest.raises(DataError, match="bare: this tokenizer has no chat template"):
+        TransformersJudge("judge", tmp_path / "bare").check(tasks[:1], SHORT)
+    with pytest.raises(DataError, match="leave no room for a prompt"):
+        TransformersJudge("judge", tiny_base).check(tasks[:1], replace(SHORT, max_new_tokens=10**6))
+
+
+def test_the_fingerprint_follows_everything_that_decides_an_answer(tiny_base, tmp_path):
+    found = {artifacts.model_fingerprint(tiny_base)}
+
+    def changed(file, **values):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(tiny_base, folder)
+        path = folder / file
+        content = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps(content | values))
+        return artifacts.model_fingerprint(folder)
+
+    assert changed("config.json", transformers_version="0", use_cache=True) in found
+    found.add(changed("config.json", rope_theta=1e6))
+    found.add(changed("tokenizer_config.json", chat_template="another"))
+    found.add(changed("generation_config.json", eos_token_id=[2, 7]))
+    found |= {artifacts.judge_fingerprint(tiny_base, bf16=True), artifacts.judge_fingerprint(tiny_base, False, "fp8")}
+    assert len(found) == 6
+    assert artifacts.judge_fingerprint(tiny_base) == artifacts.model_fingerprint(tiny_base)
+
+
 def test_prompts_that_do_not_fit_are_named(tiny_base, tasks):
     judge = TransformersJudge("base", tiny_base)
     with pytest.raises(DataError, match=r"mini_flask/.*tokens"):
         judge.generate(tasks[:2], Decoding(max_new_tokens=2040), 0)
+
+
+def test_padding_changes_no_score():
+    """No prompt holds the end of a turn: padding must not bring the repetition penalty down upon it."""
+    import torch
+
+    items = minibench.build("mini_flask", 1, 1.0)[:6]
+    longer = [replace(item, response=" ".join([item.response] * (2 * n + 1))) for n, item in enumerate(items)]
+    judge = TransformersJudge("base", EMBEDDED_BASE)
+    rows = transformers_judge.prompt_ids(judge.tokenizer, judges.direct_tasks("b", longer, True, 1))
+    assert len(set(map(len, rows))) == len(rows)
+
+    def scores(each):
+        ids, mask = judge._padded(each)
+        how = {"do_sample": False, "repetition_penalty": 1.3, "max_new_tokens": 1, "return_dict_in_generate": True}
+        return judge.model.generate(ids, attention_mask=mask, output_scores=True, **how).scores[0]
+
+    alone = torch.cat([scores([row]) for row in rows])
+    assert torch.allclose(scores(rows), alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.0])
+def test_the_nucleus_is_that_of_the_temperature(tiny_base, tasks, temperature):
+    """As transformers and vLLM do: first the temperature, then the most likely tokens of what it makes."""
+    import torch
+
+    judge = TransformersJudge("base", tiny_base)
+    ids, mask = judge._padded(transformers_judge.prompt_ids(judge.tokenizer, tasks[:4]))
+    with torch.no_grad():
+        judge.model.lm_head.weight.mul_(20)
+    common = {"max_new_tokens": 1, "output_scores": True, "return_dict_in_generate": True, "attention_mask": mask}
+    ours = transformers_judge._sampling(Decoding(temperature=temperature, top_p=0.9))
+    theirs = {"do_sample": True, "temperature": temperature, "top_p": 0.9, "top_k": 0}
+    found, expected = (judge.model.generate(ids, **common, **how).scores[0] for how in (ours, theirs))
+    assert torch.equal(found.isfinite(), expected.isfinite()) and torch.allclose(found, expected)
+    assert 1 < found.isfinite().sum(-1).float().mean() < found.shape[-1]
+
+
+def test_a_models_own_generation_settings_have_no_say_but_its_ends_do(tiny_base, tasks, tmp_path):
+    judge = TransformersJudge("base", tiny_base)
+    greedy = Decoding(temperature=0.0, max_new_tokens=12, repetition_penalty=1.0)
+    plain = judge.generate(tasks[:3], greedy, 0)
+    word = judge.tokenizer(plain[0][0].text, add_special_tokens=False)["input_ids"][3]
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_base, folder)
+    config = {"num_beams": 3, "no_repeat_ngram_size": 1, "min_new_tokens": 9, "temperature": 5.0, "do_sample": True}
+    (folder / "generation_config.json").write_text(json.dumps(config))
+    assert TransformersJudge("base", folder).generate(tasks[:3], greedy, 0) == plain
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, word]}))
+    ending = TransformersJudge("base", folder)
+    (first,) = ending.generate(tasks[:1], greedy, 0)[0][:1]
+    assert first.finished and first.tokens <= 4 and ending.fingerprint != judge.fingerprint
+
+
+def test_an_answer_that_fills_the_context_is_finished(tiny_base, tasks):
+    judge = TransformersJudge("base", tiny_base)
+    long = "word " * judge.model.config.max_position_embeddings
+    (done,) = judge.finish(tasks[:1], [long], SHORT, 0)
+    assert done.text.startswith("word word") and done.text[-1] in MENUS[tasks[0].format]
 
 
 def test_greedy_decoding_does_not_depend_on_the_batch(tiny_base, tasks):
@@ -284,11 +384,24 @@ def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_pa
     asked = tasks[:6]
     judges.collect(judge, asked, JudgmentStore(path), SHORT)
 
-    def wrong(**changes) -> str:
+    def said(rows, **options) -> str:
+        other = write_jsonl(tmp_path / "other.jsonl", rows)
+        return " / ".join(judges.verify(other, "base", asked, SHORT, judge.fingerprint, **options))
+
+    def wrong(menus=judges.VERIFIED_MENUS, **changes) -> str:
         rows = read_jsonl(path)
         rows[4] |= changes
-        other = write_jsonl(tmp_path / "other.jsonl", rows)
-        return " / ".join(judges.verify(other, "base", asked, SHORT, judge.fingerprint))
+        return said(rows, menus=menus)
+
+    def removed(*names) -> str:
+        rows = read_jsonl(path)
+        rows[4] = {name: value for name, value in rows[4].items() if name not in names}
+        return said(rows)
+
+    def added(changes, more) -> str:
+        rows = read_jsonl(path)
+        rows[4] |= changes
+        return said([*rows, rows[4] | more])
 
     assert wrong() == ""
     assert "line 5" in wrong(judge="linear") and "'linear' in the file of 'base'" in wrong(judge="linear")
@@ -299,6 +412,14 @@ def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_pa
     assert "does not go with status" in wrong(decision=3)
     row = {name: read_jsonl(path)[3][name] for name in ("key", "draw", "item_id")}
     assert "a repetition" in wrong(**row)
+    repair = {"key": read_jsonl(path)[4]["key"] + ":finish", "decision": 3, "status": "ok"}
+    assert "its key says 'finish' and its policy 'once'" in wrong(**repair)
+    assert "the fields order, policy are missing" in removed("policy", "order")
+    answered, repaired = {"decision": 3, "status": "ok"}, {**repair, "policy": "finish"}
+    assert added({}, repaired) == "" and "repaired an answer that held a decision" in added(answered, repaired)
+    rating = {"decision": 9, "status": "ok"}
+    wide = {"direct": [str(score) for score in range(1, 11)], "pairwise": ["A", "B"]}
+    assert "does not go" in wrong(**rating) and wrong(menus=wide, **rating) == ""
     changed = [replace(task, prompt=task.prompt + " ") for task in asked]
     assert len(judges.verify(path, "base", changed, SHORT, judge.fingerprint)) == needed(asked) + 1
     assert len(judges.verify(path, "base", asked[:2], SHORT, judge.fingerprint)) == needed(asked) - needed(asked[:2])

@@ -13,7 +13,7 @@ from prometheus_lib import judges, judging, minibench, vllm_judge
 from prometheus_lib.judges import Decoding, TransformersJudge
 from prometheus_lib.records import DataError
 from prometheus_lib.scale import EMBEDDED_BASE, load_scale
-from prometheus_lib.store import JudgmentStore, load_judgments
+from prometheus_lib.store import JudgmentStore, compress, load_judgments
 
 SHORT = Decoding(max_new_tokens=4)
 
@@ -62,6 +62,16 @@ def test_gathering_adds_what_is_missing_and_nothing_twice(tiny_base, tasks, tmp_
     assert len(table) == sum(task.draws for task in tasks) and table["key"].is_unique
     with pytest.raises(DataError, match="no judgment files"):
         judging.gather(tmp_path / "ours", tmp_path)
+
+
+def test_gathering_starts_from_what_is_recorded(tiny_base, tasks, tmp_path):
+    judge = TransformersJudge("base", tiny_base)
+    for folder, own in (("ours", tasks[:4]), ("theirs", tasks[4:6])):
+        judges.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
+    compress(tmp_path / "ours")
+    (tmp_path / "ours" / "base.jsonl").unlink()
+    judging.gather(tmp_path / "ours", tmp_path / "theirs")
+    assert len(load_judgments(tmp_path / "ours")) == sum(task.draws for task in tasks[:6])
 
 
 def test_two_shares_judge_everything_once(tmp_path, capsys):
@@ -152,3 +162,7 @@ def test_every_task_has_a_seed_of_its_own(tasks):
     assert not set(seeds) & set(vllm_judge.task_seeds(tasks, 2))
     once, again = vllm_judge.task_seeds([tasks[0]] * 2, 1)
     assert once == seeds[0] != again
+    # Two items with one prompt are drawn apart, and what is left after a stop is drawn as it would have been.
+    twins = [tasks[0], replace(tasks[0], item_id="twin"), tasks[1]]
+    whole = vllm_judge.task_seeds(twins, 1)
+    assert len(set(whole)) == 3 and vllm_judge.task_seeds(twins[1:], 1) == whole[1:]

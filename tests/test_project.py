@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -61,3 +62,20 @@ def test_the_embedded_base_model_is_whole_and_small():
 
     artifacts.check_model_folder(EMBEDDED_BASE)
     assert sum(path.stat().st_size for path in EMBEDDED_BASE.iterdir()) < 10e6
+
+
+@pytest.mark.filterwarnings("ignore:.*same model")
+def test_the_readmes_code_runs_as_it_stands(tmp_path, monkeypatch):
+    """The two blocks of Python, with an untrained judge and experts in place of the folders that they name."""
+    first, second = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.csv").write_text('id,instruction,response\na,Say hello.,Hello!\nb,Say hello.,"No, never."\n')
+    for name in ("a/model", "base", "experts/direct", "experts/pairwise"):
+        folder = tmp_path / "path" / "to" / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(EMBEDDED_BASE, folder.parent.parent / "a" / "model" if name == "a/model" else folder)
+    monkeypatch.chdir(tmp_path)
+    known: dict = {}
+    exec(first, known)
+    assert len(known["table"]) == 6 and set(known["table"]["item_id"]) == {"a", "b"}
+    exec(second, known)
+    assert known["judge"].name == known["merge"].name

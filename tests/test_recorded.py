@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import benchmarks, metrics, tables
-from prometheus_lib.recorded import expert_pairs, gpt4_against_experts, read_recorded, read_votes
+from prometheus_lib import benchmarks, judges, metrics, tables
+from prometheus_lib.recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
 from prometheus_lib.store import COLUMNS
@@ -49,6 +49,57 @@ def jsonl_file(folder, rows, name="judge.jsonl"):
 
 def decisions(rows):
     return [None if pd.isna(decision) else decision for decision in rows["decision"]]
+
+
+# --- own items -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_become_items_with_their_own_rubric_or_that_of_all(tmp_path):
+    scores = {f"score_{score}": f"level {score}" for score in range(1, 6)}
+    rows = [
+        {"id": 7, "instruction": "Do it.", "response": "1, done", "reference_answer": ""},
+        {
+            "id": "b",
+            "instruction": "Do it.",
+            "response": "2",
+            "reference_answer": "two",
+            "criteria": "Short?",
+            **scores,
+        },
+    ]
+    first, second = read_own_items(jsonl_file(tmp_path, rows), RUBRIC)
+    assert first == DirectItem("7", "Do it.", "1, done", None, RUBRIC)
+    own = Rubric("Short?", tuple(scores.values()))
+    assert second == DirectItem("b", "Do it.", "2", "two", own)
+    pd.DataFrame(rows).to_csv(tmp_path / "items.csv", index=False)
+    assert read_own_items(tmp_path / "items.csv", RUBRIC) == [first, second]
+
+
+def test_pairs_need_criteria_only_and_no_label(tmp_path):
+    text = "instruction,response_a,response_b,criteria,label\nDo it.,one,two,Kind?,\nDo it.,one,two,,b\n"
+    first, second = read_own_items(csv_file(tmp_path, text), RUBRIC)
+    assert first == PairItem("1", "Do it.", "one", "two", None, "Kind?")
+    assert second == PairItem("2", "Do it.", "one", "two", None, RUBRIC.criteria, "B", rubric=RUBRIC)
+    (task, _) = judges.pairwise_tasks("own", [first, second])
+    assert "Kind?" in task.prompt and task.item == first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,response\n1,x\n", "instruction are missing; found id, response"),
+        ("instruction,response_a\nx,y\n", "columns response_b are missing"),
+        ("instruction,response\nx,\n", "row 1: response is blank"),
+        ("instruction,response\nx,y\n", "row 1: no rubric; fill in criteria and score_1"),
+        ("instruction,response,criteria\nx,y,z\n", "row 1: no rubric"),
+        ("instruction,response_a,response_b\nx,y,z\n", "row 1: no criteria"),
+        ("instruction,response_a,response_b,criteria,label\nx,y,z,c,C\n", "row 1: label 'C' is none of A, B, tie"),
+        ("id,instruction,response_a,response_b,criteria\n1,x,y,z,c\n1,x,y,z,c\n", "ids 1 are there more than once"),
+    ],
+)
+def test_rows_that_are_no_items_are_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=f"judge.csv.*{message}"):
+        read_own_items(csv_file(tmp_path, text))
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -130,7 +181,7 @@ def test_quoted_texts_marks_of_spreadsheets_and_compressed_files(tmp_path, direc
         ("item_id;decision\nv/0;3\n", r"needed; found \['item_id;decision'\]"),
         ("item_id,decision\nv/0,3,4\n", r"row 1: not as many fields as the header's 2"),
         ("item_id,feedback\nv/0\n", r"row 1: not as many fields as the header's 2"),
-        ("item_id,decision\n", r"judge.csv: holds no judgments"),
+        ("item_id,decision\n", r"judge.csv: holds no rows"),
     ],
 )
 def test_bad_files_get_one_message_with_file_and_row(tmp_path, direct, text, message):

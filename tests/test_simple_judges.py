@@ -184,7 +184,11 @@ def test_missing_answers_are_all_named_before_anything_is_stored(pairs, tmp_path
         ({"item_id": "x", "format": "direct"}, "line 2: decision or text missing"),
         ({"item_id": "x", "format": "direct", "decision": 11}, "line 2: 11 is no direct decision"),
         ({"item_id": "x", "format": "direct", "decision": True}, "line 2: True is no direct decision"),
-        ({"item_id": "x", "format": "pairwise", "decision": "a"}, "line 2: 'a' is no pairwise decision"),
+        ({"item_id": "x", "format": "pairwise", "decision": "C"}, "line 2: 'C' is no pairwise decision"),
+        (
+            {"item_id": "x", "format": "pointwise", "decision": 4},
+            "line 2: unknown format 'pointwise'",
+        ),
         ({"item_id": "w", "format": "direct", "decision": 3}, "line 2: another answer for 'w'"),
     ],
 )
@@ -192,6 +196,20 @@ def test_rows_that_say_nothing_clear_are_refused(row, message, tmp_path):
     path = write_jsonl(tmp_path / "rows.jsonl", [{"item_id": "w", "format": "direct", "decision": 4}, row])
     with pytest.raises(DataError, match=rf"rows\.jsonl, {message}"):
         ReplayJudge.from_file("r", path)
+
+
+def test_decisions_and_ids_are_read_as_files_spell_them(tmp_path):
+    spelled = (4, 4.0, "4", " 4 ", float("nan"), None, "")
+    rows = [{"item_id": n, "format": "direct", "decision": decision} for n, decision in enumerate(spelled)]
+    rows += [{"item_id": n, "format": "pairwise", "decision": decision} for n, decision in enumerate(("a", "B", "Tie"))]
+    judge = ReplayJudge("r", rows)
+    items = [DirectItem(str(n), "i", "r", None, RUBRIC) for n in range(len(spelled))]
+    pairs = [PairItem(str(n), "i", "a", "b", None, "c") for n in range(3)]
+    tasks = [*judges.direct_tasks("b", items, False, 1), *judges.pairwise_tasks("b", pairs)]
+    judges.collect(judge, tasks, JudgmentStore(tmp_path / "r.jsonl"), ANY)
+    table = load_judgments(tmp_path).sort_values(["format", "item_id"])
+    found = [None if decision is None or decision != decision else decision for decision in table["decision"]]
+    assert found == [4, 4, 4, 4, None, None, None, "A", "B", "tie"]
 
 
 def test_redrawing_a_recorded_answer_changes_nothing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 import os
@@ -31,7 +32,7 @@ def test_append_and_read_back(tmp_path):
     assert store.JudgmentStore(tmp_path / "j.jsonl").keys == set(table["key"])
 
 
-@pytest.mark.parametrize("cut", [1, 10, 200])
+@pytest.mark.parametrize("cut", [2, 10, 200])
 def test_a_truncated_last_line_is_cut_off_with_a_message(tmp_path, cut):
     path = tmp_path / "j.jsonl"
     store.JudgmentStore(path).append([judgment(n) for n in range(3)])
@@ -144,6 +145,49 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     assert [table.loc[1, "decision"] for table in seen.values()] == [3, 3, 3]
     assert all(table.dtypes.drop("decision").equals(seen["once"].dtypes.drop("decision")) for table in seen.values())
     assert store.load_judgments(tmp_path, policy="redraw-9").equals(seen["once"])
+    with pytest.raises(DataError, match="unknown policy 'redraw'; write .*redraw-5"):
+        store.load_judgments(tmp_path, policy="redraw")
+    (file,) = tmp_path.glob("*.jsonl")
+    assert store.load_judgments(file).equals(seen["once"])
+
+
+def test_policies_of_two_judges_with_equal_weights_are_kept_apart(tmp_path):
+    failed = replace(ONE, decision=None, status="unparsed")
+    for name in ("a", "b"):
+        store.JudgmentStore(tmp_path / f"{name}.jsonl").append([replace(failed, judge=name)])
+    repair = replace(ONE, decision=5, key=f"{ONE.key}:finish", policy="finish", judge="a")
+    store.JudgmentStore(tmp_path / "a.jsonl").append([repair])
+    table = store.load_judgments(tmp_path, policy="finish")
+    assert list(table["judge"]) == ["a", "b"] and list(table["status"]) == ["ok", "unparsed"]
+    store.JudgmentStore(tmp_path / "b.jsonl").append([replace(repair, judge="b", decision=1)])
+    assert list(store.load_judgments(tmp_path, policy="finish")["decision"]) == [5, 1]
+    assert list(store.load_judgments(tmp_path, ["b"], policy="finish")["decision"]) == [1]
+
+
+def test_files_that_are_no_stores_are_left_as_they_are(tmp_path):
+    packed = tmp_path / "judge.jsonl.gz"
+    packed.write_bytes(gzip.compress(b"x" * 1000))
+    table = tmp_path / "judge.jsonl"
+    table.write_text("item,decision\n1,2\n3,4")
+    for path in (packed, table):
+        before = path.read_bytes()
+        with pytest.raises(DataError, match=path.name):
+            store.JudgmentStore(path)
+        assert path.read_bytes() == before
+
+
+def test_a_whole_last_line_only_lacks_its_newline(tmp_path):
+    first = store.JudgmentStore(tmp_path / "j.jsonl")
+    first.append([judgment(0), judgment(1)])
+    first.path.write_bytes(first.path.read_bytes().rstrip(b"\n"))
+    again = store.JudgmentStore(first.path)
+    assert len(again.places) == 2 and again.append([judgment(2)]) == 1
+    assert first.path.read_bytes().count(b"\n") == 3
+
+
+def test_half_a_character_is_stored_as_a_question_mark(tmp_path):
+    store.JudgmentStore(tmp_path / "j.jsonl").append([replace(ONE, feedback="bad \ud83d")])
+    assert list(store.load_judgments(tmp_path)["feedback"]) == ["bad ?"]
 
 
 def test_two_items_with_one_prompt_are_two_judgments(tmp_path):

@@ -773,7 +773,7 @@ def test_missing_real_files_are_named_and_the_run_goes_on(saved, tmp_path, capsy
 
 
 def test_no_judgments_and_no_tables_are_clear_errors(tmp_path):
-    with pytest.raises(DataError, match="run notebook 05"):
+    with pytest.raises(DataError, match="collect judgments first .notebook 05"):
         tables.load_run(load_scale("smoke", tmp_path), real=False)
     with pytest.raises(DataError, match="table_03.csv: file not found"):
         tables.load_table("3", tmp_path)

@@ -9,13 +9,14 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from prometheus_lib import judges, minibench, vllm_judge
+from prometheus_lib import judges, judging, minibench, vllm_judge
 from prometheus_lib.judges import Decoding, JudgingJob, Policy
 from prometheus_lib.parallel import run_jobs
 from prometheus_lib.records import DataError
 from prometheus_lib.store import JudgmentStore, load_judgments
 
 SHORT = Decoding(max_new_tokens=12)
+COMMAND = "--scale smoke --judge base --engine transformers --replicas 2 --gpus 0"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def _line(process):
         return "tracker"  # gone in the meantime
 
 
-def test_two_engines_on_ray_give_the_judgments_of_one(job, engine, tasks, tmp_path):
+def test_two_engines_on_ray_give_the_judgments_of_one(job, engine, tasks, tmp_path, capsys):
     import ray
 
     from prometheus_lib.ray_judging import RayJudge
@@ -70,8 +71,12 @@ def test_two_engines_on_ray_give_the_judgments_of_one(job, engine, tasks, tmp_pa
         with pytest.raises(DataError, match="1 prompts .*the long one"):
             judges.collect(many, [replace(tasks[0], item_id="the long one", prompt="x " * 4000)], *_nowhere(tmp_path))
         many.close()
+        judging.main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
+        judging.main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
     finally:
         ray.shutdown()
+    first, second = (int(line.split()[1]) for line in capsys.readouterr().out.splitlines() if line.startswith("base"))
+    assert first == len(load_judgments(tmp_path / "scale" / "smoke" / "judgments")) > 100 and second == 0
     one = judges.VLLMJudge("base", job.folder, **engine)
     assert judges.collect(one, tasks, JudgmentStore(tmp_path / "one" / "base.jsonl"), SHORT, policy=policy) == added
     one.close()
