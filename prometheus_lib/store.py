@@ -191,6 +191,20 @@ def start_from_recorded(path: Path) -> None:
         write_bytes_atomic(path, gzip.decompress(recorded.read_bytes()))
 
 
+def _warn_of_recorded(path: Path) -> None:
+    """Warn when a judge's file holds less than what is recorded beside it: it stands in the recorded file's place."""
+    recorded = Path(f"{path}.gz")
+    if not recorded.is_file():
+        return
+    lines, before = path.read_bytes().count(b"\n"), gzip.decompress(recorded.read_bytes()).count(b"\n")
+    if lines < before:
+        warnings.warn(
+            f"{path}: {lines:,} judgments are read, and the {before:,} of {recorded.name} beside it are not; "
+            "finish collecting, or delete the smaller file.",
+            stacklevel=3,
+        )
+
+
 def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
     """Return all judgments in a folder, or of one file, as a pandas DataFrame with one column per field of Judgment.
 
@@ -205,6 +219,7 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
         raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); collect judgments first (notebook 05).")
     rows = []
     for path in files:
+        _warn_of_recorded(path)
         for number, row in enumerate(read_jsonl(path), start=1):
             row.setdefault("policy", "once")  # files written before there was a choice
             missing = [column for column in COLUMNS if column not in row]

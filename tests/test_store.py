@@ -190,6 +190,17 @@ def test_half_a_character_is_stored_as_a_question_mark(tmp_path):
     assert list(store.load_judgments(tmp_path)["feedback"]) == ["bad ?"]
 
 
+def test_a_file_that_hides_more_recorded_judgments_is_warned_about(tmp_path):
+    path = tmp_path / "j.jsonl"
+    store.JudgmentStore(path).append([judgment(n) for n in range(3)])
+    store.compress(tmp_path)
+    assert len(store.load_judgments(tmp_path)) == 3
+    path.unlink()
+    store.JudgmentStore(path).append([judgment(9)])
+    with pytest.warns(UserWarning, match="1 judgments are read, and the 3 of j.jsonl.gz beside it are not"):
+        assert len(store.load_judgments(tmp_path)) == 1
+
+
 def test_two_items_with_one_prompt_are_two_judgments(tmp_path):
     file = store.JudgmentStore(tmp_path / "j.jsonl")
     twin = replace(ONE, item_id="twin")
