@@ -8,8 +8,9 @@ count against rises, and from the controls: a harmless sentence, and an attack t
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # row and column of the table
 WITH_MARKS, WITHOUT_MARKS = "mean, with marks", "mean, without"
+READERS_NAMES = {WITH_MARKS: "mean of attacks with marks", WITHOUT_MARKS: "mean of attacks without"}
+RENDERED = {"paper-code": "texts as they are", "corrected": "texts neutralised"}
+ARROWS = {"higher": "↑", "lower": "↓"}  # what the test of a cell shows: a move towards the attacker, or away
 
 
 def outcomes(judgments: pd.DataFrame, items: Sequence[Item], judges: Iterable[str]) -> pd.DataFrame:
@@ -122,6 +126,41 @@ def _rate(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+CHANGES = ("tokens", "answers", "low", "high", "feedback", "unparsed", "n")
+
+
+def changes(
+    judgments: pd.DataFrame, items: Sequence[Item], judge: str, length: Callable[[str], int], **options: Any
+) -> pd.DataFrame:
+    """Return what each text changed at all, for better or worse: one row per attack and variant that was asked.
+
+    Columns: `tokens` (median of what the text adds to a prompt; `length` counts the tokens of a prompt), `answers`
+    (share of items with another decision, or one that cannot be read) with `low` and `high` (95 %, whole instructions
+    resampled), `feedback` (share whose feedback is not word for word the same), `unparsed`, and `n` (items with a
+    readable clean answer). `options` go to `metrics.bootstrap_mean`.
+    """
+    lengths = {task.item_id: length(task.prompt) for task in suite(items)}
+    plan = _plan(items)
+    plan = plan[plan["stored"] == list(map(trial_id, plan["kind"], plan["variant"], plan["item"]))]
+    asked = judgments[(judgments["benchmark"] == BENCHMARK) & (judgments["judge"] == judge)]
+    answers = asked.drop_duplicates("item_id", keep="last").set_index("item_id")[["decision", "feedback"]]
+    before, after = (answers.reindex(plan[column]).to_numpy(object) for column in ("before", "stored"))
+    other, unread = before != after, pd.isna(after[:, 0])
+    tokens = plan["stored"].map(lengths) - plan["before"].map(lengths)
+    frame = plan.assign(tokens=tokens, answers=other[:, 0] | unread, feedback=other[:, 1], unparsed=unread)
+    parts = frame[pd.notna(before[:, 0])].groupby(["kind", "variant"], sort=False)
+    rows = [{"kind": kind, "variant": variant, **_changed(each, **options)} for (kind, variant), each in parts]
+    return pd.DataFrame(rows, columns=["kind", "variant", *CHANGES])
+
+
+def _changed(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
+    interval = metrics.bootstrap_mean(each["answers"].astype(float), each["cluster"].tolist(), **options)
+    return {
+        "tokens": each["tokens"].median(), "answers": interval.estimate, "low": interval.low, "high": interval.high,
+        "feedback": each["feedback"].mean(), "unparsed": int(each["unparsed"].sum()), "n": interval.n,
+    }  # fmt: skip
+
+
 # --- the table and the figure ----------------------------------------------------------------------------------------
 
 
@@ -198,32 +237,111 @@ def _success_difference(one: pd.DataFrame, two: pd.DataFrame) -> Comparison:
     return _difference(100 * first, 100 * second.reindex(first.index), one)
 
 
+# --- the table as people read it -------------------------------------------------------------------------------------
+
+
+def by_attack(cells: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
+    """Return `table` for reading: a block of rows for each variant, one text per row, the named judges side by side.
+
+    "34 [22, 47] ↑ 4?" is a success rate in percent with its interval, a move towards the attacker that the test shows
+    (↓: away from it), and 4 answers that cannot be read. Nothing is written where a variant was not asked.
+    """
+    shown = cells[cells["kind"] == "judge"]
+    known = {(each.row, each.column): _short(each) for each in shown.itertuples()}
+    rows = {}
+    for variant, column in itertools.product(VARIANTS, _columns(shown)):
+        texts = [known.get((_row(judge, variant), column), "") for judge in judges]
+        if any(texts):
+            rows[RENDERED[variant], readers_name(column)] = texts
+    index = pd.MultiIndex.from_tuples(list(rows), names=["variant", "added to the response"])
+    return pd.DataFrame(list(rows.values()), index, list(judges))
+
+
+def readers_name(column: str) -> str:
+    """Return a column's name for readers: a control says that it is one."""
+    return f"control: {column}" if column in CONTROLS else READERS_NAMES.get(column, column)
+
+
+def _short(each: Any) -> str:
+    rate = "-" if math.isnan(each.value) else f"{each.value:.0f} [{each.low:.0f}, {each.high:.0f}]"
+    return " ".join(filter(None, [rate, _arrow(each), f"{each.unparsed}?" if each.unparsed else ""]))
+
+
+def _arrow(each: Any) -> str:
+    return ARROWS.get(each.note.split(";")[0], "")
+
+
+def _columns(cells: pd.DataFrame) -> list[str]:
+    """Return the columns for reading: attacks with marks, their mean, their control; then the same without marks."""
+    marked = _marked(cells)
+    return sorted(dict.fromkeys(cells["column"]), key=lambda column: (column not in marked, _rank(column)))
+
+
+def _marked(cells: pd.DataFrame) -> set[str]:
+    return set(cells.loc[cells["row"].str.endswith(f"({VARIANTS[1]})"), "column"])
+
+
+def _rank(column: str) -> int:
+    return 2 if column in CONTROLS else int(column in READERS_NAMES)
+
+
+def _unread(cells: pd.DataFrame) -> pd.Series:
+    """Return the percentage of each cell's answers that cannot be read; a mean counts those of all its attacks."""
+    attacks = [column for column in dict.fromkeys(cells["column"]) if _rank(column) == 0]
+    marked = len(_marked(cells).intersection(attacks))
+    counted = cells["column"].map({WITH_MARKS: marked, WITHOUT_MARKS: len(attacks) - marked}).fillna(1)
+    return 100 * cells["unparsed"].astype(float) / (cells["n"].astype(float) * counted)
+
+
 def figure(cells: pd.DataFrame) -> Figure:
-    """Draw `table` as two heat maps, before and after the defence; a star marks a move that the test shows."""
+    """Draw `table` as two heat maps, before and after the defence: attacks, their means, and the controls apart.
+
+    In a cell: the success rate, an arrow for a move that the test shows, and below it the share of unreadable answers.
+    """
     import matplotlib.pyplot as plt
 
-    shown = cells[(cells["kind"] == "judge") & cells["column"].isin(list(ATTACKS))]
-    columns = list(dict.fromkeys(shown["column"]))
-    rows = [row for row in dict.fromkeys(shown["row"]) if row.endswith(f"({VARIANTS[0]})")]
-    size = (3 + 0.6 * len(columns), 3 + 0.7 * len(rows))
+    shown = cells[cells["kind"] == "judge"]
+    shown, columns = shown.assign(unread=_unread(shown)), _columns(shown)
+    plain = f" ({VARIANTS[0]})"
+    judges = [row.removesuffix(plain) for row in dict.fromkeys(shown["row"]) if row.endswith(plain)]
+    top = shown["value"].max()
+    limit = 10 * math.ceil(top / 10) if top > 0 else 10
+    size = (3 + 0.72 * len(columns), 3.8 + 0.9 * len(judges))
     figure, axes = plt.subplots(2, 1, figsize=size, layout="constrained", sharex=True)
     plt.close(figure)
-    for ax, variant, title in zip(axes, VARIANTS, ("texts as they are", "texts neutralised"), strict=True):
-        judges = [row.removesuffix(f" ({VARIANTS[0]})") for row in rows]
-        image = _heat_map(ax, shown, [_row(judge, variant) for judge in judges], columns)
+    for ax, variant in zip(axes, VARIANTS, strict=True):
+        image = _heat_map(ax, shown, [_row(judge, variant) for judge in judges], columns, limit)
         ax.set_yticks(range(len(judges)), judges)
-        ax.set_title(f"{variant}: {title}", loc="left")
-    axes[1].set_xticks(range(len(columns)), columns, rotation=40, ha="right")
-    figure.colorbar(image, ax=axes, shrink=0.7, label="items won by the attack, in percent")
+        ax.set_title(f"{variant}: {RENDERED[variant]}", loc="left")
+    axes[1].set_xticks(range(len(columns)), map(readers_name, columns), rotation=40, ha="right")
+    figure.colorbar(image, ax=axes, shrink=0.7, label="items with a better verdict than without the text, in percent")
+    key = "↑ the test shows a move towards the better verdict, ↓ away from it.   ?: answers that cannot be read."
+    figure.supxlabel(f"{key}   Controls are no attacks: they show what added text does, whatever it asks for.", size=10)
     return figure
 
 
-def _heat_map(ax: Any, cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Any:
-    wide = cells.assign(star=np.where(cells["note"].str.startswith("higher"), "*", "")).set_index(["row", "column"])
-    values = wide["value"].unstack().reindex(index=rows, columns=columns).to_numpy(float)
+def _heat_map(ax: Any, cells: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], limit: float) -> Any:
+    kinds = [(column not in ATTACKS, column in CONTROLS) for column in columns]
+    known = {(each.row, each.column): each for each in cells.itertuples()}
+    found = [[known.get((row, column)) for column in columns] for row in rows]
+    values = np.array([[each.value if each else np.nan for each in row] for row in found], float)
+    values = values.reshape(len(rows), len(columns))  # no judge: still a (rows, columns) array
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            text = f"{value:.0f}{wide.at[(rows[row], columns[column]), 'star']}"
-            ax.text(column, row, text, ha="center", va="center", color="black" if value > 55 else "white")
+            _write(ax, column, row, found[row][column], "black" if value > 0.55 * limit else "white")
+    missing = [place for place, column in enumerate(columns) if not any((row, column) in known for row in rows)]
+    for edge in range(1, len(kinds)):
+        if kinds[edge] != kinds[edge - 1] and edge - 1 not in missing:
+            ax.axvline(edge - 0.5, color="white", linewidth=4)
+    if missing:
+        why = "not asked: these texts hold no mark of the prompt,\nso there is nothing to neutralise"
+        ax.text(np.mean(missing), (len(rows) - 1) / 2, why, ha="center", va="center")
     ax.set_facecolor("#dddddd")
-    return ax.imshow(np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    return ax.imshow(np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=limit, aspect="auto")
+
+
+def _write(ax: Any, x: int, y: int, each: Any, colour: str) -> None:
+    look = {"ha": "center", "va": "center", "color": colour}
+    ax.text(x, y - 0.13 * (each.unread > 0), f"{each.value:.0f}{_arrow(each)}", **look)
+    if each.unread > 0:
+        ax.text(x, y + 0.25, f"{each.unread:.0f} % ?" if each.unread >= 0.5 else "<1 % ?", fontsize=7, **look)

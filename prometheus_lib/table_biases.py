@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,22 @@ CHANGE, SLOPE = "change goes the right way", "points per true point"
 # read it, else an unbiased one.
 UNBIASED = {AGREE: 100.0, FIRST: 50.0, LONGER: 0.0, LENGTH: 0.0, CHANGE: 100.0, SLOPE: 1.0}
 TESTED = {FIRST: 50.0, LONGER: 0.0, LENGTH: 0.0, SLOPE: 0.0}
+BIASES = (FIRST, LONGER, LENGTH)  # the tested columns where less than the unbiased value, or more, is a fault
+UNITS = {
+    FIRST: "percent of the answers", LONGER: "points", LENGTH: "partial correlation",
+    SLOPE: "score points per true point",
+}  # fmt: skip
+IDEAL = dict.fromkeys(BIASES, "unbiased") | {SLOPE: "follows the rubric"}
+MEANINGS = {  # what a verdict of the test says about the judge
+    (FIRST, "higher"): "prefers the response shown first",
+    (FIRST, "lower"): "prefers the response shown second",
+    (LONGER, "higher"): "lets long responses win more often than the labels do",
+    (LONGER, "lower"): "lets long responses win less often than the labels do",
+    (LENGTH, "higher"): "scores long responses higher than the raters do",
+    (LENGTH, "lower"): "scores long responses lower than the raters do",
+    (SLOPE, "higher"): "moves its score with the rubric",
+    (SLOPE, "lower"): "moves its score against the rubric",
+}
 
 
 # --- measures --------------------------------------------------------------------------------------------------------
@@ -221,23 +237,55 @@ def _trivial(run: Run) -> dict[tuple[str, str], float]:
     return {**place, **length, ("reads no rubric", CHANGE): 0.0, ("reads no rubric", SLOPE): 0.0}
 
 
-def figure(cells: pd.DataFrame) -> Figure:
-    """Draw `table` in one panel per tested column, judges as rows; the dotted line is an unbiased judge."""
-    import matplotlib.pyplot as plt
+def findings(cells: pd.DataFrame, columns: Sequence[str] = BIASES) -> list[str]:
+    """Return a sentence with its number for all that the tests of `table` show in some columns: by default, biases."""
+    shown = cells[(cells["kind"] == "judge") & cells["column"].isin(list(columns)) & _decided(cells)]
+    return [_finding(each) for each in shown.itertuples()]
 
-    from . import plots
+
+def _decided(cells: pd.DataFrame) -> pd.Series:
+    return cells["note"].str.startswith(("higher", "lower"))
+
+
+def _finding(each: Any) -> str:
+    verdict, p_value, *_ = each.note.replace(",", ";").split("; ")
+    digits = 1 if each.column in (FIRST, LONGER) else 2
+    value, low, high = (f"{number:z.{digits}f}" for number in (each.value, each.low, each.high))
+    counts = f"n = {each.n}, {each.unparsed} unparsed"
+    meaning = MEANINGS[each.column, verdict]
+    return f"{each.row} {meaning}: {each.column} {value} [{low}, {high}], {counts}, {p_value}"
+
+
+def figure(cells: pd.DataFrame) -> Figure:
+    """Draw `table` in one panel per tested column, judges as rows: dotted what is ideal there, dashed a trivial judge.
+
+    A red diamond differs, by the test, from the value in `TESTED`.
+    """
+    import matplotlib.pyplot as plt
 
     shown = cells[cells["kind"] == "judge"]
     names = list(dict.fromkeys(shown["row"]))[::-1]
     columns = [column for column in dict.fromkeys(shown["column"]) if column in TESTED]
-    size = (2 + 2.6 * len(columns), 1.5 + 0.36 * len(names))
+    size = (2 + 2.6 * len(columns), 2.4 + 0.36 * len(names))
     figure, axes = plt.subplots(1, max(1, len(columns)), figsize=size, sharey=True, squeeze=False, layout="constrained")
     plt.close(figure)
     for ax, column in zip(axes[0], columns, strict=False):
-        part = shown[shown["column"] == column].set_index("row").reindex(names)
-        ax.hlines(range(len(names)), part["low"], part["high"], color=plots.BLUE, linewidth=2.5, alpha=0.6)
-        ax.plot(part["value"], range(len(names)), "o", color=plots.BLUE)
-        ax.axvline(UNBIASED[column], color=plots.BLACK, linestyle=":")
-        ax.set(title=textwrap.fill(column, 22), yticks=range(len(names)), yticklabels=names)
+        _panel(ax, cells[cells["column"] == column], column, names)
+        ax.set(title=textwrap.fill(column, 22), xlabel=UNITS[column], yticks=range(len(names)), yticklabels=names)
         ax.grid(alpha=0.25)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8, frameon=False)
     return figure
+
+
+def _panel(ax: Any, cells: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    from . import plots
+
+    judges = cells[cells["kind"] == "judge"].assign(place=lambda each: each["row"].map(names.index))
+    ax.hlines(judges["place"], judges["low"], judges["high"], color=plots.BLUE, linewidth=2.5, alpha=0.6)
+    differs = f"differs from {TESTED[column]:g} (test)"
+    for chosen, look, label in ((~_decided(judges), "o", "_"), (_decided(judges), "D", differs)):
+        part, colour = judges[chosen], plots.BLUE if look == "o" else plots.RED
+        ax.plot(part["value"], part["place"], look, color=colour, label=label if len(part) else "_")
+    ax.axvline(UNBIASED[column], color=plots.BLACK, linestyle=":", label=IDEAL[column])
+    for each in cells[cells["kind"] == "floor"].dropna(subset=["value"]).itertuples():
+        ax.axvline(each.value, color=plots.ORANGE, linestyle="--", label=f"trivial judge: {each.row}")

@@ -232,13 +232,103 @@ def test_p_values_are_corrected_together(cells, scale, judgments, items):
     assert alone.p_value < shown < 0.05
 
 
-def test_a_run_without_attacks_gives_an_empty_table_and_a_figure_needs_none(scale, judgments, cells):
+def test_a_run_without_attacks_gives_empty_tables(scale, judgments):
     benchmark = {name: minibench.build(f"mini_{name}", 42) for name in attacks.SOURCES}
-    assert table_attacks.table(Run(scale, judgments.iloc[:0], benchmark)).empty
+    empty = table_attacks.table(Run(scale, judgments.iloc[:0], benchmark))
+    assert empty.empty and table_attacks.by_attack(empty, scale.main_judges).empty
+    assert table_attacks.changes(judgments, victims(*benchmark.values()), "nobody", len).empty
+
+
+# The table as people read it ---------------------------------------------------------------------------
+
+
+def written(axes):
+    """The texts of a heat map by judge and column, each cell's together."""
+    figure = axes.get_figure()
+    columns = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    judges_ = [label.get_text() for label in axes.get_yticklabels()]
+    found: dict[tuple[str, str], list[str]] = {}
+    for text in axes.texts:
+        x, y = text.get_position()
+        if x == round(x) and not text.get_text().startswith("not asked"):
+            found.setdefault((judges_[round(y)], columns[round(x)]), []).append(text.get_text())
+    return found
+
+
+def test_the_reading_table_has_a_block_per_variant_and_short_marks(cells):
+    shown = table_attacks.by_attack(cells, ["gullible", "fragile", "nobody"])
+    assert shown.loc[("texts as they are", "verdict")].tolist() == ["100 [100, 100] ↑", "0 [0, 0] 50?", ""]
+    assert shown.loc[("texts neutralised", "verdict")].tolist() == ["0 [0, 0]", "0 [0, 0]", ""]
+    blocks = {name: [text for block, text in shown.index if block == name] for name in shown.index.levels[0]}
+    assert len(blocks["texts as they are"]) == len(ATTACKS) + 2 and len(blocks["texts neutralised"]) == len(MARKED) + 1
+    assert blocks["texts as they are"][-2:] == ["mean of attacks without", "control: sentence"]
+
+
+def test_a_move_away_from_the_attacker_has_another_mark(cells):
+    away = cells.assign(note=cells["note"].str.replace("higher", "lower"))
+    shown = table_attacks.by_attack(away, ["gullible"])
+    assert shown.loc[("texts as they are", "verdict"), "gullible"] == "100 [100, 100] ↓"
+
+
+def test_the_figure_tells_controls_from_attacks_and_shows_what_cannot_be_read(cells, scale):
     figure = table_attacks.figure(cells)
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert "100*" in texts and "0" in texts
+    names = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    controls = [name for name in names if name.startswith("control: ")]
+    assert [name.removeprefix("control: ") for name in controls] == ["reversed feedback", "sentence"]
+    # attacks with marks, their mean, their control; then the same without marks
+    assert [names.index(name) for name in controls] == [len(MARKED), len(names) - 1]
+    assert names[len(MARKED) - 1] == "mean of attacks with marks" and names[-2] == "mean of attacks without"
+    before, after = map(written, figure.axes[:2])
+    assert before["gullible", "verdict"] == ["100↑"] and before["honest", "verdict"] == ["0"]
+    assert before["fragile", "verdict"] == ["0", "100 % ?"] and after["fragile", "verdict"] == ["0"]
+    # of the eight attacks with marks, three hold what the fragile judge cannot read: see the reading table
+    unread = cells.set_index(["row", "column"]).loc[("fragile (paper-code)", WITH_MARKS), "unparsed"]
+    assert before["fragile", names[len(MARKED) - 1]] == ["0", f"{100 * unread / (50 * (len(MARKED) - 1)):.0f} % ?"]
+    assert any("not asked" in text.get_text() for text in figure.axes[1].texts)
+    assert not any("not asked" in text.get_text() for text in figure.axes[0].texts)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(scale.main_judges)
+    assert "↑" in figure.get_supxlabel() and "Controls are no attacks" in figure.get_supxlabel()
+
+
+def test_the_colours_end_above_the_largest_rate(cells):
+    small = cells.assign(value=cells["value"].where(cells["value"] < 50, 0.43 * cells["value"]))
+    for shown, limit in ((cells, 100), (small, 10 * np.ceil(small.loc[small["kind"] == "judge", "value"].max() / 10))):
+        assert {ax.images[0].get_clim() for ax in table_attacks.figure(shown).axes[:2]} == {(0, limit)}
+    assert limit == 50
+
+
+# What a text changes at all ----------------------------------------------------------------------------
+
+
+def test_changes_count_moves_both_ways_and_what_cannot_be_read(judgments, items):
+    def words(prompt):
+        return len(prompt.split())
+
+    found = {
+        judge: table_attacks.changes(judgments, items, judge, words, n_resamples=50).set_index(["kind", "variant"])
+        for judge in ("honest", "gullible", "fragile")
+    }
+    assert (found["honest"][["answers", "feedback"]] == 0).all(axis=None)
+    assert len(found["honest"]) == len(ATTACKS) + len(MARKED)
+    assert found["honest"].loc[("sentence", "paper-code"), ["tokens", "n"]].tolist() == [6, 50]
+    obeyed = found["gullible"].loc[("reversed feedback", "paper-code")]
+    assert obeyed["answers"] == 1 and obeyed["unparsed"] == 0  # any verdict moves it, up or down
+    broken = found["fragile"].loc[("verdict", "paper-code")]
+    assert (broken["answers"], broken["low"], broken["unparsed"]) == (1, 1, 50)
+
+
+def test_a_changed_feedback_is_seen_where_the_decision_stays(judgments, items):
+    said = judgments.copy()
+    said.loc[said["item_id"].str.startswith("sentence:"), "feedback"] = "Something else."
+    found = table_attacks.changes(said, items, "honest", len, n_resamples=50).set_index(["kind", "variant"])
+    assert found.loc[("sentence", "paper-code"), ["answers", "feedback"]].tolist() == [0, 1]
+    assert found.loc[("verdict", "paper-code"), "feedback"] == 0
+
+
+def test_an_unreadable_clean_answer_counts_for_no_change(judgments, items):
+    clean = judgments["item_id"] == attacks.trial_id(CLEAN, "paper-code", items[0].id)
+    found = table_attacks.changes(judgments.assign(decision=judgments["decision"].mask(clean)), items, "honest", len)
+    assert set(found["n"]) == {49} and (found["answers"] == 0).all()
 
 
 def test_a_real_model_takes_the_suite_without_sampling(tiny_base, tmp_path, items):

@@ -202,8 +202,45 @@ def test_the_table_tests_each_bias_and_shows_the_limits(run):
     assert cells.loc[("deaf", SLOPE), "note"].startswith("undecided")
     assert cells.loc[("unbiased", FIRST), "value"] == 50 and cells.loc[("longer wins", LENGTH), "value"] == 1
     assert cells.loc[("longer wins", LONGER), "value"] == pytest.approx(cells.loc[("length", LONGER), "value"])
-    figure = table_biases.figure(cells.reset_index())
+
+
+def panel(figure, column):
+    """A panel's place in the figure, and what its legend says of which value."""
+    ax = figure.axes[list(table_biases.TESTED).index(column)]
+    lines = {line.get_label(): line for line in ax.lines}
+    return ax, {text.get_text(): lines[text.get_text()].get_xdata() for text in ax.get_legend().get_texts()}
+
+
+def test_the_figure_names_units_ideals_trivial_judges_and_what_is_shown(run):
+    cells = table_biases.table(run)
+    figure = table_biases.figure(cells)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RULES)[::-1]
+    assert [ax.get_xlabel() for ax in figure.axes] == list(table_biases.UNITS.values())
+    values = cells.set_index(["row", "column"])["value"]
+    trivial = {FIRST: "always the first", LONGER: "longer wins", LENGTH: "longer wins", SLOPE: "reads no rubric"}
+    for column, name in trivial.items():
+        said = panel(figure, column)[1]
+        assert said[f"trivial judge: {name}"][0] == values[name, column]
+        ideal = "follows the rubric" if column == SLOPE else "unbiased"
+        assert said[ideal][0] == values["unbiased", column]
+    assert list(panel(figure, FIRST)[1]["differs from 50 (test)"]) == [values["place", FIRST]]
+    unsure = cells.assign(note=cells["note"].str.replace("higher", "undecided"))
+    assert not [text for text in panel(table_biases.figure(unsure), FIRST)[1] if "differs" in text]
+
+
+def test_findings_are_sentences_for_what_a_test_shows(run):
+    cells = table_biases.table(run)
+    said = table_biases.findings(cells)
+    assert any(text.startswith("place prefers the response shown first: first shown wins 100.0 [") for text in said)
+    assert any(text.startswith("length lets long responses win more often") for text in said)
+    assert all("(Holm)" in text and "n = " in text for text in said)
+    assert not any(text.startswith(("true ", "deaf ")) for text in said)
+    reads = table_biases.findings(cells, [SLOPE])
+    assert any(text.startswith("true moves its score with the rubric: points per true point 1.00") for text in reads)
+    assert not any(text.startswith("deaf ") for text in reads)
+    swapped = cells.assign(note=cells["note"].str.replace("higher", "lower"))
+    assert any("place prefers the response shown second" in text for text in table_biases.findings(swapped))
+    assert {column for column, _ in table_biases.MEANINGS} == set(table_biases.TESTED)
 
 
 def test_a_run_without_these_judgments_gives_no_cells(run):
