@@ -69,9 +69,10 @@ class APISettings:
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits for the model's name, what is sent with every request, and the revision.
 
-        Without a declared revision the server's address stands for it. Nobody can see through an API whether the weights
-        behind a name have changed, whether they are quantised, or what a provider adds to a prompt: a dated model name
-        or a declared revision is a promise, not a proof. What servers say about themselves is in `Usage.served`.
+        Without a declared revision the server's address stands for it. Nobody can see through an API whether the
+        weights behind a name have changed, whether they are quantised, or what a provider adds to a prompt: a dated
+        model name or a declared revision is a promise, not a proof. What servers say about themselves is in
+        `Usage.served`.
         """
         fixed = self.system_role, self.stop, dict(self.extra_body)
         return artifacts.text_hash("api", self.model, self.revision or self.base_url.rstrip("/"), *fixed)

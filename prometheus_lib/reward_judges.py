@@ -25,6 +25,7 @@ LAYOUTS = {
     "ultrarm-examples": "Human: {instruction}\nAssistant: {response}",
     "chat": "",
 }
+TURNS = ("Human", "Assistant")  # a line of a response that opens with one would be a turn in the plain layouts
 
 
 class RewardModelJudge:
@@ -49,7 +50,7 @@ class RewardModelJudge:
         names = {r"^regression_head\.": "score."}
         self.model = _load_model(AutoModelForSequenceClassification, folder, bf16, num_labels=1, key_mapping=names)
         self.pad = _padding(self.model, self.tokenizer)
-        self.fingerprint = artifacts.text_hash(artifacts.model_fingerprint(folder), layout, bf16)
+        self.fingerprint = artifacts.text_hash(artifacts.model_fingerprint(folder), layout, bf16, TURNS)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for direct assessment, and for items that do not fit into the model's context (named)."""
@@ -76,7 +77,8 @@ class RewardModelJudge:
             return self.model(**_padded(rows, self.pad, self.model.device)).logits[:, 0].float().tolist()
 
     def _texts(self, task: Task) -> tuple[str, str]:
-        instruction, first, second = _pair_of(task, self.tokenizer)
+        turns = () if self.layout == "chat" else TURNS
+        instruction, first, second = _pair_of(task, self.tokenizer, turns)
         return self._render(instruction, first), self._render(instruction, second)
 
     def _render(self, instruction: str, response: str) -> str:
@@ -260,10 +262,11 @@ def _bucketed(
     return result
 
 
-def _pair_of(task: Task, tokenizer: Any) -> tuple[str, str, str]:
+def _pair_of(task: Task, tokenizer: Any, turns: Sequence[str] = ()) -> tuple[str, str, str]:
     """Return instruction, first and second response as shown, without tokens of the model's own in them.
 
-    DataError for a task that is not a pair.
+    A response opens no turn of one of the speakers `turns`; an instruction may, as real dialogues do (HHH), and it is
+    the same for both. DataError for a task that is not a pair.
     """
     if task.format != "pairwise":
         raise DataError(
@@ -273,8 +276,8 @@ def _pair_of(task: Task, tokenizer: Any) -> tuple[str, str, str]:
     if task.item is None:
         raise DataError(f"task {task.benchmark}/{task.item_id} does not carry its item; make tasks with `tasks_for`.")
     own = (*special_tokens(tokenizer), *MARKERS)
-    texts = (task.item.instruction, *shown(task.item, task.order))
-    return tuple(neutralise(text, own) for text in texts)
+    first, second = (neutralise(text, own, turns) for text in shown(task.item, task.order))
+    return neutralise(task.item.instruction, own), first, second
 
 
 def _cut(parts: Sequence[list[int]]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import artifacts
+from .injection import escape_tokens, unknown_tokens
 from .judges import MENUS, Completion, Decoding, Task
 from .parsing import MARKER
 from .records import DataError, few
@@ -19,14 +20,16 @@ from .training import check_one_bos, render_chat
 def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
     """Tokenise prompts as in training, each with exactly one begin-of-sequence token.
 
-    DataError when the tokenizer does not say how a conversation is written.
+    A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
+    escaped here. DataError when the tokenizer does not say how a conversation is written.
     """
     if not tokenizer.chat_template:
         raise DataError(
             f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
             "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
         )
-    texts = [render_chat(tokenizer, task.prompt, task.format) for task in tasks]
+    own = unknown_tokens(tokenizer)
+    texts = [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format) for task in tasks]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     for row in ids:
         check_one_bos(tokenizer, row)

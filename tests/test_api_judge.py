@@ -492,8 +492,9 @@ def test_the_fingerprint_follows_what_is_asked_and_the_declared_revision():
     port = replace(declared, base_url="http://localhost:8001/v1", requests_at_once=2, timeout=5.0)
     assert declared.fingerprint == port.fingerprint
     others = [replace(base, **change) for change in (
-        {"model": "gpt-4-0613"}, {"revision": "r"}, {"base_url": "https://elsewhere.org/v1"}, {"base_url": "https://elsewhere.org:81/v1"}, {"system_role": False},
-        {"extra_body": {"top_k": 5}}, {"stop": ("x",)},
+        {"model": "gpt-4-0613"}, {"revision": "r"}, {"base_url": "https://elsewhere.org/v1"},
+        {"base_url": "https://elsewhere.org:81/v1"}, {"system_role": False}, {"extra_body": {"top_k": 5}},
+        {"stop": ("x",)},
     )]  # fmt: skip
     assert len({one.fingerprint for one in (base, declared, *others)}) == 9
 

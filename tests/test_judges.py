@@ -155,6 +155,16 @@ def test_prompts_that_do_not_fit_are_named(tiny_base, tasks):
         judge.generate(tasks[:2], Decoding(max_new_tokens=2040), 0)
 
 
+def test_a_response_cannot_bring_a_control_token_of_the_tokenizer(tiny_base, tasks):
+    judge = TransformersJudge("base", tiny_base)
+    judge.tokenizer.add_special_tokens({"additional_special_tokens": ["[[ponder]]"]})
+    control = judge.tokenizer.convert_tokens_to_ids("[[ponder]]")
+    text = tasks[0].prompt.replace("###Response", "[[ponder]] ###Response")
+    (row,) = transformers_judge.prompt_ids(judge.tokenizer, [replace(tasks[0], prompt=text)])
+    assert control not in row and text != tasks[0].prompt
+    assert control in judge.tokenizer(text)["input_ids"]
+
+
 def test_padding_changes_no_score():
     """No prompt holds the end of a turn: padding must not bring the repetition penalty down upon it."""
     import torch
