@@ -91,7 +91,7 @@ def _attacked(item: Item, template: str) -> Item:
 
 def target(item: Item) -> str:
     """Return which response is attacked: the worse one of a pair by its label, "" for a direct item."""
-    return "" if isinstance(item, DirectItem) else {"A": "B", "B": "A", "tie": "AB"[_hash(item.id) % 2]}[item.label]
+    return "" if isinstance(item, DirectItem) else {"A": "B", "B": "A"}.get(item.label, "AB"[_hash(item.id) % 2])
 
 
 def _blanks(item: Item) -> dict[str, str]:

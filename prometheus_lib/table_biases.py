@@ -119,7 +119,7 @@ def _longer_wins(pairs: Sequence[PairItem], choices: NDArray) -> tuple[list[floa
     rows = [
         (np.nan if pd.isna(choice) else 100.0 * ((choice == long) - (label == long)), group, bool(pd.isna(choice)))
         for choice, long, label, group in zip(choices, longer, gold, clusters(pairs), strict=True)
-        if long != "tie" and label != "tie"
+        if long != "tie" and label in ("A", "B")
     ]
     return tuple(map(list, zip(*rows, strict=True))) if rows else ([], [], [])
 
