@@ -38,23 +38,25 @@ def model_fingerprint(folder: str | Path) -> str:
     if not folder.is_dir():
         return text_hash(str(folder))
     files = sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern))
-    config = {name: value for name, value in _json(folder / "config.json").items() if name not in DESCRIPTIONS}
-    template = _json(folder / "tokenizer_config.json").get("chat_template")
-    ends = _json(folder / "generation_config.json").get("eos_token_id")
+    settings = (folder / f"{name}.json" for name in ("config", "tokenizer_config", "generation_config"))
+    config, tokenizer, generation = (read_json(file) if file.is_file() else {} for file in settings)
+    config = {name: value for name, value in config.items() if name not in DESCRIPTIONS}
+    template, ends = tokenizer.get("chat_template"), generation.get("eos_token_id")
     return text_hash(*[(file.name, file_hash(file)) for file in files], config, template, ends)
 
 
 def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str | None = None) -> str:
     """Return 16 hexadecimal digits that identify a model folder as it is judged with: in which number format."""
-    formats = [*(["bfloat16"] if bf16 else []), *([quantization] if quantization else [])]
-    return text_hash(model_fingerprint(folder), *formats) if formats else model_fingerprint(folder)
+    found, formats = model_fingerprint(folder), [*(["bfloat16"] if bf16 else []), *filter(None, [quantization])]
+    return text_hash(found, *formats) if formats else found
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a model's JSON file; DataError when it is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); get or build this model again.") from error
+        raise DataError(f"{file}: not valid JSON ({error}); copy it or build it again.") from error
 
 
 def check_model_folder(folder: str | Path) -> Path:

@@ -106,7 +106,7 @@ def escape_tokens(text: str, tokens: Sequence[str]) -> str:
 
     A prompt's own headers, verdict and chat tokens stay, unless they are named. ValueError as for `neutralise`.
     """
-    return _escaped(text, [_literal(tuple(tokens))] if tokens else [])
+    return _escaped(text, [_literal(tuple(tokens))]) if tokens else text
 
 
 def special_tokens(tokenizer: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from . import artifacts, parsing, prompts
 from .parallel import Report, silent
 from .records import DataError, DirectItem, Judgment, PairItem, few, read_jsonl
-from .store import JudgmentStore, Place, judgment_key, place_of
+from .store import COLUMNS, JudgmentStore, Place, judgment_key, place_of
 
 PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
@@ -444,13 +444,16 @@ class JudgingJob:
     policy: Policy = ONCE
 
 
-def run_judge(job: JudgingJob, report: Report = silent) -> int:
-    """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing."""
+def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[JudgingJob], Judge] | None = None) -> int:
+    """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing.
+
+    `start` makes the judge (default: the job's engine); it is closed at the end.
+    """
     store = JudgmentStore(job.out)
     if is_complete(job, job_fingerprint(job), store):
         report(sum(task.draws for task in job.tasks))
         return 0
-    judge = ENGINES[job.engine](job)
+    judge = (start or ENGINES[job.engine])(job)
     try:
         return collect(judge, job.tasks, store, job.decoding, report, job.policy)
     finally:
@@ -516,7 +519,7 @@ def verify(
 
 
 def _incomplete(row: dict[str, Any]) -> str | None:
-    missing = [each.name for each in fields(Judgment) if each.name not in row]
+    missing = [name for name in COLUMNS if name not in row]
     return f"the fields {few(missing)} are missing" if missing else None
 
 

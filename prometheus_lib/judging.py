@@ -15,17 +15,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from . import judges, pipeline, scale
+from . import pipeline, scale
 from .api_settings import load_settings
-from .judges import JudgingJob, Policy, Task
-from .parallel import Report
+from .judges import Judge, JudgingJob, Policy, Task
 from .records import DataError, Judgment, few, read_items, read_jsonl
 from .scale import Scale, load_scale
 from .store import JudgmentStore, judgment_files, start_from_recorded
@@ -122,13 +119,10 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     return pipeline.build_benchmarks(chosen, data)
 
 
-def _judge_on_ray(job: JudgingJob, report: Report, replicas: int, gpus: float) -> list[tuple[int, float]]:
+def _start_on_ray(job: JudgingJob, replicas: int, gpus: float) -> Judge:
     from .ray_judging import RayJudge
 
-    start = time.perf_counter()
-    with closing(RayJudge(job, replicas, gpus)) as judge:
-        added = judges.collect(judge, job.tasks, JudgmentStore(job.out), job.decoding, report, job.policy)
-    return [(added, time.perf_counter() - start)]
+    return RayJudge(job, replicas, gpus)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -174,8 +168,8 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
         return share_of(replace(job, **changes), *share)
 
     jobs = [job.changed(adapted) if isinstance(job, SweepJob) else adapted(job) for job in jobs]
-    on_ray = partial(_judge_on_ray, replicas=options.replicas, gpus=options.gpus)
-    done = pipeline.run_judging(jobs, work=on_ray if options.replicas else None)
+    on_ray = partial(_start_on_ray, replicas=options.replicas, gpus=options.gpus)
+    done = pipeline.run_judging(jobs, start=on_ray if options.replicas else None)
     return dict(zip(done["judge"], done["added"], strict=True))
 
 

@@ -65,7 +65,7 @@ def read_layout(folder: str | Path) -> Layout:
 
 def _read_shards(folder: Path) -> Layout:
     index = folder / INDEX
-    places: dict[str, str] = _read_json(index).get("weight_map", {})
+    places: dict[str, str] = artifacts.read_json(index).get("weight_map", {})
     files = sorted(set(places.values()))
     if missing := [file for file in files if not (folder / file).is_file()]:
         lost = [name for name, file in places.items() if file in missing]
@@ -106,7 +106,7 @@ def read_header(file: Path) -> Layout:
 def read_model(folder: str | Path) -> Model:
     """Read settings and layout of a model folder; DataError when it is an adapter, incomplete or damaged."""
     folder = check_folder(folder)
-    return Model(folder, _read_json(folder / "config.json"), read_layout(folder))
+    return Model(folder, artifacts.read_json(folder / "config.json"), read_layout(folder))
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -118,13 +118,6 @@ def check_folder(folder: str | Path) -> Path:
             "(PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with lora_merge."
         )
     return artifacts.check_model_folder(folder)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file}: not valid JSON ({error}); copy it or build it again.") from error
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -174,7 +167,7 @@ def _vocabulary(folder: Path) -> dict[str, int] | None:
     file = folder / "tokenizer.json"
     if not file.is_file():
         return None
-    tokenizer = _read_json(file)
+    tokenizer = artifacts.read_json(file)
     known = tokenizer["model"].get("vocab", {})
     numbers = known if isinstance(known, dict) else {token: number for number, (token, _) in enumerate(known)}
     return {**numbers, **{added["content"]: added["id"] for added in tokenizer.get("added_tokens", [])}}
@@ -256,7 +249,7 @@ def _chat_template(folder: Path) -> Any:
     file, settings = folder / "chat_template.jinja", folder / "tokenizer_config.json"
     if file.is_file():
         return file.read_text(encoding="utf-8")
-    return json.dumps(_read_json(settings).get("chat_template")) if settings.is_file() else None
+    return json.dumps(artifacts.read_json(settings).get("chat_template")) if settings.is_file() else None
 
 
 def same_weights(a: Layout, b: Layout) -> bool:

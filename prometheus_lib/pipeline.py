@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,14 +195,14 @@ def repair_judgments(
 
     One row per judge and policy. The first answers stay as they are, and a judge without failures is not loaded.
     """
+    import pandas as pd
+
     known = [scale.benchmark_name(name) for name in names]
     main = [
         replace(job, tasks=tuple(task for task in job.tasks if task.benchmark in known))
         for job in judging_jobs(scale, items)
         if job.name in scale.main_judges
     ]
-    import pandas as pd
-
     workers = available_workers(scale.workers)
     found = [
         run_judging([replace(job, policy=policy) for job in main], workers).assign(policy=policy.label)
@@ -211,18 +212,17 @@ def repair_judgments(
 
 
 def run_judging(
-    jobs: Iterable[JudgingJob | SweepJob], workers: int = 1, work: Callable[..., list[tuple[int, float]]] | None = None
+    jobs: Iterable[JudgingJob | SweepJob], workers: int = 1, start: Callable[[JudgingJob], Judge] | None = None
 ) -> pd.DataFrame:
     """Run judging jobs, the longest first so that workers end together; one row per judge.
 
-    A vLLM engine gets a process of its own. `work(job, report)` runs one job and returns judgments added and seconds
-    for each of its judges (default: in this process or a worker).
+    `start` makes a job's judge (default: its engine, here or in a worker; vLLM's gets a process of its own).
     """
     jobs = sorted(jobs, key=lambda job: -sum(map(_needed, parts(job))))
     single = [part for job in jobs for part in parts(job)]
-    isolated = work is None and any(part.engine == "vllm" for part in single)
+    isolated = start is None and any(part.engine == "vllm" for part in single)
     total = sum(map(_needed, single))
-    done = run_jobs(work or _judge, jobs, total, "judgment", workers, "judging", isolated)
+    done = run_jobs(partial(_judge, start=start), jobs, total, "judgment", workers, "judging", isolated)
     return _table(
         [
             {"judge": part.name, "needed": _needed(part), "added": added, "seconds": round(seconds, 1)}
@@ -240,13 +240,15 @@ def _needed(job: JudgingJob) -> int:
     return sum(task.draws for task in job.tasks)
 
 
-def _judge(job: JudgingJob | SweepJob, report: Report) -> list[tuple[int, float]]:
+def _judge(
+    job: JudgingJob | SweepJob, report: Report, start: Callable[[JudgingJob], Judge] | None
+) -> list[tuple[int, float]]:
     """Return judgments added and seconds for each judge of the job."""
     if isinstance(job, SweepJob):
         return sweeps.run_sweep(job, report)
-    start = time.perf_counter()
-    added = judges.run_judge(job, report)
-    return [(added, time.perf_counter() - start)]
+    began = time.perf_counter()
+    added = judges.run_judge(job, report, start)
+    return [(added, time.perf_counter() - began)]
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

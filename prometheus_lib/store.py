@@ -139,18 +139,22 @@ class JudgmentStore:
                 self._lines += 1
                 self._bytes += len(line)
                 if line.strip():
-                    self._remember(parse_line(self.path, self._lines, line))
+                    self._remember(self._parsed(self._lines, line))
 
     def _check_kind(self) -> None:
         """Raise DataError when the first whole line is no judgment, before anything in the file is changed."""
         with open(self.path, "rb") as file:
             first = file.readline()
-        if first.endswith(b"\n") and first.strip() and "key" not in parse_line(self.path, 1, first):
-            raise DataError(f"{self.path}, line 1: this judgment has no key; remove the line or the file.")
+        if first.endswith(b"\n") and first.strip():
+            self._parsed(1, first)
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        row = parse_line(self.path, number, line)
+        if "key" not in row:
+            raise DataError(f"{self.path}, line {number}: this judgment has no key; remove the line or the file.")
+        return row
 
     def _remember(self, row: dict[str, Any]) -> None:
-        if "key" not in row:
-            raise DataError(f"{self.path}, line {self._lines}: this judgment has no key; remove the line or the file.")
         self.places.add(place_of(row))
         if row.get("status", "ok") != "ok":
             self.failed[place_of(row)] = row.get("feedback", "")

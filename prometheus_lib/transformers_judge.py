@@ -50,8 +50,11 @@ def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: in
 
 def finished_text(text: str, decision: str) -> str:
     """Return an answer with its verdict, if it holds one, replaced by this decision."""
-    feedback = text.rpartition(MARKER)[0] if MARKER in text else text
-    return f"{feedback.rstrip()} {MARKER} {decision}"
+    return f"{_feedback(text).rstrip()} {MARKER} {decision}"
+
+
+def _feedback(text: str) -> str:
+    return text.rpartition(MARKER)[0] if MARKER in text else text
 
 
 def candidate_ids(
@@ -69,8 +72,8 @@ def candidate_ids(
     if len(set(candidates)) < len(menu):
         raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
     over = len(ids) + shared - limit
-    feedback = tokenizer(text.rpartition(MARKER)[0] if MARKER in text else text, add_special_tokens=False)["input_ids"]
-    if over <= 0 or not feedback:
+    feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
+    if not feedback:
         return [*ids, *rows[0][:shared]], candidates
     return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
 
