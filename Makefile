@@ -39,7 +39,7 @@ test: env lint
 
 ifeq ($(shell uname -s),Linux)
 test-vllm: env-vllm
-	PROMETHEUS_REQUIRE_VLLM=1 $(VLLM_PY) -m pytest tests/vllm
+	PROMETHEUS_REQUIRE_VLLM=1 $(VLLM_PY) -m pytest tests/judging/vllm
 else
 test-vllm:
 	@echo "the vLLM judge is tested on Linux only"

@@ -30,10 +30,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prometheus_lib import artifacts, base_model, benchmarks, judges, minibench
-from prometheus_lib.judges import Decoding, Policy, Task
+from prometheus_lib import artifacts
+from prometheus_lib.data import benchmarks, minibench
+from prometheus_lib.judging import judges
+from prometheus_lib.judging.judges import Decoding, Policy, Task
+from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.scale import EMBEDDED_BASE, project_folder
-from prometheus_lib.store import JudgmentStore, load_judgments
+from prometheus_lib.training import base_model
 
 TARGETS = {
     "prompt_tokens_to_three_passes": 0.4,
@@ -112,7 +115,7 @@ def save_damaged_judge(folder: Path) -> Path:
 
 
 def prompt_rows(judge: Any, tasks: Sequence[Task]) -> list[list[int]]:
-    from prometheus_lib.transformers_judge import prompt_ids
+    from prometheus_lib.judging.engines.transformers_judge import prompt_ids
 
     return prompt_ids(judge.tokenizer, tasks)
 
@@ -360,7 +363,7 @@ def vllm_prompt_tokens(judge: Any, way: Callable[[], None]) -> int:
 def vllm_overhead(judge: Any, tasks: Sequence[Task], folder: Path) -> dict[str, Any]:
     from vllm import SamplingParams
 
-    from prometheus_lib.vllm_judge import task_seeds
+    from prometheus_lib.judging.engines.vllm_judge import task_seeds
 
     settings = {name: getattr(DECODING, name) for name in ("temperature", "top_p", "repetition_penalty")}
     params = [SamplingParams(n=3, seed=seed, max_tokens=64, **settings) for seed in task_seeds(tasks, 0)]

@@ -31,10 +31,12 @@ from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
 
-from prometheus_lib import base_model, merge_disk, merging
-from prometheus_lib.merge_checks import read_layout
-from prometheus_lib.merging import Merge
+from prometheus_lib import merging
+from prometheus_lib.merging import disk as merge_disk
+from prometheus_lib.merging.checks import read_layout
+from prometheus_lib.merging.merge import Merge
 from prometheus_lib.scale import EMBEDDED_BASE
+from prometheus_lib.training import base_model
 
 MERGES = {
     "linear": Merge("m", "linear", alpha=0.3),

@@ -27,11 +27,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 if "--vllm" in sys.argv:
     os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", VLLM_LOGGING_LEVEL="ERROR")
 
-from prometheus_lib import base_model, judges, merging, minibench, sweeps  # noqa: E402
-from prometheus_lib.judges import Decoding  # noqa: E402
-from prometheus_lib.merging import Merge  # noqa: E402
+from prometheus_lib import merging  # noqa: E402
+from prometheus_lib.data import minibench  # noqa: E402
+from prometheus_lib.judging import (
+    judges,  # noqa: E402
+    sweeps,  # noqa: E402
+)
+from prometheus_lib.judging.judges import Decoding  # noqa: E402
+from prometheus_lib.judging.store import JudgmentStore  # noqa: E402
+from prometheus_lib.merging.merge import Merge  # noqa: E402
 from prometheus_lib.scale import ALPHAS, EMBEDDED_BASE  # noqa: E402
-from prometheus_lib.store import JudgmentStore  # noqa: E402
+from prometheus_lib.training import base_model  # noqa: E402
 
 TARGETS = {"faster_than_two_commands": 5.0, "weight_bytes_written": 0}
 # What is judged for each alpha: pairs, new tokens.

@@ -12,21 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import artifacts, attacks, benchmarks, biases, judges, merging, minibench, sweeps, training
-from .judges import Judge, JudgingJob, Policy, Task
-from .merging import Merge
+from . import artifacts, merging, training
+from .data import attacks, benchmarks, biases, minibench
+from .judging import judges, sweeps
+from .judging.judges import Judge, JudgingJob, Policy, Task
+from .judging.sweeps import SweepJob
+from .merging.merge import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
-from .scale import (
-    BENCHMARKS,
-    CONSISTENCY_BENCHMARKS,
-    DIRECT_BENCHMARKS,
-    REFERENCE_BENCHMARKS,
-    Expert,
-    Scale,
-)
-from .sweeps import SweepJob
-from .training import ExpertJob
+from .scale import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS, Expert, Scale
+from .training.experts import ExpertJob
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .judges import Decoding
-from .merging import Merge
+from .judging.judges import Decoding
+from .merging.merge import Merge
 from .records import DataError
-from .training import Lora, TrainingSettings
+from .training.experts import Lora, TrainingSettings
 
-EMBEDDED_BASE = Path(__file__).parent / "base_model_files"
+EMBEDDED_BASE = Path(__file__).parent / "training" / "base_model_files"
 DIRECT_BENCHMARKS = ("vicuna_bench", "mt_bench", "flask", "feedback_bench")
 PAIR_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval", "preference_bench")
 TIE_BENCHMARKS = ("mt_bench_human", "autoj_eval")

@@ -29,7 +29,7 @@ def tiny_base(tmp_path_factory) -> Path:
     import torch
     from transformers import MistralForCausalLM
 
-    from prometheus_lib import base_model
+    from prometheus_lib.training import base_model
 
     folder = tmp_path_factory.mktemp("models") / "tiny_base"
     tokenizer = base_model.build_tokenizer()
@@ -42,7 +42,8 @@ def tiny_base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_experts(tiny_base, tmp_path_factory) -> Path:
     """A folder with two experts, `direct` and `pairwise`, really trained for a few steps from the tiny base."""
-    from prometheus_lib import collections_, training
+    from prometheus_lib import training
+    from prometheus_lib.data import collections as collections_
     from prometheus_lib.records import write_jsonl
 
     folder = tmp_path_factory.mktemp("experts")

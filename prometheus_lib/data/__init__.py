@@ -1,0 +1,1 @@
+"""Training data, benchmark items and recorded judgments."""

@@ -1,0 +1,231 @@
+"""The two training collections: Feedback (direct assessment) and Preference (pairwise ranking), paper section 3.3.
+
+Rows carry the field names of the published data sets (`orig_instruction`, `orig_criteria`, `orig_score`, ...). A row
+becomes a training example through the same renderer that judges use, so a judge never sees a prompt it was not
+trained on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import prompts
+from ..records import DataError, DirectItem, PairItem, Rubric
+from . import miniworld
+from .miniworld import Domain, Family, Noise
+
+SCORES = (1, 2, 3, 4, 5)
+FEEDBACK_FIELDS = (
+    "orig_instruction", "orig_response", "orig_reference_answer", "orig_criteria",
+    *(f"orig_score{score}_description" for score in SCORES), "orig_feedback", "orig_score",
+)  # fmt: skip
+PREFERENCE_FIELDS = (
+    "orig_instruction", "orig_response_A", "orig_response_B", "orig_reference_answer", "orig_criteria",
+    "orig_feedback", "orig_preference",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example: format ("direct" or "pairwise"), rendered user prompt and the answer to learn."""
+
+    format: str
+    prompt: str
+    completion: str
+
+
+# --- the miniature Feedback Collection -------------------------------------------------------------------------------
+
+
+def feedback_rows(seed: int, instructions: int, domain: Domain = miniworld.SEEN) -> list[dict[str, str]]:
+    """Return five graded rows per instruction in the Feedback Collection's field names."""
+    rng = miniworld.rng_for("feedback", seed)
+    families = miniworld.families(seed, instructions, domain)
+    return [row for family in families for row in _feedback_family(rng, family)]
+
+
+def _feedback_family(rng: random.Random, family: Family) -> list[dict[str, str]]:
+    rows = []
+    for answer in family.answers:
+        feedback, score = miniworld.judge_direct(rng, family.task, answer, family.details, Noise())
+        rows.append(feedback_row(family, answer.text, feedback, score))
+    return rows
+
+
+def feedback_row(family: Family, response: str, feedback: str, score: int) -> dict[str, str]:
+    """Assemble one Feedback Collection row (note that `orig_score` is a string there)."""
+    descriptions = {f"orig_score{n}_description": text for n, text in enumerate(family.rubric.descriptions, start=1)}
+    return {
+        "orig_instruction": miniworld.instruction_text(family.task),
+        "orig_response": response,
+        "orig_reference_answer": family.reference,
+        "orig_criteria": family.rubric.criteria,
+        **descriptions,
+        "orig_feedback": feedback,
+        "orig_score": str(score),
+    }
+
+
+# --- the miniature Preference Collection -----------------------------------------------------------------------------
+
+
+def preference_rows(seed: int, instructions: int, domain: Domain = miniworld.SEEN) -> list[dict[str, str]]:
+    """Return ten rows per instruction: every pair of its five graded responses, half of them with B as the better."""
+    rng = miniworld.rng_for("preference", seed)
+    families = miniworld.families(seed, instructions, domain)
+    return [row for family in families for row in _preference_family(rng, family)]
+
+
+def pair_orders(rng: random.Random, pairs: int) -> list[bool]:
+    """Return, for each pair, whether the better response is shown as A: exactly half are (rounded down)."""
+    orders = [number % 2 == 0 for number in range(pairs)]
+    rng.shuffle(orders)
+    return orders
+
+
+def response_pairs(count: int = 5) -> list[tuple[int, int]]:
+    """Return the (worse, better) index pairs of responses graded 1..count: ten pairs for five responses."""
+    return [(worse, better) for better in range(count) for worse in range(better)]
+
+
+def _preference_family(rng: random.Random, family: Family) -> list[dict[str, str]]:
+    pairs = response_pairs(len(family.answers))
+    rows = []
+    for (worse, better), better_first in zip(pairs, pair_orders(rng, len(pairs)), strict=True):
+        a, b = (better, worse) if better_first else (worse, better)
+        rows.append(_preference_row(rng, family, family.answers[a], family.answers[b]))
+    return rows
+
+
+def _preference_row(rng: random.Random, family: Family, a: miniworld.Answer, b: miniworld.Answer) -> dict[str, str]:
+    feedback, preference = miniworld.judge_pair(rng, family.task, a, b, family.details, Noise())
+    return {
+        "orig_instruction": miniworld.instruction_text(family.task),
+        "orig_response_A": a.text,
+        "orig_response_B": b.text,
+        "orig_reference_answer": family.reference,
+        "orig_criteria": family.rubric.criteria,
+        "orig_feedback": feedback,
+        "orig_preference": preference,
+    }
+
+
+# --- the collections of a scale --------------------------------------------------------------------------------------
+
+
+def load_feedback_rows(scale: Any) -> list[dict[str, str]]:
+    """Return the scale's Feedback Collection: generated in the miniature world, else from the hub (100,000 rows)."""
+    if scale.miniature:
+        return feedback_rows(scale.seed, scale.collection_instructions)
+    return hub_rows("prometheus-eval/Feedback-Collection", FEEDBACK_FIELDS)
+
+
+def load_preference_rows(scale: Any) -> list[dict[str, str]]:
+    """Return the scale's Preference Collection: generated in the miniature world, else from the hub (200,000 rows)."""
+    if scale.miniature:
+        return preference_rows(scale.seed, scale.collection_instructions)
+    return hub_rows("prometheus-eval/Preference-Collection", PREFERENCE_FIELDS)
+
+
+def hub_rows(dataset: str, fields: Sequence[str]) -> list[dict[str, str]]:
+    """Load the train split of a hub data set (or of a local folder of the same format) and keep the given fields.
+
+    Raises DataError when the data set cannot be had or lacks a field.
+    """
+    from datasets import load_dataset
+
+    try:
+        rows = list(load_dataset(dataset, split="train"))
+    except Exception as error:
+        raise DataError(
+            f"{dataset}: could not be loaded ({type(error).__name__}: {error}); the scales 7b and 8x7b need the "
+            "Hugging Face hub, or a local folder of the same data."
+        ) from error
+    check_rows(rows, fields, dataset)
+    return [{field: row[field] for field in fields} for row in rows]
+
+
+# --- from rows to items and examples ---------------------------------------------------------------------------------
+
+
+def check_rows(rows: Sequence[dict[str, Any]], fields: Sequence[str], where: str) -> None:
+    """Raise DataError naming the file, the row and the missing fields."""
+    for number, row in enumerate(rows, start=1):
+        missing = [field for field in fields if field not in row]
+        if missing:
+            raise DataError(f"{where}, row {number}: fields {missing} are missing; see the collection's data card.")
+
+
+def direct_item(row: dict[str, Any], id: str = "", **more: Any) -> DirectItem:
+    """Turn a Feedback Collection row into a direct item."""
+    rubric = Rubric(row["orig_criteria"], tuple(row[f"orig_score{score}_description"] for score in SCORES))
+    return DirectItem(
+        id, row["orig_instruction"], row["orig_response"], row.get("orig_reference_answer"), rubric, **more
+    )
+
+
+def pair_item(row: dict[str, Any], id: str = "", **more: Any) -> PairItem:
+    """Turn a Preference Collection row into a pair item labelled with its preference."""
+    return PairItem(
+        id,
+        row["orig_instruction"],
+        row["orig_response_A"],
+        row["orig_response_B"],
+        row.get("orig_reference_answer"),
+        row["orig_criteria"],
+        row["orig_preference"],
+        **more,
+    )
+
+
+def answer_text(feedback: str, decision: str | int) -> str:
+    """Return the text a judge learns to write: feedback, then the decision behind "[RESULT]"."""
+    return f"{feedback} [RESULT] {decision}"
+
+
+def direct_example(row: dict[str, Any], with_reference: bool = True) -> Example:
+    """Render a Feedback Collection row for training."""
+    prompt = prompts.render_direct(direct_item(row), with_reference)
+    return Example("direct", prompt, answer_text(row["orig_feedback"], row["orig_score"]))
+
+
+def pairwise_example(row: dict[str, Any], with_reference: bool = False) -> Example:
+    """Render a Preference Collection row for training."""
+    prompt = prompts.render_pairwise(pair_item(row), with_reference)
+    return Example("pairwise", prompt, answer_text(row["orig_feedback"], row["orig_preference"]))
+
+
+# --- the base model's schooling --------------------------------------------------------------------------------------
+
+
+def base_examples(seed: int, count: int, noise: Noise, domain: Domain = miniworld.EVERYTHING) -> list[Example]:
+    """Return `count` examples in both formats, with and without reference, by writers who slip as `noise` says.
+
+    They stand in for what an instruction-tuned model knows before any judge training: all words and styles, both
+    formats, and unreliable judgment.
+    """
+    return [_base_example(miniworld.rng_for("base", seed, number), noise, domain) for number in range(count)]
+
+
+def _base_example(rng: random.Random, noise: Noise, domain: Domain) -> Example:
+    details = rng.sample(rng.choice(domain.combinations), miniworld.DETAILS_PER_RUBRIC)
+    task = miniworld.draw_task(rng, domain, details)
+    rubric = miniworld.draw_rubric(rng, details)
+    family = Family(task, tuple(details), rubric, miniworld.statement(rng, task.noun, task.facts, "plain"))
+    a, b = (miniworld.graded_answer(rng, task, domain, details, rng.randint(1, 5)) for _ in range(2))
+    if rng.random() < 0.5:
+        feedback, score = miniworld.judge_direct(rng, task, a, details, noise)
+        return direct_example(feedback_row(family, a.text, feedback, score), rng.random() < 0.5)
+    feedback, choice = miniworld.judge_pair(rng, task, a, b, details, noise)
+    row = _preference_row(rng, family, a, b) | {"orig_feedback": feedback, "orig_preference": choice}
+    return pairwise_example(row, rng.random() < 0.25)
+
+
+def shuffled(examples: Iterable[Example], seed: int) -> list[Example]:
+    """Return the examples in a seeded random order."""
+    examples = list(examples)
+    random.Random(seed).shuffle(examples)
+    return examples

@@ -1,0 +1,1 @@
+"""Judges, judgments and the store that holds them."""

@@ -1,0 +1,1 @@
+"""The engines behind judges: one file each."""

@@ -1,0 +1,196 @@
+"""Judges without a model: trivial ones, and recorded answers played again.
+
+Both go through `judges.collect` like any other, so they leave judgment files, and every table and analysis that reads
+judgments treats them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ... import artifacts
+from ...data import baselines
+from ...prompts.templates import Parser, shown
+from ...records import DataError, DirectItem, PairItem, few, read_jsonl
+from ..judges import PARSERS, SWAPPED, Completion, Decoding, Task
+
+# --- trivial judges --------------------------------------------------------------------------------------------------
+
+# name: (direct assessment, pairwise ranking), from `baselines`; None where it would give no score from 1 to 5.
+TRIVIAL: dict[str, tuple[str | None, str]] = {
+    "constant": ("constant score", "always A"),
+    "random": ("random score", "random"),
+    "longer": (None, "longer wins"),
+    "closer": (None, "closer to reference"),
+}
+
+
+class TrivialJudge:
+    """One of the trivial judges of `baselines` (constant, random, longer, closer); it reads no label and no rubric.
+
+    It decides on the responses as they are shown, so "constant" always prefers the first. Only "random" draws: its
+    draws depend on the item's id, the order and the number of the draw, and the first in item order is the one that
+    `baselines` gives.
+    """
+
+    batch_size = 10_000
+
+    def __init__(self, kind: str, name: str | None = None, seed: int = 0):
+        if kind not in TRIVIAL:
+            raise DataError(f"unknown trivial judge {kind!r}; choose one of {', '.join(TRIVIAL)}.")
+        self.kind, self.seed, self.name = kind, seed, name or kind
+        self.fingerprint = artifacts.text_hash("trivial", kind, seed)
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError for a format that this judge cannot answer."""
+        if any(task.format == "direct" for task in tasks) and TRIVIAL[self.kind][0] is None:
+            raise DataError(
+                f"trivial judge {self.kind!r} gives no score from 1 to 5; ask it for pairwise ranking only."
+            )
+
+    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
+        """Decide every task; `decoding` and `seed` change nothing."""
+        self.check(tasks, decoding)
+        return [[self._completion(task, draw) for draw in range(task.draws)] for task in tasks]
+
+    def _completion(self, task: Task, draw: int) -> Completion:
+        direct, pairwise = TRIVIAL[self.kind]
+        known: Mapping[str, Callable[..., list]] = (
+            baselines.DIRECT_BASELINES if task.format == "direct" else baselines.PAIR_BASELINES
+        )
+        decide = known[direct if task.format == "direct" else pairwise]
+        seeded = {"seed": self.seed + 2 * draw + (task.order == "ba")} if self.kind == "random" else {}
+        decision = decide([_as_shown(task)], **seeded)[0]
+        text = "no reference answer to compare with" if decision is None else f"{self.kind}: {decision}"
+        return Completion(text, 0, True, decision)
+
+
+def _as_shown(task: Task) -> DirectItem | PairItem:
+    """Return the item with its responses in the order shown; DataError when the task does not carry its item."""
+    if task.item is None:
+        raise DataError(f"task {task.benchmark}/{task.item_id} does not carry its item; make tasks with `tasks_for`.")
+    if task.format == "direct":
+        return task.item
+    first, second = shown(task.item, task.order)
+    return replace(task.item, response_a=first, response_b=second)
+
+
+# --- recorded answers ------------------------------------------------------------------------------------------------
+
+
+# As files spell them; Auto-J rates from 1 to 10.
+REPLAY_MENUS: dict[str, dict[str, int | str]] = {
+    "direct": {str(score): score for score in range(1, 11)},
+    "pairwise": {"A": "A", "B": "B", "TIE": "tie"},
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One recorded answer: the text a judge wrote about the prompt as shown, or its decision in the item's A and B."""
+
+    text: str
+    decision: int | str | None
+    tokens: int = 0
+    finished: bool = True
+
+
+class ReplayJudge:
+    """Answers from recorded judgments or recorded texts, of this project or of anyone else.
+
+    A row has `item_id`, `format`, and either `decision` (1-5, for Auto-J 1-10; or "A", "B", "tie" in the item's *own*
+    A and B, as in judgment files) or `text` (what the judge wrote about the prompt *as shown*). It may say `order`
+    ("ab" if it does not), `draw` (0), `benchmark` and `with_reference` (any). A judgment file is such a file; a CSV
+    file is read by pandas first. `parsers` read the texts; the default is the paper's form.
+    """
+
+    batch_size = 10_000
+
+    def __init__(
+        self,
+        name: str,
+        rows: Iterable[Mapping[str, Any]],
+        source: str = "recorded answers",
+        parsers: Mapping[str, Parser] = PARSERS,
+    ):
+        self.name, self.source, self.parsers = name, source, parsers
+        self.answers: dict[tuple, Answer] = {}
+        for number, row in enumerate(rows, start=1):
+            self._add(row, f"{source}, line {number}")
+        content = sorted(map(repr, self.answers.items()))
+        readers = {name: f"{parser.__module__}.{parser.__qualname__}" for name, parser in parsers.items()}
+        self.fingerprint = artifacts.text_hash("replay", content, readers)
+
+    @classmethod
+    def from_file(cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS) -> ReplayJudge:
+        """Read the rows of a JSON Lines file (also .gz); DataError names the file, the line and what to do."""
+        return cls(name, read_jsonl(path), str(path), parsers)
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError that names the judgments for which nothing is recorded."""
+        wanted = [(task, draw) for task in tasks for draw in range(task.draws)]
+        missing = [_label(task, draw) for task, draw in wanted if self._find(task, draw) is None]
+        if missing:
+            raise DataError(
+                f"{self.source}: no answer for {len(missing)} of {len(wanted)} judgments: {few(missing)}; "
+                "add these rows, or leave their tasks out."
+            )
+
+    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
+        """Return the recorded answers; `decoding` and `seed` change nothing."""
+        self.check(tasks, decoding)
+        return [[_completion(task, self._find(task, draw)) for draw in range(task.draws)] for task in tasks]
+
+    def _add(self, row: Mapping[str, Any], where: str) -> None:
+        missing = [name for name in ("item_id", "format") if name not in row]
+        if missing or not ("decision" in row or "text" in row):
+            raise DataError(f"{where}: {' and '.join(missing or ['decision or text'])} missing; complete this row.")
+        if row.get("policy", "once") != "once":
+            return  # a repaired answer stands beside the first one, which is the judgment
+        key = (
+            row.get("benchmark"), str(row["item_id"]), row["format"], row.get("with_reference"), row.get("order", "ab"),
+            int(row.get("draw", 0)),
+        )  # fmt: skip
+        answer = _answer(row, where)
+        if self.answers.setdefault(key, answer) != answer:
+            raise DataError(f"{where}: another answer for {row['item_id']!r} stands further up; keep one of them.")
+
+    def _find(self, task: Task, draw: int) -> Answer | None:
+        for benchmark in (task.benchmark, None):
+            for reference in (task.with_reference, None):
+                key = (benchmark, task.item_id, task.format, reference, task.order, draw)
+                if key in self.answers:
+                    return self.answers[key]
+        return None
+
+
+def _answer(row: Mapping[str, Any], where: str) -> Answer:
+    decision = row.get("decision")
+    menu = REPLAY_MENUS.get(row["format"])
+    if menu is None:
+        raise DataError(f"{where}: unknown format {row['format']!r}; write one of {', '.join(REPLAY_MENUS)}.")
+    spelled = _spelled(decision)
+    if spelled and spelled not in menu:
+        known = ", ".join(map(str, menu.values()))
+        raise DataError(f"{where}: {decision!r} is no {row['format']} decision; use one of {known}, or give the text.")
+    text = str(row.get("text") or row.get("feedback") or "")
+    return Answer(text, menu.get(spelled), int(row.get("tokens") or 0), row.get("status") != "truncated")
+
+
+def _spelled(decision: Any) -> str:
+    """Return a decision as files hold it (4, 4.0, "4", "a", nan) in one spelling, "" where there is none."""
+    blank = decision is None or decision != decision
+    return "" if blank else str(decision).strip().upper().removesuffix(".0")
+
+
+def _completion(task: Task, answer: Answer) -> Completion:
+    """Return a recorded answer in the terms of the prompt as shown, as a judge would have given it."""
+    swapped = SWAPPED.get(answer.decision, answer.decision) if task.order == "ba" else answer.decision
+    return Completion(answer.text, answer.tokens, answer.finished, swapped)
+
+
+def _label(task: Task, draw: int) -> str:
+    return f"{task.benchmark}/{task.item_id} ({task.format}, {task.order}, draw {draw})"

@@ -1,0 +1,229 @@
+"""A judge that runs in this process through transformers' generate, on a CPU or one GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import artifacts
+from ...prompts.injection import escape_tokens, unknown_tokens
+from ...prompts.parsing import MARKER
+from ...records import DataError, few
+from ...training.experts import check_one_bos, render_chat
+from ..judges import MENUS, Completion, Decoding, Task
+
+
+def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
+    """Tokenise prompts as in training, each with exactly one begin-of-sequence token.
+
+    A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
+    escaped here. DataError when the tokenizer does not say how a conversation is written.
+    """
+    if not tokenizer.chat_template:
+        raise DataError(
+            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
+            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
+        )
+    own = unknown_tokens(tokenizer)
+    texts = [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format) for task in tasks]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    for row in ids:
+        check_one_bos(tokenizer, row)
+    return ids
+
+
+def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
+    """Raise DataError that names the items whose prompts have more than `limit` tokens."""
+    if limit < 1:
+        raise DataError("the new tokens asked for leave no room for a prompt in the model's context; ask for fewer.")
+    long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
+    if long:
+        raise DataError(
+            f"{len(long)} prompts are longer than {limit} tokens: {few(long)}; "
+            "leave these items out, or ask for fewer new tokens."
+        )
+
+
+def finished_text(text: str, decision: str) -> str:
+    """Return an answer with its verdict, if it holds one, replaced by this decision."""
+    return f"{_feedback(text).rstrip()} {MARKER} {decision}"
+
+
+def _feedback(text: str) -> str:
+    return text.rpartition(MARKER)[0] if MARKER in text else text
+
+
+def candidate_ids(
+    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int
+) -> tuple[list[int], list[int]]:
+    """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
+
+    What is more than `limit` tokens is taken off the feedback's end (an answer that filled the model's context leaves
+    no room for a verdict). DataError when two decisions begin with the same token.
+    """
+    answers = [finished_text(text, decision) for decision in menu]
+    rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
+    shared = len(os.path.commonprefix(rows))
+    candidates = [row[shared] for row in rows]
+    if len(set(candidates)) < len(menu):
+        raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
+    over = len(ids) + shared - limit
+    feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
+    if not feedback:
+        return [*ids, *rows[0][:shared]], candidates
+    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
+
+
+class TransformersJudge:
+    """A judge that runs in this process through transformers' generate, on a CPU or one GPU."""
+
+    def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        self.name, self.batch_size = name, batch_size
+        artifacts.check_base_model(folder)
+        self.fingerprint = artifacts.judge_fingerprint(folder, bf16)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        self.ends = ends_of_turn(self.tokenizer, self.model.generation_config)
+        # The model's own defaults (beams, penalties, ...) have no say: Table 8 says how judges decode.
+        self.model.generation_config = GenerationConfig(eos_token_id=self.ends or None, pad_token_id=[*self.ends, 0][0])
+
+    def _limit(self, new_tokens: int) -> int:
+        return self.model.config.max_position_embeddings - new_tokens
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError that names all items that do not fit, before anything is generated."""
+        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding.max_new_tokens))
+
+    def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
+        """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
+        import torch
+
+        rows = [
+            candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1))
+            for ids, task, text in zip(prompt_ids(self.tokenizer, tasks), tasks, texts, strict=True)
+        ]
+        ids, mask = self._padded([ids for ids, _ in rows])
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        with torch.inference_mode():
+            output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1)
+        logits = output.logits[:, -1].float().cpu()
+        generator = torch.Generator().manual_seed(seed)
+        chosen = [_draw(row[candidates], decoding.temperature, generator) for row, (_, candidates) in zip(logits, rows)]
+        return [
+            Completion(finished_text(text, MENUS[task.format][place]), 1, True)
+            for task, text, place in zip(tasks, texts, chosen)
+        ]
+
+    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
+        """Generate every task's draws; all tasks of one call have the same number of draws."""
+        import torch
+
+        draws = tasks[0].draws
+        ids = prompt_ids(self.tokenizer, tasks)
+        check_lengths(tasks, ids, self._limit(decoding.max_new_tokens))
+        padded, mask = self._padded(ids)
+        torch.manual_seed(seed)
+        with torch.inference_mode(), self._inputs(padded, mask, draws) as inputs:
+            output = self.model.generate(
+                **inputs, **_sampling(decoding),
+                repetition_penalty=decoding.repetition_penalty, max_new_tokens=decoding.max_new_tokens,
+            )  # fmt: skip
+        completions = [self._completion(ids) for ids in output[:, padded.shape[1] :].tolist()]
+        return [completions[start : start + draws] for start in range(0, len(completions), draws)]
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Return ids and mask of shape (rows, longest), padded on the left with each row's own first token.
+
+        The repetition penalty takes padding for text: a token that the prompt holds anyway changes nothing, where the
+        usual one, the end of a turn, would become less likely in a row with padding than in one without.
+        """
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.tensor([[row[0]] * (width - len(row)) + list(row) for row in rows], device=self.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        return ids, mask
+
+    def _inputs(self, ids: Any, mask: Any, draws: int) -> AbstractContextManager[dict[str, Any]]:
+        """Return generate's inputs with every prompt `draws` times; where the model allows, each is computed once."""
+        from . import shared_prompt
+
+        if shared_prompt.supports(self.model) and ids.shape[1] > 1:
+            return shared_prompt.shared_prompts(self.model, ids, mask, draws)
+        repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
+        return nullcontext(repeated)
+
+    def _completion(self, ids: list[int]) -> Completion:
+        end = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
+        finished = end < len(ids)
+        return Completion(self.tokenizer.decode(ids[:end], skip_special_tokens=True), end + finished, finished)
+
+
+def ends_of_turn(tokenizer: Any, config: Any) -> list[int]:
+    """Return the tokens that end an answer: the tokenizer's, and those that the model names besides."""
+    named = config.eos_token_id
+    found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
+    return list(dict.fromkeys(token for token in found if token is not None))
+
+
+def _sampling(decoding: Decoding) -> dict[str, Any]:
+    """Return generate's arguments for drawing, or for always taking the most likely token."""
+    if decoding.temperature == 0:
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    drawn = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    return {**drawn, "logits_processor": [_Nucleus(decoding.temperature, decoding.top_p)]}
+
+
+NUCLEUS = 32  # most likely tokens that nearly always hold a trained judge's nucleus
+
+
+@dataclass(frozen=True)
+class _Nucleus:
+    """Temperature, then the top-p filter, as generate wants them.
+
+    generate runs processors of ours before its own, so the temperature must be here too. It looks at the signature in
+    each step: that of a lambda would be slow.
+    """
+
+    temperature: float
+    top_p: float
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        scores = scores if self.temperature == 1 else scores / self.temperature
+        return scores if self.top_p >= 1 else keep_nucleus(scores, self.top_p)
+
+
+def keep_nucleus(scores: Any, top_p: float) -> Any:
+    """Set scores outside the nucleus to -inf: (sequences, vocabulary), as transformers' own top-p filter does.
+
+    That one sorts the whole vocabulary, a fifth of all time on a CPU; here a row is sorted only when its NUCLEUS most
+    likely tokens do not hold the mass.
+    """
+    from transformers import TopPLogitsWarper
+
+    best = scores.topk(min(NUCLEUS, scores.shape[-1]), dim=-1).values
+    mass = (best - scores.logsumexp(-1, keepdim=True)).exp().cumsum(-1)
+    wide = mass[:, -1] < top_p
+    kept = (mass < top_p).sum(-1, keepdim=True).clamp(max=best.shape[-1] - 1)
+    filtered = scores.masked_fill(scores < best.gather(-1, kept), -float("inf"))
+    if wide.any():
+        filtered[wide] = TopPLogitsWarper(top_p)(None, scores[wide])
+    return filtered
+
+
+def _draw(logits: Any, temperature: float, generator: Any) -> int:
+    """Draw a place from logits of shape (decisions,); temperature 0 takes the largest."""
+    if temperature == 0:
+        return int(logits.argmax())
+    return int((logits / temperature).softmax(-1).multinomial(1, generator=generator))

@@ -1,0 +1,180 @@
+"""The judges of Tables 3 and 4 as a table: names, models, templates and settings, from which `judge_for` makes a judge.
+
+Everything that differs between families is a value here. Decoding is Table 8's for every model that the paper prompts
+in its own words; Auto-J, UltraRM and PairRM follow their own releases (appendix B).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .. import artifacts
+from ..prompts.templates import PROMETHEUS, Template, template_named
+from ..records import DataError
+from .judges import Decoding, Judge
+
+# Llama 2's form of a conversation, for tokenizers that were released before chat templates were kept with them.
+LLAMA_2_CHAT = (
+    "{{ bos_token }}[INST] {% if messages[0]['role'] == 'system' %}"
+    "<<SYS>>\n{{ messages[0]['content'] }}\n<</SYS>>\n\n{% endif %}{{ messages[-1]['content'] }} [/INST]"
+)
+
+TABLE_8 = Decoding()
+TABLE_8_API = Decoding(repetition_penalty=1.0)  # these servers take no repetition penalty
+GREEDY = Decoding(temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+NOTHING_WRITTEN = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=0, repetition_penalty=1.0)
+
+# engine: (module, class); the API judge is made from settings (see `_api_judge`).
+ENGINES = {
+    "vllm": ("engines.vllm_judge", "VLLMJudge"),
+    "transformers": ("engines.transformers_judge", "TransformersJudge"),
+    "reward": ("engines.reward", "RewardModelJudge"),
+    "pair-ranker": ("engines.reward", "PairRankerJudge"),
+}
+_WRITING = ("vllm", "transformers", "api")
+
+
+@dataclass(frozen=True)
+class Family:
+    """One judge of the paper: how it is called, what it is asked, and how it runs.
+
+    `rows` are its names in Tables 3 and 4, `model` its hub id or API name, `engine` how it runs unless asked otherwise,
+    `server` what kind of API it stands behind, `context` the tokens it can read, prompt and answer together.
+    `system_role` tells whether its chat template knows a system role; if not, the system prompt opens the user's turn
+    (`training.render_chat`). `chat` is the chat template to use where its tokenizer holds none.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    model: str
+    context: int
+    engine: str = "vllm"
+    formats: tuple[str, ...] = ("direct", "pairwise")
+    template: str = "prometheus"
+    decoding: Decoding = TABLE_8
+    system_role: bool = True
+    chat: str | None = None
+    server: str = "vllm"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def _llama(size: str) -> Family:
+    name = f"meta-llama/Llama-2-{size.lower()}-chat-hf"
+    note = "Access is granted by Meta on the hub."
+    return Family(f"llama-2-{size.lower()}-chat", (f"LLAMA2-CHAT {size}",), name, 4096, chat=LLAMA_2_CHAT, note=note)
+
+
+def _first_prometheus(size: str) -> Family:
+    return Family(
+        f"prometheus-{size.lower()}", (f"PROMETHEUS-{size}",), f"prometheus-eval/prometheus-{size.lower()}-v1.0", 4096,
+        formats=("direct",), chat=LLAMA_2_CHAT,
+        note="The paper asks it as it asks Prometheus 2; template='prometheus-1' gives its own system message.",
+    )  # fmt: skip
+
+
+_MISTRAL = {"context": 32768, "system_role": False}
+_API = {"engine": "api", "decoding": TABLE_8_API}
+_OPENAI = {**_API, "server": "openai"}
+_PAIRS = {"formats": ("pairwise",), "template": "", "decoding": NOTHING_WRITTEN}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        _llama("7B"),
+        _llama("13B"),
+        _llama("70B"),
+        Family("mistral-7b-instruct", ("MISTRAL-INSTRUCT-7B",), "mistralai/Mistral-7B-Instruct-v0.2", **_MISTRAL),
+        Family("mixtral-8x7b-instruct", ("MIXTRAL-INSTRUCT-8x7B",), "mistralai/Mixtral-8x7B-Instruct-v0.1", **_MISTRAL),
+        _first_prometheus("7B"),
+        _first_prometheus("13B"),
+        Family(
+            "pair-rm", ("PAIR RM (0.4B)",), "llm-blender/PairRM-hf", 2048, "pair-ranker", **_PAIRS,
+            options={"shorten": True},
+            note="Compares in both orders and cuts what is longer than it reads, as its release does.",
+        ),
+        Family("ultra-rm-13b", ("ULTRA RM (13B)",), "openbmb/UltraRM-13b", 4096, "reward", **_PAIRS),
+        Family(
+            "auto-j-13b", ("AUTO-J (13B)",), "GAIR/autoj-13b", 4096, template="auto-j", decoding=GREEDY,
+            chat=LLAMA_2_CHAT,
+            note="Greedy as in its release. Over three greedy runs Krippendorff's alpha would be 1; Table 14 prints "
+            "less, so the paper's runs were sampled.",
+        ),
+        Family("prometheus-2-7b", ("PROMETHEUS-2-7B",), "prometheus-eval/prometheus-7b-v2.0", **_MISTRAL),
+        Family("prometheus-2-8x7b", ("PROMETHEUS-2-8x7B",), "prometheus-eval/prometheus-8x7b-v2.0", **_MISTRAL),
+        Family("gpt-3.5-turbo-0613", ("GPT-3.5-TURBO-0613",), "gpt-3.5-turbo-0613", 4096, **_OPENAI),
+        Family("gpt-4-1106-preview", ("GPT-4-1106", "GPT-4-1106-PREVIEW"), "gpt-4-1106-preview", 128_000, **_OPENAI),
+        Family("claude-3-opus", ("CLAUDE-3-OPUS",), "claude-3-opus-20240229", 200_000, **_API, server="anthropic"),
+    )
+}  # fmt: skip
+
+
+def family_named(name: str) -> Family:
+    """Return a family; DataError lists the names there are."""
+    if name not in FAMILIES:
+        raise DataError(f"unknown judge {name!r}; choose one of {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def template_for(name: str, wording: str | Path | None = None) -> Template:
+    """Return the template a family reads; `wording` names the file with Auto-J's (see `templates.auto_j`).
+
+    Reward models and pair rankers read the items, not a prompt; their tasks carry the paper's.
+    """
+    return template_named(family_named(name).template or PROMETHEUS.name, wording)
+
+
+def judge_for(
+    name: str,
+    *,
+    engine: str | None = None,
+    model: str | Path | None = None,
+    template: Template | None = None,
+    wording: str | Path | None = None,
+    **options: Any,
+) -> Judge:
+    """Make a family's judge; `options` go to its class, or to the API's settings.
+
+    `engine` exchanges vllm, transformers and api for a family that writes; `model` takes a folder in place of the hub's
+    model, `template` another template than the family's. DataError when the family cannot be had that way.
+    """
+    family = family_named(name)
+    engine = engine or family.engine
+    if engine != family.engine and not {engine, family.engine} <= set(_WRITING):
+        raise DataError(f"{name} runs as {family.engine!r} and not as {engine!r}.")
+    template = template or template_for(name, wording)
+    options = {**family.options, **options}
+    if engine == "api":
+        return _api_judge(family, template, str(model or family.model), options)
+    module, kind = ENGINES[engine]
+    judge = getattr(importlib.import_module(f".{module}", __package__), kind)(name, model or family.model, **options)
+    return speaking(judge, template, family.chat) if engine in _WRITING else judge
+
+
+def _api_judge(family: Family, template: Template, model: str, options: Mapping[str, Any]) -> Judge:
+    from .engines.api import APIJudge
+    from .engines.api_settings import SERVERS
+
+    settings = {"model": model, "system_role": family.system_role, **options}
+    return APIJudge(family.name, replace(SERVERS[family.server], **settings), template=template)
+
+
+def speaking(judge: Any, template: Template, chat: str | None = None) -> Judge:
+    """Let a judge with a tokenizer speak and be read by a template; return the judge.
+
+    `chat` is used where the tokenizer holds no chat template. A changed chat template changes the fingerprint, because
+    other prompts are other judgments.
+    """
+    own = judge.tokenizer.chat_template
+    inner = own or chat
+    if inner is None:
+        raise DataError(f"judge {judge.name!r}: its tokenizer has no chat template; give one.")
+    judge.parsers = template.parsers
+    used = template.chat_template(inner)
+    if used != own:
+        judge.tokenizer.chat_template = used
+        judge.fingerprint = artifacts.text_hash(judge.fingerprint, used)
+    return judge

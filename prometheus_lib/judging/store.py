@@ -1,0 +1,280 @@
+"""The judgment store: one append-only JSON Lines file per judge, safe to kill at any moment.
+
+A judgment's key identifies model, prompt, decoding settings and draw. What is in the file is never generated again,
+and a last line that a kill cut short is taken off with a message. Two processes may append to one file. It opens in
+pandas with `pandas.read_json(path, lines=True)`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from .. import artifacts
+from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic
+
+Place = tuple[str, str, str]
+LABELS = re.compile(r"once|finish|redraw-\d+")  # see judges.Policy
+COLUMNS = tuple(field.name for field in fields(Judgment))
+
+
+def judgment_key(fingerprint: str, prompt: str, decoding: dict[str, Any], format: str, order: str, draw: int) -> str:
+    """Return the key under which a judgment is stored."""
+    return artifacts.text_hash(fingerprint, prompt, decoding, format, order, draw)
+
+
+def repair_tail(path: Path) -> int:
+    """Cut off a damaged last line (cut short, or not JSON) and return the number of bytes removed.
+
+    A last line that only lacks its newline is whole, and gets it.
+    """
+    with open(path, "rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        ended = _line_start(file, size) == size
+        start = _line_start(file, size - 1)
+        if _is_json(file, start, size):
+            if not ended:
+                file.seek(size)
+                file.write(b"\n")
+            return 0
+        file.truncate(start)
+    warnings.warn(
+        f"{path}: the last line was damaged and has been removed ({size - start} bytes); "
+        "its judgment will be collected again.",
+        stacklevel=3,
+    )
+    return size - start
+
+
+def _line_start(file: Any, end: int) -> int:
+    """Search backwards from `end` for a newline and return the position behind it (0 when there is none)."""
+    position, block = end, 1 << 16
+    while position > 0:
+        start = max(0, position - block)
+        file.seek(start)
+        found = file.read(position - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        position = start
+    return 0
+
+
+def _is_json(file: Any, start: int, end: int) -> bool:
+    file.seek(start)
+    try:
+        json.loads(file.read(end - start) or b"0")
+    except ValueError:
+        return False
+    return True
+
+
+def place_of(row: dict[str, Any]) -> Place:
+    """Return what makes a judgment's row one of a kind: its key, benchmark and item."""
+    return row["key"], row.get("benchmark", ""), row.get("item_id", "")
+
+
+class JudgmentStore:
+    """The judgments of one judge in one file, shared by any number of processes.
+
+    `places` tells what is there: key, benchmark and item id, because two items can have the same prompt and so the
+    same key. `failed` maps the places of answers that hold no decision to their texts. Both follow the file: what
+    another process has appended is read before anything is written.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if self.path.suffix != ".jsonl":
+            raise DataError(f"{self.path}: judgments are collected in a file whose name ends in .jsonl.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.places: set[Place] = set()
+        self.failed: dict[Place, str] = {}
+        self._bytes = self._lines = 0
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        self.refresh()
+
+    @property
+    def keys(self) -> set[str]:
+        """Return the keys of all judgments in the file."""
+        return {place[0] for place in self.places}
+
+    def refresh(self) -> None:
+        """Read what this or another process has appended since the last look."""
+        with self._lock:
+            self._read_on()
+
+    def append(self, judgments: Iterable[Judgment]) -> int:
+        """Append whole lines in one write and wait until they are on disk; known ones are left out.
+
+        Raises DataError when the disk is full; the file is then as it was before.
+        """
+        judgments = list(judgments)
+        with self._lock:
+            self._read_on()
+            new = {place_of(as_row(judgment)): judgment for judgment in judgments}
+            new = {place: judgment for place, judgment in new.items() if place not in self.places}
+            data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new.values())
+            if data:
+                self._write(data.encode("utf-8", "replace"), len(new))  # half an emoji, cut by a limit, is no text
+                self._read_on()
+        return len(new)
+
+    def _read_on(self) -> None:
+        if not self.path.exists() or self.path.stat().st_size == self._bytes:
+            return
+        if not self._bytes:
+            self._check_kind()
+        repair_tail(self.path)
+        with open(self.path, "rb") as file:
+            file.seek(self._bytes)
+            for line in file:
+                self._lines += 1
+                self._bytes += len(line)
+                if line.strip():
+                    self._remember(self._parsed(self._lines, line))
+
+    def _check_kind(self) -> None:
+        """Raise DataError when the first whole line is no judgment, before anything in the file is changed."""
+        with open(self.path, "rb") as file:
+            first = file.readline()
+        if first.endswith(b"\n") and first.strip():
+            self._parsed(1, first)
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        row = parse_line(self.path, number, line)
+        if "key" not in row:
+            raise DataError(f"{self.path}, line {number}: this judgment has no key; remove the line or the file.")
+        return row
+
+    def _remember(self, row: dict[str, Any]) -> None:
+        self.places.add(place_of(row))
+        if row.get("status", "ok") != "ok":
+            self.failed[place_of(row)] = row.get("feedback", "")
+
+    def _write(self, data: bytes, count: int) -> None:
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            _write_synced(self.path, data)
+        except OSError as error:
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise DataError(
+                f"{self.path}: {count} judgments could not be appended ({error.strerror}); "
+                "free space and start again: everything collected before is kept."
+            ) from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "ab", buffering=0) as file:
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])
+        os.fsync(file.fileno())
+
+
+def judgment_files(folder: str | Path) -> list[Path]:
+    """Return one file per judge: `<judge>.jsonl`, or `<judge>.jsonl.gz` where only the recorded file is there."""
+    folder = Path(folder)
+    live = {path.name.removesuffix(".jsonl"): path for path in folder.glob("*.jsonl")}
+    recorded = {path.name.removesuffix(".jsonl.gz"): path for path in folder.glob("*.jsonl.gz")}
+    return [path for _, path in sorted((recorded | live).items())]
+
+
+def start_from_recorded(path: Path) -> None:
+    """Write a judge's file from the recorded `.jsonl.gz` beside it, if only that is there."""
+    recorded = Path(f"{path}.gz")
+    if recorded.is_file() and not path.exists():
+        write_bytes_atomic(path, gzip.decompress(recorded.read_bytes()))
+
+
+def _warn_of_recorded(path: Path) -> None:
+    """Warn when a judge's file holds less than what is recorded beside it: it stands in the recorded file's place."""
+    recorded = Path(f"{path}.gz")
+    if not recorded.is_file():
+        return
+    lines, before = path.read_bytes().count(b"\n"), gzip.decompress(recorded.read_bytes()).count(b"\n")
+    if lines < before:
+        warnings.warn(
+            f"{path}: {lines:,} judgments are read, and the {before:,} of {recorded.name} beside it are not; "
+            "finish collecting, or delete the smaller file.",
+            stacklevel=3,
+        )
+
+
+def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
+    """Return all judgments in a folder, or of one file, as a pandas DataFrame with one column per field of Judgment.
+
+    An answer without a decision appears as the policy left it (see `with_policy`). Where a judge was asked again with
+    other settings or weights, all of its answers are there: `tables.latest_judgments` keeps the last. Raises DataError
+    for an unknown policy, when the folder has no judgment file, or when a row lacks a field.
+    """
+    import pandas as pd
+
+    files = [Path(folder)] if Path(folder).is_file() else judgment_files(folder)
+    if not files:
+        raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); collect judgments first (notebook 05).")
+    rows = []
+    for path in files:
+        _warn_of_recorded(path)
+        for number, row in enumerate(read_jsonl(path), start=1):
+            row.setdefault("policy", "once")  # files written before there was a choice
+            missing = [column for column in COLUMNS if column not in row]
+            if missing:
+                raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")
+            if judges is None or row["judge"] in judges:
+                rows.append(row)
+    return with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
+
+
+def with_policy(judgments: Any, policy: str) -> Any:
+    """Return one row per draw: the first answer, or what `policy` made of it where it held no decision.
+
+    The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
+    first answer and repair together. DataError for a name that is no policy's label.
+    """
+    import pandas as pd
+
+    if not LABELS.fullmatch(policy):
+        raise DataError(f'unknown policy {policy!r}; write "once", "finish", or "redraw-5" for up to five new draws.')
+    first = judgments[judgments["policy"] == "once"]
+    if policy == "once":
+        return first.reset_index(drop=True)
+    repaired = judgments[judgments["policy"] == policy]
+    place = ["judge", "key", "benchmark", "item_id"]
+    repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
+    places = pd.MultiIndex.from_frame(first[place])
+    replaced = places.isin(repaired.index)
+    if not replaced.any():
+        return first.reset_index(drop=True)
+    new = repaired.loc[places[replaced]].reset_index()
+    for count in ("attempts", "tokens"):
+        new[count] += first.loc[replaced, count].to_numpy()
+    result = first.astype(object)
+    result.loc[replaced, list(new.columns)] = new.to_numpy(dtype=object)
+    return result.astype(first.dtypes.drop("decision").to_dict()).reset_index(drop=True)
+
+
+def compress(folder: str | Path) -> list[Path]:
+    """Write each judge's file as `.jsonl.gz` beside it, sorted by benchmark, format, item and draw; return the paths.
+
+    Equal judgments give equal bytes: sorted rows, no time in the gzip header.
+    """
+    packed = []
+    for path in sorted(Path(folder).glob("*.jsonl")):
+        rows = sorted(read_jsonl(path), key=_order)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        packed.append(write_bytes_atomic(Path(f"{path}.gz"), gzip.compress(text.encode(), 9, mtime=0)))
+    return packed
+
+
+def _order(row: dict[str, Any]) -> tuple:
+    place = row["benchmark"], row["format"], row["with_reference"], row["order"], row["item_id"], row["draw"]
+    return *place, row.get("policy", "once")

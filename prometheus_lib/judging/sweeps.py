@@ -1,0 +1,379 @@
+"""Judging many merges with one engine: its weights change in place, and no checkpoint is written (section 6.3).
+
+The usual way to study merging writes a model folder and starts an engine for every point of a sweep. Here the experts'
+files stay memory-mapped, each merge is computed from them in float32 and written over the weights of a live judge.
+After every change the judge must give the log-probabilities of a model that is loaded afresh with the same merge, so
+that a tensor that was not replaced, or an old prefix cache, cannot pass for a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import artifacts, merging
+from ..merging.checks import check_mergeable, read_layout
+from ..merging.merge import Merge
+from ..parallel import Report, silent
+from ..records import DataError
+from . import judges
+from .judges import Judge, JudgingJob
+from .store import JudgmentStore
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Logprobs = list[dict[int, float]]  # for each probe the most likely next tokens
+
+PROBES = (
+    "Feedback: the answer is right. [RESULT]", "Response A is better than Response B because",
+    "###Task Description:\n1. Write a detailed feedback", "Score 5: the response states all details",
+)  # fmt: skip
+PROBE_TOKENS, TOP = 5, 20
+# Largest difference of a log-probability between the judge and a fresh model (other kernels, other rounding).
+TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5}
+RULES = 1  # part of every fingerprint: raise it when merge_math computes other weights from the same settings
+MIXTURE = ("num_local_experts", "num_experts", "n_routed_experts")
+KEPT_SEED, EXPERTS = 42, ("direct", "pairwise")
+
+
+# --- which merges ----------------------------------------------------------------------------------------------------
+
+
+def grid(
+    methods: Sequence[str],
+    alphas: Sequence[float] = (0.5,),
+    variants: Sequence[str] = ("matched",),
+    seeds: Sequence[int] = (KEPT_SEED,),
+    pairs: Sequence[tuple[str, str]] = (EXPERTS,),
+    **sparse: float,
+) -> tuple[Merge, ...]:
+    """Return one merge for each combination, without those that equal an earlier one.
+
+    `sparse` (density, scaling) goes to TIES and DARE. Names say what differs: "ties-0.3", "dare-linear-default",
+    "dare-linear-0.3-mask7" (a seed other than 42), "linear-0.3-direct-seed2+pairwise-seed2" (another pair of experts).
+    Seeds draw DARE's masks, alpha counts where weights depend on it, and the variant `paper-8x7b` is for DARE and
+    brings its own density and scaling.
+    """
+    found: dict[Any, Merge] = {}
+    for (first, second), method, variant, alpha, seed in itertools.product(pairs, methods, variants, alphas, seeds):
+        paper = variant == "paper-8x7b"
+        if paper and method not in merging.DARE:
+            continue
+        variant = "matched" if method == "slerp" else variant  # it takes no weights
+        name = _name(method, alpha, variant, seed) + ("" if (first, second) == EXPERTS else f"-{first}+{second}")
+        settings = sparse if method in merging.SPARSE and not paper else {}
+        merge = Merge(name, method, first, second, alpha, variant, seed=seed, **settings)
+        found.setdefault(_effect(merge), merge)
+    return tuple(found.values())
+
+
+def _name(method: str, alpha: float, variant: str, seed: int) -> str:
+    parts = {"matched": [f"{alpha:g}"], "mergekit-default": ["default"]}.get(variant, [f"{alpha:g}", variant])
+    mask = [f"mask{seed}"] if method in merging.DARE and seed != KEPT_SEED else []
+    return "-".join([method, *parts, *mask])
+
+
+def _effect(merge: Merge) -> tuple:
+    """Return what a merge's weights depend on, the same for two merges that differ in name only."""
+    weights = merge.weights
+    if merge.method in ("linear", "ties"):
+        weights = tuple(weight / sum(weights) for weight in weights)
+    if merge.method == "slerp":
+        weights = (merge.alpha, 1 - merge.alpha)
+    mask = merge.seed if merge.method in merging.DARE else None
+    return merge.method, weights, mask, merge.density, merge.scaling, merge.reading, merge.first, merge.second
+
+
+# --- the experts' weights --------------------------------------------------------------------------------------------
+
+
+class Weights(Mapping):
+    """A model folder's tensors by name, read from memory-mapped files when they are asked for."""
+
+    def __init__(self, folder: str | Path):
+        from safetensors import safe_open
+
+        layout = read_layout(folder)
+        files = {file: safe_open(file, framework="pt") for file in {stored.file for stored in layout.values()}}
+        self._files = {name: files[stored.file] for name, stored in layout.items()}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._files[name].get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def check_dense(folder: str | Path) -> None:
+    """Raise DataError for a mixture of experts: engines store its weights in another form than its files."""
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    if any(config.get(name) for name in MIXTURE):
+        raise DataError(
+            f"{folder}: the weights of a mixture of experts cannot be changed in place (vLLM takes them without a "
+            "word and answers wrongly); merge to a folder and judge that, or merge LoRA adapters (lora_merge)."
+        )
+
+
+# --- one judge, many merges ------------------------------------------------------------------------------------------
+
+
+class Sweep:
+    """One engine that becomes one merge after the other.
+
+    `base` is the base model's folder, `experts` the folder that holds the experts, and `load` starts a judge from a
+    model folder (default: transformers in this process); `bf16` says that it runs in bfloat16. One engine serves all
+    experts of one shape.
+    """
+
+    def __init__(
+        self, base: str | Path, experts: str | Path, load: Callable[[str], Judge] | None = None, bf16: bool = False
+    ):
+        self.base, self.experts, self.bf16 = Path(base), Path(experts), bf16
+        self._load = load or _transformers
+        self._live: _Live | None = None
+        self._weights: dict[tuple, tuple] = {}
+        self._fingerprints: dict[Path, str] = {}
+
+    def fingerprint(self, merge: Merge) -> str:
+        """Identify a merge without computing it: the fingerprints of its inputs and its settings, not its name."""
+        settings = {name: value for name, value in merge.settings().items() if name not in ("name", "first", "second")}
+        inputs = [self._fingerprint(folder) for folder in self._folders(merge) if folder]
+        return artifacts.text_hash("merged in place", RULES, inputs, settings, self.bf16)
+
+    def set(self, merge: Merge) -> Judge:
+        """Make the engine this merge, check that it is, and return the judge (always the same object).
+
+        Raises DataError when it is not, and for experts that cannot be merged in place; then there is no judge.
+        """
+        fingerprint = self.fingerprint(merge)
+        self._parents(merge)  # complains before an engine is started
+        if self._live is None:
+            self._live = self._start(merge)
+        judge = self._live.judge
+        judge.name = judge.fingerprint = ""  # until the change is known to be whole
+        try:
+            weights = self._merged(merge, self._live.dtype)
+            self._live.write(weights)
+            expected = self._live.expected(weights, PROBES)
+            _check(merge, self._live.logprobs(PROBES), expected, self._live.dtype)
+        except BaseException:
+            self.close()
+            raise
+        judge.name, judge.fingerprint = merge.name, fingerprint
+        return judge
+
+    def close(self) -> None:
+        """Give back what the engine holds (a vLLM engine keeps its memory until it is closed)."""
+        live, self._live = self._live, None
+        if live is not None and hasattr(live.judge, "close"):
+            live.judge.close()
+
+    def _folders(self, merge: Merge) -> tuple[Path | None, Path, Path]:
+        """Return the folders of base (None where the method needs none), first and second."""
+        base = self.base if merge.method in merging.NEEDS_BASE else None
+        return base, self.experts / merge.first, self.experts / merge.second
+
+    def _fingerprint(self, folder: Path) -> str:
+        if folder not in self._fingerprints:
+            self._fingerprints[folder] = artifacts.model_fingerprint(folder)
+        return self._fingerprints[folder]
+
+    def _start(self, merge: Merge) -> _Live:
+        folder = self._folders(merge)[1]
+        check_dense(folder)
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # weights can be handed over in one process only
+        return _live(self._load(str(folder)), folder)
+
+    def _parents(self, merge: Merge) -> tuple[Mapping[str, Tensor | None], Weights, Weights]:
+        """Return the tensors of base, first and second, once it is clear that they can be merged."""
+        folders = self._folders(merge)
+        if folders not in self._weights:
+            base, first, second = folders
+            base = merging.local_folder(str(base)) if base else None
+            check_mergeable(first, second, base)
+            self._weights[folders] = (
+                Weights(base) if base else defaultdict(lambda: None),
+                Weights(first),
+                Weights(second),
+            )
+        return self._weights[folders]
+
+    def _merged(self, merge: Merge, dtype: Any) -> dict[str, Tensor]:
+        """Compute a merge from the memory-mapped files: in float32, rounded once."""
+        from ..merging.methods import merge_tensor
+
+        base, first, second = self._parents(merge)
+        return {name: merge_tensor(merge, name, base[name], first[name], second[name]).to(dtype) for name in first}
+
+
+def _transformers(folder: str) -> Judge:
+    from .engines.transformers_judge import TransformersJudge
+
+    return TransformersJudge("", folder)
+
+
+def _check(merge: Merge, found: Logprobs, expected: Logprobs, dtype: Any) -> None:
+    """Compare next-token log-probabilities; DataError names the largest difference."""
+    pairs = zip(found, expected, strict=True)
+    largest = max(abs(value - other.get(token, -9e9)) for one, other in pairs for token, value in one.items())
+    if not largest <= TOLERANCE[str(dtype).removeprefix("torch.")]:
+        raise DataError(
+            f"merge {merge.name!r}: after the change in place the judge does not answer as a fresh load of the same "
+            f"merge does (a log-probability is {largest:.3g} off); judge this model from merged folders."
+        )
+
+
+# --- engines ---------------------------------------------------------------------------------------------------------
+
+
+class _Live:
+    """A running judge whose weights can be written; `folder` has its configuration."""
+
+    def __init__(self, judge: Any, folder: Path):
+        self.judge, self.folder = judge, folder
+
+    @property
+    def dtype(self) -> Any:
+        raise NotImplementedError
+
+    def ids(self, probes: Sequence[str]) -> list[list[int]]:
+        tokenizer = self.judge.tokenizer
+        start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        rows = tokenizer(list(probes), add_special_tokens=False)["input_ids"]
+        length = min(PROBE_TOKENS, *map(len, rows))  # of one length: no padding, one forward
+        return [[*start, *row[:length]] for row in rows]
+
+    def expected(self, weights: dict[str, Tensor], probes: Sequence[str]) -> Logprobs:
+        """Return what these weights answer in a model of transformers that is loaded afresh, from memory."""
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
+        config = transformers.AutoConfig.from_pretrained(self.folder)
+        kind = getattr(transformers, config.architectures[0])
+        model = kind.from_pretrained(None, config=config, state_dict=dict(weights), dtype=self.dtype).eval()
+        return [dict(enumerate(row)) for row in next_token_logprobs(model, self.ids(probes)).tolist()]
+
+
+class _LiveTransformers(_Live):
+    @property
+    def dtype(self) -> Any:
+        return self.judge.model.dtype
+
+    def write(self, weights: Mapping[str, Tensor]) -> None:
+        import torch
+
+        state = self.judge.model.state_dict()
+        written = {state[name].data_ptr() for name in weights if name in state}
+        missing = [name for name in state if state[name].data_ptr() not in written]  # tied weights share a pointer
+        if unknown := [*(set(weights) - set(state)), *missing]:
+            raise DataError(f"{self.folder}: tensors {sorted(unknown)[:5]} are not both in its files and in the model.")
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                state[name].copy_(tensor)
+
+    def logprobs(self, probes: Sequence[str]) -> Logprobs:
+        best = next_token_logprobs(self.judge.model, self.ids(probes)).topk(TOP)
+        return [dict(zip(*row, strict=True)) for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+
+
+def next_token_logprobs(model: Any, rows: Sequence[list[int]]) -> Tensor:
+    """Return the log-probabilities (rows, vocabulary) of the token that follows each row; rows of one length."""
+    import torch
+
+    ids = torch.tensor(rows, device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[:, -1].float().log_softmax(-1)
+
+
+class _LiveVLLM(_Live):
+    @property
+    def dtype(self) -> Any:
+        return self.judge.llm.llm_engine.model_config.dtype
+
+    def write(self, weights: Mapping[str, Tensor]) -> None:
+        llm = self.judge.llm
+        if llm.llm_engine.vllm_config.parallel_config.world_size > 1:
+            raise DataError(
+                "weights can be changed in place in a vLLM engine on one device only; judge merged folders."
+            )
+        llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights.items())})
+        if llm.reset_prefix_cache() is False:
+            raise DataError("vLLM could not forget the prompts it read with other weights; nothing else may run in it.")
+
+    def logprobs(self, probes: Sequence[str]) -> Logprobs:
+        from vllm import SamplingParams
+
+        rows = [{"prompt_token_ids": row} for row in self.ids(probes)]
+        params = SamplingParams(temperature=0.0, max_tokens=1, logprobs=TOP)
+        outputs = self.judge.llm.generate(rows, params, use_tqdm=False)
+        return [{token: one.logprob for token, one in out.outputs[0].logprobs[0].items()} for out in outputs]
+
+
+def _live(judge: Any, folder: Path) -> _Live:
+    for attribute, kind in (("llm", _LiveVLLM), ("model", _LiveTransformers)):
+        if hasattr(judge, attribute):
+            return kind(judge, folder)
+    raise DataError(f"the weights of a {type(judge).__name__} cannot be changed in place; judge merged folders.")
+
+
+# --- collecting ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """Merges for one worker to judge in place: for each a judging job, whose `folder` is not used."""
+
+    base: str
+    experts: str
+    merges: tuple[Merge, ...]
+    jobs: tuple[JudgingJob, ...]
+
+    def only(self, names: Collection[str]) -> SweepJob:
+        """Return the job with the named judges alone."""
+        places = [place for place, job in enumerate(self.jobs) if job.name in names]
+        merges, jobs = ([each[place] for place in places] for each in (self.merges, self.jobs))
+        return replace(self, merges=tuple(merges), jobs=tuple(jobs))
+
+    def changed(self, change: Callable[[JudgingJob], JudgingJob]) -> SweepJob:
+        """Return the job with `change` made to each judge's job."""
+        return replace(self, jobs=tuple(map(change, self.jobs)))
+
+
+def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]:
+    """Judge the merges one after the other; return judgments added and seconds for each.
+
+    Judgments go to each job's own file. What is stored is not judged again, and an engine is started only if
+    something is missing, so a sweep that was stopped goes on where it was.
+    """
+    done = []
+    first = job.jobs[0]
+    with contextlib.closing(Sweep(job.base, job.experts, lambda folder: _engine(first, folder), first.bf16)) as sweep:
+        for merge, each in zip(job.merges, job.jobs, strict=True):
+            start = time.perf_counter()
+            added = _collect(sweep, merge, each, report)
+            done.append((added, time.perf_counter() - start))
+    return done
+
+
+def _engine(job: JudgingJob, folder: str) -> Judge:
+    return judges.ENGINES[job.engine](replace(job, folder=folder))
+
+
+def _collect(sweep: Sweep, merge: Merge, job: JudgingJob, report: Report) -> int:
+    store = JudgmentStore(job.out)
+    if judges.is_complete(job, sweep.fingerprint(merge), store):
+        report(sum(task.draws for task in job.tasks))
+        return 0
+    return judges.collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)

@@ -1,0 +1,43 @@
+"""Merging experts into one judge (paper, sections 3.4 and 6)."""
+
+from .merge import (
+    COMPANIONS,
+    CONFIG,
+    DARE,
+    DTYPES,
+    ENGINES,
+    METHODS,
+    NEEDS_BASE,
+    PAPER_LAMBDA,
+    PAPER_P,
+    READINGS,
+    SPARSE,
+    VARIANTS,
+    Merge,
+    local_folder,
+    merge_experts,
+    merge_folders,
+    mergekit_config,
+    model_card,
+)
+
+__all__ = [
+    "COMPANIONS",
+    "CONFIG",
+    "DARE",
+    "DTYPES",
+    "ENGINES",
+    "METHODS",
+    "Merge",
+    "NEEDS_BASE",
+    "PAPER_LAMBDA",
+    "PAPER_P",
+    "READINGS",
+    "SPARSE",
+    "VARIANTS",
+    "local_folder",
+    "merge_experts",
+    "merge_folders",
+    "mergekit_config",
+    "model_card",
+]

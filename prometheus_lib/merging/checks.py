@@ -1,0 +1,272 @@
+"""Whether model folders can be merged: read from headers, settings and tokenizers before anything is written.
+
+`read_layout` tells where each tensor of a folder lies, without reading a weight.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import artifacts
+from ..records import DataError, few
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+FLOATS = ("F32", "BF16", "F16")
+HEAD = "lm_head.weight"
+BLOCK = 2**22  # bytes compared at once
+# Settings that decide what the weights compute, whatever their shapes.
+MEANING = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor lies in a safetensors file: type ("F32", "BF16", ...), shape, first byte, byte after the last."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+Layout = dict[str, Stored]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder as far as it can be known without reading weights."""
+
+    folder: Path
+    config: dict[str, Any]
+    layout: Layout
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_layout(folder: str | Path) -> Layout:
+    """Return where each tensor of a model folder lies; DataError names missing or damaged files and their tensors."""
+    folder = Path(folder)
+    if (folder / INDEX).is_file():
+        return _read_shards(folder)
+    if (folder / WEIGHTS).is_file():
+        return read_header(folder / WEIGHTS)
+    found = few(sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)), 3)
+    raise DataError(
+        f"{folder}: neither {WEIGHTS} nor {INDEX} is there (only {found or 'no weights'}); "
+        "copy the missing file, or load the model and save it with save_pretrained."
+    )
+
+
+def _read_shards(folder: Path) -> Layout:
+    index = folder / INDEX
+    places: dict[str, str] = artifacts.read_json(index).get("weight_map", {})
+    files = sorted(set(places.values()))
+    if missing := [file for file in files if not (folder / file).is_file()]:
+        lost = [name for name, file in places.items() if file in missing]
+        raise DataError(
+            f"{index}: it names {few(missing, 3)}, not in the folder, with {len(lost)} tensors ({few(lost, 3)}); "
+            "copy the missing file there."
+        )
+    layout = {name: stored for file in files for name, stored in read_header(folder / file).items()}
+    lost = [name for name, file in places.items() if name not in layout or layout[name].file.name != file]
+    if lost or not places:
+        raise DataError(
+            f"{index}: {few([f'{name} ({places[name]})' for name in lost], 3) or 'no tensor'} is where it says; "
+            "the index and the weight files do not belong together; copy the whole folder again."
+        )
+    return {name: stored for name, stored in layout.items() if name in places}
+
+
+def read_header(file: Path) -> Layout:
+    """Return where each tensor of a safetensors file lies; DataError when the file is damaged or cut short."""
+    size = file.stat().st_size
+    with open(file, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        text = stream.read(length) if length <= size - 8 else b""
+    try:
+        header = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
+        start = 8 + length
+        layout = {
+            name: Stored(file, e["dtype"], tuple(e["shape"]), *(start + offset for offset in e["data_offsets"]))
+            for name, e in header.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file}: not a safetensors file, or damaged; copy it or build it again.") from error
+    if (wanted := max((stored.end for stored in layout.values()), default=start)) != size:
+        raise DataError(f"{file}: {size} bytes where its header announces {wanted}; copy it or build it again.")
+    return layout
+
+
+def read_model(folder: str | Path) -> Model:
+    """Read settings and layout of a model folder; DataError when it is an adapter, incomplete or damaged."""
+    folder = check_folder(folder)
+    return Model(folder, artifacts.read_json(folder / "config.json"), read_layout(folder))
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Raise DataError unless the folder holds a whole model: settings, weights and a tokenizer."""
+    folder = Path(folder)
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise DataError(
+            f"{folder}: this is a LoRA adapter (adapter_config.json), not a whole model; fold it into its base model "
+            "(PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with lora_merge."
+        )
+    return artifacts.check_model_folder(folder)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def check_mergeable(first: str | Path, second: str | Path, base: str | Path | None = None) -> None:
+    """Raise DataError unless the models can be merged tensor by tensor; warn where a merge would say nothing.
+
+    `base` is None for methods that need none, and where it is the name of a model on the hub.
+    """
+    experts = [read_model(first), read_model(second)]
+    parents = experts + ([] if base is None else [read_model(base)])
+    for model in parents:
+        _check_floats(model)
+    for other in parents[1:]:
+        _check_vocabulary(parents[0], other)
+        _check_head(parents[0], other)
+        _check_settings(parents[0], other)
+        _check_tensors(parents[0], other)
+    _check_types(*experts)
+    _warn(*parents)
+
+
+def _check_floats(model: Model) -> None:
+    odd = [f"{name} ({stored.dtype})" for name, stored in model.layout.items() if stored.dtype not in FLOATS]
+    if odd:
+        raise DataError(
+            f"{model.folder}: {len(odd)} tensors are not plain floating point: {few(odd, 3)}; "
+            f"merging needs {', '.join(FLOATS)}: load the model without quantisation and save it again."
+        )
+
+
+def _check_vocabulary(a: Model, b: Model) -> None:
+    ours, theirs = (_vocabulary(model.folder) for model in (a, b))
+    if ours is None or theirs is None:  # the shapes of the embeddings are compared later
+        return
+    if different := sorted(set(ours.items()) ^ set(theirs.items()), key=lambda entry: (entry[1], entry[0])):
+        tokens = few(list(dict.fromkeys(repr(token) for token, _ in different)), 3)
+        raise DataError(
+            f"{a.folder} ({len(ours)} tokens) and {b.folder} ({len(theirs)} tokens): the tokenizers differ, for "
+            f"example at {tokens}; rows of the embeddings would mean different tokens. Merge experts of one base model."
+        )
+
+
+def _vocabulary(folder: Path) -> dict[str, int] | None:
+    """Return the number of each token, or None where there is no tokenizer.json."""
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    tokenizer = artifacts.read_json(file)
+    known = tokenizer["model"].get("vocab", {})
+    numbers = known if isinstance(known, dict) else {token: number for number, (token, _) in enumerate(known)}
+    return {**numbers, **{added["content"]: added["id"] for added in tokenizer.get("added_tokens", [])}}
+
+
+def _check_head(a: Model, b: Model) -> None:
+    tied = [model.config.get("tie_word_embeddings", HEAD not in model.layout) for model in (a, b)]
+    if tied[0] != tied[1]:
+        with_head, without = (b, a) if tied[0] else (a, b)
+        raise DataError(
+            f"{with_head.folder} has an output head of its own ({HEAD}), {without.folder} shares it with the input "
+            "embeddings (tie_word_embeddings in config.json); save both models the same way."
+        )
+
+
+def _check_settings(a: Model, b: Model) -> None:
+    ours, theirs = (_meaning(model.config) for model in (a, b))
+    for key in ours:
+        if None not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
+            raise DataError(
+                f"{a.folder} and {b.folder}: {key} in config.json is {ours[key]!r} and {theirs[key]!r}; "
+                "only models of one architecture can be merged."
+            )
+
+
+def _meaning(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide what weights compute; the rotary base stands at either of two places."""
+    rope = config.get("rope_theta") or (config.get("rope_parameters") or {}).get("rope_theta")
+    return {**{key: config.get(key) for key in MEANING}, "rope_theta": rope}
+
+
+def _check_tensors(a: Model, b: Model) -> None:
+    for x, y in ((a, b), (b, a)):
+        if lost := [f"{name} (in {x.layout[name].file.name})" for name in x.layout if name not in y.layout]:
+            raise DataError(
+                f"{y.folder} lacks {len(lost)} tensors that {x.folder} has: {few(lost, 3)}; save both models whole, "
+                "with the same version of transformers."
+            )
+    shapes = {name: (stored.shape, b.layout[name].shape) for name, stored in a.layout.items()}
+    odd = [f"{name} {ours} against {theirs}" for name, (ours, theirs) in shapes.items() if ours != theirs]
+    if odd:
+        files = " and ".join(str(model.layout[odd[0].split()[0]].file) for model in (a, b))
+        raise DataError(f"{files}: {len(odd)} tensors differ in shape: {few(odd, 3)}; merge experts of one base model.")
+
+
+def _check_types(a: Model, b: Model) -> None:
+    odd = [f"{n} {s.dtype} against {b.layout[n].dtype}" for n, s in a.layout.items() if s.dtype != b.layout[n].dtype]
+    if odd:
+        raise DataError(
+            f"{a.folder} and {b.folder}: {len(odd)} tensors are stored in different number formats: {few(odd, 3)}; "
+            "one expert was rounded and the other not: save both in the same dtype."
+        )
+
+
+# --- warning ---------------------------------------------------------------------------------------------------------
+
+
+def _warn(first: Model, second: Model, base: Model | None = None) -> None:
+    if same_weights(first.layout, second.layout):
+        _say(f"{first.folder} and {second.folder} are the same model; merging them gives it back.")
+    for expert in (first, second) if base else ():
+        if same_weights(expert.layout, base.layout):
+            _say(f"{expert.folder} and the base {base.folder} are the same model: this expert changes nothing.")
+    if base and "F32" in _types(base) and not _types(first) & {"F32"}:
+        _say(f"{base.folder} is float32 and the experts are not: their changes contain their own rounding.")
+    if len({_chat_template(model.folder) for model in (first, second)}) > 1:
+        _say(f"{first.folder} and {second.folder} have different chat templates; the merge gets the first's.")
+
+
+def _say(message: str) -> None:
+    warnings.warn(message, stacklevel=5)
+
+
+def _types(model: Model) -> set[str]:
+    return {stored.dtype for stored in model.layout.values()}
+
+
+def _chat_template(folder: Path) -> Any:
+    file, settings = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    return json.dumps(artifacts.read_json(settings).get("chat_template")) if settings.is_file() else None
+
+
+def same_weights(a: Layout, b: Layout) -> bool:
+    """Tell whether two models have the same weights, bit for bit; stops reading at the first difference."""
+    if {n: (s.dtype, s.shape) for n, s in a.items()} != {n: (s.dtype, s.shape) for n, s in b.items()}:
+        return False
+    return all(_same_bytes(a[name], b[name]) for name in sorted(a, key=lambda name: a[name].end - a[name].start))
+
+
+def _same_bytes(a: Stored, b: Stored) -> bool:
+    with open(a.file, "rb") as ours, open(b.file, "rb") as theirs:
+        ours.seek(a.start)
+        theirs.seek(b.start)
+        left = a.end - a.start
+        while left:
+            count = min(BLOCK, left)
+            if ours.read(count) != theirs.read(count):
+                return False
+            left -= count
+    return True

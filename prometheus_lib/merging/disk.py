@@ -1,0 +1,171 @@
+"""Merging model folders on disk, piece by piece, with the very results of `merge_math`.
+
+Tensors are read and written in pieces that fit into a core's cache, two tensors at once where there are two cores. A
+linear merge is then bound by reading and writing, in the memory of a few pieces. TIES holds one more tensor, in which
+it finds the smallest entry to keep without sorting.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..parallel import available_workers, one_thread
+from ..records import DataError
+from . import methods as merge_math
+from .checks import INDEX, Layout, Stored, read_layout
+from .merge import SPARSE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .merge import Merge
+
+    Keep = Callable[[Tensor, Tensor], Any]
+
+PIECE = 4 * merge_math.SUM_BLOCK  # entries
+WINDOW = 16 * PIECE
+WORKERS = 2  # tensors at once; more would wait for memory
+STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+
+
+def merge_to_disk(
+    merge: Merge, base: str | Path | None, first: str | Path, second: str | Path, folder: Path, dtype: str = "float32"
+) -> None:
+    """Write weights and config.json of a merge of model folders into `folder`, split into files as the first model.
+
+    `base` may be None for linear and slerp. `merging.merge_folders` adds what else belongs to a judge and lets the
+    folder appear only when whole. Raises DataError for weights that are not finite, and when the disk is full.
+    """
+    merge_math.check_base(merge, base)
+    parents = [None if model is None else read_layout(model) for model in (base, first, second)]
+    files: dict[str, list[str]] = {}
+    for name, stored in parents[1].items():
+        files.setdefault(stored.file.name, []).append(name)
+    try:
+        for file, names in files.items():
+            _write_weights(folder / file, names, merge, parents, dtype)
+        _write_settings(folder, files, parents[1], Path(first), dtype)
+    except OSError as error:
+        raise DataError(f"{folder}: could not be written ({error.strerror}); free space or check it.") from error
+
+
+def _write_weights(path: Path, names: list[str], merge: Merge, parents: list[Layout | None], dtype: str) -> None:
+    """Write one safetensors file: the header's length in 8 bytes, the header as JSON, the tensors one after another."""
+    kind = DTYPES[STORED_AS[dtype]]
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in names:
+        shape = parents[1][name].shape
+        start, end = end, end + math.prod(shape) * kind.itemsize
+        header[name] = {"dtype": STORED_AS[dtype], "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors start at a multiple of eight bytes
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+
+    def write(name: str) -> None:
+        with open(path, "r+b", buffering=0) as out:
+            out.seek(8 + len(text) + header[name]["data_offsets"][0])
+            for piece in merged_pieces(merge, name, *(p and p[name] for p in parents)):
+                data = memoryview(piece.to(kind).view(torch.uint8).numpy())
+                while data:  # a disk that runs full takes a part first
+                    data = data[out.write(data) :]
+
+    with one_thread(), ThreadPoolExecutor(available_workers(WORKERS)) as pool:
+        for _ in pool.map(write, names):
+            pass
+
+
+def _write_settings(folder: Path, files: dict[str, list[str]], layout: Layout, first: Path, dtype: str) -> None:
+    config = json.loads((first / "config.json").read_text(encoding="utf-8"))
+    config.pop("torch_dtype", None)
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": dtype}, indent=2) + "\n", encoding="utf-8")
+    if (first / INDEX).is_file():
+        size = sum(math.prod(stored.shape) for stored in layout.values()) * DTYPES[STORED_AS[dtype]].itemsize
+        places = {name: file for file, names in files.items() for name in names}
+        index = {"metadata": {"total_size": size}, "weight_map": places}
+        (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def merged_pieces(merge: Merge, name: str, base: Stored | None, first: Stored, second: Stored) -> Iterator[Tensor]:
+    """Yield one tensor of a merge in float32, flat, piece by piece."""
+    weights = _slerp_weights(first, second, merge.alpha) if merge.method == "slerp" else merge.weights
+    keeps = [_keep(merge, name, which, base, expert) for which, expert in enumerate((first, second))]
+    bases = repeat(None) if base is None else pieces(base)
+    for b, *experts in zip(bases, pieces(first), pieces(second)):
+        masks = [keep(b, expert) for keep, expert in zip(keeps, experts, strict=True)]
+        piece = merge_math.combine(merge, b, *experts, weights, masks)
+        if not all(map(_looks_finite, (piece, *experts) if merge.method in SPARSE else (piece,))):
+            for stored in filter(None, (base, first, second)):
+                check_finite({name: stored})
+        yield piece
+
+
+def _looks_finite(piece: Tensor) -> bool:
+    """Tell quickly whether all entries are finite; False may be wrong for huge ones. A sparse method may hide some."""
+    return math.isfinite(torch.dot(piece, piece).item())
+
+
+def _slerp_weights(first: Stored, second: Stored, alpha: float) -> tuple[float, float]:
+    products = (0.0, 0.0, 0.0)
+    for f, s in zip(pieces(first), pieces(second), strict=True):
+        products = tuple(merge_math.dot(x, y, so_far) for x, y, so_far in zip((f, s, f), (f, s, s), products))
+    return merge_math.arc_weights(*products, alpha)
+
+
+def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stored) -> Keep:
+    """Return what tells, piece by piece in order, which entries of a change are kept."""
+    if merge.method not in SPARSE or merge.density >= 1 or expert.start == expert.end:
+        return lambda base, expert: 1.0
+    if merge.method == "ties":
+        return _keep_largest(base, expert, merge.density)
+    random = merge_math.chance(merge.seed, name, which)
+    return lambda base, expert: merge_math.drawn(expert.numel(), merge.density, random)
+
+
+def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
+    sizes = torch.empty(math.prod(expert.shape))
+    for place, b, x in zip(sizes.split(PIECE), pieces(base), pieces(expert), strict=True):
+        torch.sub(x, b, out=place).abs_()
+    value, left = merge_math.border(sizes, density)
+
+    def keep(base: Tensor, expert: Tensor) -> Tensor:
+        nonlocal left
+        mask, left = merge_math.above((expert - base).abs_(), value, left)
+        return mask
+
+    return keep
+
+
+def pieces(stored: Stored) -> Iterator[Tensor]:
+    """Yield a stored tensor in float32, flat, piece by piece; a piece holds until the next one is asked for.
+
+    A window of the file is mapped at a time, so that what was read does not stay in memory.
+    """
+    kind = DTYPES[stored.dtype]
+    with open(stored.file, "rb") as file:
+        for start in range(stored.start, stored.end, window := WINDOW * kind.itemsize):
+            skipped = start % mmap.ALLOCATIONGRANULARITY
+            length = min(window, stored.end - start) + skipped
+            mapped = mmap.mmap(file.fileno(), length, offset=start - skipped, access=mmap.ACCESS_COPY)
+            for piece in torch.frombuffer(mapped, dtype=kind, offset=skipped).split(PIECE):
+                yield piece.float()
+
+
+def check_finite(layout: Layout) -> None:
+    """Raise DataError naming the first tensor that holds a weight that is NaN or infinite."""
+    for name, stored in layout.items():
+        if bad := sum(int((~piece.isfinite()).sum()) for piece in pieces(stored)):
+            raise DataError(
+                f"{stored.file}: {name} holds {bad} weights that are NaN or infinite; this model's training went "
+                "wrong (lower the learning rate), or its file is damaged."
+            )

@@ -1,0 +1,51 @@
+"""What a judge reads, and how its answer is read."""
+
+from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
+from .parsing import MARKER, RELEASED, Parsed, parse_direct, parse_pairwise, parse_released
+from .wording import (
+    DIRECT_HEADERS,
+    DIRECT_SYSTEM_PROMPT,
+    DIRECT_TASK,
+    DIRECT_TASK_WITH_REFERENCE,
+    FEEDBACK_HEADER,
+    PAIRWISE_HEADERS,
+    PAIRWISE_SYSTEM_PROMPT,
+    PAIRWISE_TASK,
+    PAIRWISE_TASK_WITH_REFERENCE,
+    VARIANTS,
+    Variant,
+    chat_messages,
+    render_direct,
+    render_pairwise,
+    render_rubric,
+)
+
+__all__ = [
+    "DIRECT_HEADERS",
+    "DIRECT_SYSTEM_PROMPT",
+    "DIRECT_TASK",
+    "DIRECT_TASK_WITH_REFERENCE",
+    "ESCAPE",
+    "FEEDBACK_HEADER",
+    "MARKER",
+    "PAIRWISE_HEADERS",
+    "PAIRWISE_SYSTEM_PROMPT",
+    "PAIRWISE_TASK",
+    "PAIRWISE_TASK_WITH_REFERENCE",
+    "Parsed",
+    "RELEASED",
+    "VARIANTS",
+    "Variant",
+    "chat_messages",
+    "escape_tokens",
+    "neutralise",
+    "parse_direct",
+    "parse_pairwise",
+    "parse_released",
+    "render_direct",
+    "render_pairwise",
+    "render_rubric",
+    "restore",
+    "special_tokens",
+    "unknown_tokens",
+]

@@ -1,0 +1,1 @@
+"""Running the notebooks and checking what they wrote."""

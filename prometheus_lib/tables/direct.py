@@ -1,0 +1,220 @@
+"""Tables 3, 11, 12 and 16 and Figure 1: direct assessment, as correlations with raters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .. import metrics
+from ..metrics.accuracy import Comparison, Floats
+from ..metrics.agreement import correlation
+from ..records import DirectItem
+from ..scale import DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
+from .cells import (
+    COMPARISON_RESAMPLES,
+    Answers,
+    Cell,
+    Sample,
+    as_real,
+    ceilings,
+    cells_table,
+    cluster_numbers,
+    compare_scores,
+    correlation_cell,
+    difference_cells,
+    difference_of_samples,
+    human_rater,
+    judge_pairs,
+    judge_rows,
+    rater_draws,
+    rater_means,
+    raters,
+    run_floors,
+    run_gold,
+    sample_cell,
+    with_item_test,
+)
+from .published import (
+    REFERENCE_PARTS,
+    correlation_places,
+    figure_1_places,
+    published_cells,
+    real_column,
+    reference_places,
+)
+from .run import TITLES, Items, Run
+
+Found = dict[tuple[str, str], Comparison | None]
+
+
+# --- Tables 3, 11 and 12 ---------------------------------------------------------------------------------------------
+
+
+def table_3(run: Run) -> pd.DataFrame:
+    """Table 3: Pearson correlation of the mean of three draws with each rater's mean score.
+
+    Rows of kind "difference" compare the merged judge with each other judge, paired by item, Holm-corrected over the
+    table: the bootstrap by instruction decides, and Williams' test, which takes items for independent, is named.
+    """
+    return _correlation_table(run, "3", "pearson")
+
+
+def table_11(run: Run) -> pd.DataFrame:
+    """Table 11: Kendall's tau-b, otherwise as Table 3 (differences by the bootstrap alone)."""
+    return _correlation_table(run, "11", "kendall")
+
+
+def table_12(run: Run) -> pd.DataFrame:
+    """Table 12: Spearman correlation, otherwise as Table 3 (differences by the bootstrap alone)."""
+    return _correlation_table(run, "12", "spearman")
+
+
+def _correlation_table(run: Run, number: str, kind: metrics.Kind) -> pd.DataFrame:
+    cells, found = [], {}
+    for name in run.present(DIRECT_BENCHMARKS):
+        items = run.items[name]
+        for rater in raters(items):
+            column = f"{TITLES[name]} | {rater}"
+            judged, differences = _judge_cells(run, name, column, rater, kind)
+            limits = [*run_floors(run, name), *ceilings(items, rater)]
+            cells += [*judged, *_limit_cells(run, name, items, column, limits, rater, kind)]
+            found |= differences
+    cells += difference_cells(found)
+    for name in ("vicuna_bench", "mt_bench"):
+        if name in run.real:
+            items, rater = run.real[name], "gpt-4-1106"
+            limits = [*run_floors(run, name, real=True), *as_real(ceilings(items, rater))]
+            cells += _limit_cells(run, name, items, real_column(name, rater), limits, rater, kind, "real ceiling")
+    return cells_table(number, [*cells, *published_cells(number, correlation_places(run, number))])
+
+
+def _judge_cells(run: Run, name: str, column: str, rater: str, kind: metrics.Kind) -> tuple[list[Cell], Found]:
+    """The judges of one column, and the merged judge's differences to the others from the same resamples."""
+    items, rows = run.items[name], {row.row: row for row in judge_rows(run, name, run.scale.main_judges)}
+    gold = run_gold(run, name, rater)
+    samples = {judge: _sample(run, name, items, row, gold, kind) for judge, row in rows.items()}
+    resamples = run.scale.resamples
+    cells = [sample_cell(judge, column, sample, "judge", resamples) for judge, sample in samples.items()]
+
+    def compare(first: str, second: str) -> Comparison:
+        x, y = rows[first].values, rows[second].values
+        if not np.array_equal(np.isfinite(x), np.isfinite(y)):  # other items, so other resamples
+            options = run.options(name, COMPARISON_RESAMPLES)
+            return compare_scores(x, y, gold, kind, clusters=cluster_numbers(run, items), **options)
+        found = difference_of_samples(samples[first], samples[second])
+        return with_item_test(found, x, y, gold) if kind == "pearson" else found
+
+    return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in judge_pairs(run, rows)}
+
+
+def _sample(run: Run, name: str, items: Items, row: Answers, gold: Floats, kind: metrics.Kind) -> Sample:
+    """A judge's correlation with enough resamples for comparisons; the table's interval takes the first of them."""
+    x, y, keep = metrics.complete(row.values, gold)
+    codes, k = metrics.cluster_codes(cluster_numbers(run, items), keep)
+    options = run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples))
+    draws = metrics.distribution(metrics.resampled_correlation(kind, x, y, codes, k), k, **options)
+    return Sample(correlation(kind, x, y), draws, len(x), row.unparsed, k)
+
+
+def _limit_cells(
+    run: Run,
+    name: str,
+    items: Sequence[DirectItem],
+    column: str,
+    rows: Iterable[Answers],
+    rater: str,
+    kind: metrics.Kind,
+    draw_kind: str = "ceiling",
+) -> list[Cell]:
+    """Floors and ceilings of one column, and one of the rater's draws against the mean of its others."""
+    gold, draws = rater_means(items, rater), rater_draws(items, rater)
+    cells = [correlation_cell(run, name, items, column, row, gold, kind) for row in rows]
+    if draws.shape[1] > 1:
+        one = Answers(f"one draw of {rater}", draw_kind, draws[:, 0])
+        others, note = metrics.mean_scores(draws[:, 1:]), "against the mean of its other draws"
+        cells.append(correlation_cell(run, name, items, column, one, others, kind, note=note))
+    return cells
+
+
+# --- Figure 1 --------------------------------------------------------------------------------------------------------
+
+
+def figure_1(run: Run) -> pd.DataFrame:
+    """Figure 1: Pearson correlation between all raters and judges on the FLASK-like benchmark, floors as further rows.
+
+    Differences and draw against draw stand under each rater, as in Table 3.
+    """
+    name, cells = "flask", []
+    if name in run.items:
+        items = run.items[name]
+        rows = [Answers(rater, "ceiling", rater_means(items, rater)) for rater in raters(items)]
+        rows += judge_rows(run, name, run.scale.main_judges)
+        cells = _matrix_cells(run, name, rows)
+        for floor, other in itertools.product(run_floors(run, name), rows):
+            cells.append(_pair_cell(run, name, floor, other))
+        found: Found = {}
+        for rater in raters(items):
+            cells += _limit_cells(run, name, items, rater, [], rater, "pearson")
+            found |= _judge_cells(run, name, rater, rater, "pearson")[1]
+        cells += difference_cells(found)
+    return cells_table("figure_1", [*cells, *published_cells("3", figure_1_places(run))])
+
+
+def _matrix_cells(run: Run, name: str, rows: Sequence[Answers]) -> list[Cell]:
+    """Every row against every row; the matrix is symmetric, so each half serves the other."""
+    half = {(i, j): _pair_cell(run, name, rows[i], rows[j]) for j in range(len(rows)) for i in range(j + 1)}
+    named = {(i, j): {"row": rows[i].row, "column": rows[j].row, "kind": rows[i].kind} for i, j in _square(len(rows))}
+    return [{**half[min(place), max(place)], **named[place]} for place in _square(len(rows))]
+
+
+def _square(size: int) -> list[tuple[int, int]]:
+    return list(itertools.product(range(size), range(size)))
+
+
+def _pair_cell(run: Run, name: str, one: Answers, other: Answers) -> Cell:
+    unparsed = one.unparsed + other.unparsed
+    items = run.items[name]
+    return correlation_cell(run, name, items, other.row, one, other.values, "pearson", unparsed=unparsed)
+
+
+# --- Table 16 --------------------------------------------------------------------------------------------------------
+
+
+def table_16(run: Run) -> pd.DataFrame:
+    """Table 16: Pearson with the humans' stand-in, reference-free and reference-based, and the paired difference."""
+    cells, found = [], {}
+    for name in run.present(REFERENCE_BENCHMARKS):
+        items, rater = run.items[name], human_rater(run.items[name])
+        gold, column = rater_means(items, rater), f"{TITLES[name]} | "
+        for judge in run.scale.main_judges:
+            both = [run.scores(judge, name, with_reference) for with_reference in (False, True)]
+            if any(scores is None for scores in both):
+                continue
+            free, based = (metrics.mean_scores(scores) for scores in both)
+            for part, values, scores in zip(REFERENCE_PARTS, (free, based), both):
+                row = Answers(judge, "judge", values, int(np.isnan(scores).sum()))
+                cells.append(correlation_cell(run, name, items, column + part, row, gold, "pearson"))
+            options = {"clusters": cluster_numbers(run, items), **run.options(name, COMPARISON_RESAMPLES)}
+            found[judge, column + REFERENCE_PARTS[2]] = compare_scores(based, free, gold, "pearson", **options)
+        cells += _reference_limits(run, name, rater)
+    cells += difference_cells(found, "judge")
+    return cells_table("16", [*_by_column(cells), *published_cells("16", reference_places())])
+
+
+def _reference_limits(run: Run, name: str, rater: str) -> list[Cell]:
+    """Floors and ceilings; what compares with the reference answer exists only where one is shown."""
+    items, cells = run.items[name], []
+    rows = [*ceilings(items, rater), *run_floors(run, name)]
+    for part in REFERENCE_PARTS[:2]:
+        shown = [row for row in rows if part == "reference-based" or row.row != "similarity to reference"]
+        cells += _limit_cells(run, name, items, f"{TITLES[name]} | {part}", shown, rater, "pearson")
+    return cells
+
+
+def _by_column(cells: list[Cell]) -> list[Cell]:
+    """Sort cells so that each benchmark's difference stands beside its two correlations."""
+    order = [f"{TITLES[name]} | {part}" for name in REFERENCE_BENCHMARKS for part in REFERENCE_PARTS]
+    return sorted(cells, key=lambda each: order.index(each["column"]))

@@ -1,0 +1,195 @@
+"""A run: the judgments and benchmark items that every table is computed from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import metrics
+from ..data import benchmarks
+from ..data.recorded import read_votes
+from ..judging.store import load_judgments
+from ..metrics.accuracy import Floats
+from ..records import DataError, DirectItem, PairItem, read_items
+from ..scale import PAIR_BENCHMARKS, Scale
+
+Items = Sequence[DirectItem] | Sequence[PairItem]
+Objects = NDArray[np.object_]
+
+TITLES = {
+    "vicuna_bench": "Vicuna Bench", "mt_bench": "MT Bench", "flask": "FLASK", "feedback_bench": "Feedback Bench",
+    "hhh_alignment": "HHH Alignment", "mt_bench_human": "MT Bench Human", "autoj_eval": "Auto-J Eval",
+    "preference_bench": "Preference Bench", "biggen_bench": "BiGGen Bench",
+}  # fmt: skip
+REAL_NAMES = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
+_SAME_QUESTION = ["judge", "benchmark", "item_id", "format", "with_reference", "order", "draw"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the tables are computed from: `items` and `real` by the paper's benchmark name ("vicuna_bench", ...).
+
+    `replay` holds Auto-J 13B's recorded decisions on the real Auto-J Eval (item order, swapped order mapped back),
+    `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `recorded.read_votes`).
+    """
+
+    scale: Scale
+    judgments: pd.DataFrame
+    items: dict[str, Items]
+    real: dict[str, Items] = field(default_factory=dict)
+    replay: tuple[list[str], list[str]] | None = None
+    votes: pd.DataFrame | None = None
+
+    def scores(self, judge: str, name: str, with_reference: bool = True) -> Floats | None:
+        """Return a judge's direct scores (items, draws), NaN for unparsed; None when there are none."""
+        return _floats(self._draws(judge, name, "direct", with_reference))
+
+    def choices(self, judge: str, name: str, order: str = "ab") -> Objects | None:
+        """Return a judge's pairwise decisions (items,): "A", "B", "tie" or None (unparsed); None when there are none.
+
+        With order "ba", those made with response B shown first, mapped back to the item's own A and B.
+        """
+        table = self._draws(judge, name, "pairwise", False, order)
+        return None if table is None else table[:, 0]
+
+    def pair_scores(self, judge: str, name: str) -> tuple[Floats, Floats] | None:
+        """Return the direct scores (items, draws) of each pair's response A and response B."""
+        sides = [_floats(self._draws(judge, name, "direct", False, side=f"#{side}")) for side in "ab"]
+        return None if any(side is None for side in sides) else (sides[0], sides[1])
+
+    def answers(self, judge: str, name: str) -> tuple[NDArray, int] | None:
+        """Return one answer per item, mean score or decision, with the number of unparsed judgments."""
+        if name in PAIR_BENCHMARKS:
+            choices = self.choices(judge, name)
+            return None if choices is None else (choices, int(pd.isna(choices).sum()))
+        scores = self.scores(judge, name)
+        return None if scores is None else (metrics.mean_scores(scores), int(np.isnan(scores).sum()))
+
+    def options(self, name: str, resamples: int | None = None) -> dict[str, int]:
+        """Return bootstrap options: a seed of its own for each benchmark, so that averages resample independently."""
+        return {"n_resamples": resamples or self.scale.resamples, "seed": self.scale.seed + list(TITLES).index(name)}
+
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Return those of the benchmarks that this run has."""
+        return [name for name in names if name in self.items]
+
+    def on_real(self) -> Run:
+        """Return a run over the real benchmark files without judges: `with_judgments` brings them in."""
+        scale = replace(self.scale, miniature=False, main_judges=())
+        return Run(scale, self.judgments.iloc[:0], dict(self.real), votes=self.votes)
+
+    def with_judgments(self, rows: pd.DataFrame) -> Run:
+        """Return the run with recorded judgments (`recorded.read_recorded`), their judges among the main judges.
+
+        `rows` name a benchmark as this run does ("vicuna_bench", also at the miniature scales). Raises DataError for
+        a benchmark or item that the run does not have, and for a judge that has already answered there.
+        """
+        names = {self.scale.benchmark_name(name): self.scale.benchmark_name(name) for name in self.items}
+        names |= {name: self.scale.benchmark_name(name) for name in self.items}
+        unknown = sorted(set(rows["benchmark"]) - names.keys())
+        if unknown:
+            raise DataError(f"benchmark {unknown[0]!r} is not in this run; it has {sorted(self.items)}.")
+        added = rows.assign(benchmark=rows["benchmark"].map(names))
+        _check_new(self.judgments, added)
+        judges = dict.fromkeys([*self.scale.main_judges, *added["judge"]])
+        judgments = pd.concat([part for part in (self.judgments, added) if len(part)] or [added], ignore_index=True)
+        return replace(self, judgments=judgments, scale=replace(self.scale, main_judges=tuple(judges)))
+
+    @cached_property
+    def _groups(self) -> dict[tuple, pd.DataFrame]:
+        return dict(list(self.judgments.groupby(_SAME_QUESTION[:2] + _SAME_QUESTION[3:6], sort=False)))
+
+    @cached_property
+    def memory(self) -> dict[tuple, Any]:
+        """What was worked out for one table and is needed for others; new with every run."""
+        return {}
+
+    def _draws(
+        self, judge: str, name: str, format: str, with_reference: bool, order: str = "ab", side: str = ""
+    ) -> Objects | None:
+        """Decisions (items, draws), None where unparsed or missing; read once, as many tables ask for the same."""
+        key = (judge, self.scale.benchmark_name(name), format, with_reference, order)
+        if (key, side) not in self.memory:
+            found = self._groups.get(key)
+            ids = [f"{item.id}{side}" for item in self.items[name]]
+            self.memory[key, side] = None if found is None else _decision_table(found, ids, f"{judge}, {name}")
+        return self.memory[key, side]
+
+
+def _decision_table(found: pd.DataFrame, ids: list[str], who: str) -> Objects | None:
+    """Decisions (items, draws) of one judge's rows; a missing judgment is warned about and counts as unparsed."""
+    rows, draws = pd.Index(ids).get_indexer(found["item_id"]), found["draw"].to_numpy(int)
+    known = rows >= 0
+    if not known.any():
+        return None
+    table = np.full((len(ids), int(draws.max()) + 1), None, dtype=object)
+    table[rows[known], draws[known]] = found["decision"].to_numpy(object)[known]
+    if known.sum() < table.size:
+        warnings.warn(
+            f"{who} ({found['format'].iloc[0]}): {table.size - known.sum()} of {table.size} judgments are missing and "
+            "count as unparsed; run notebook 05 to its end, or complete the recorded file.",
+            stacklevel=4,
+        )
+    return table
+
+
+def _check_new(judgments: pd.DataFrame, added: pd.DataFrame) -> None:
+    columns = ["judge", "benchmark", "format", "with_reference", "order"]
+    clash = added[columns].drop_duplicates().merge(judgments[columns].drop_duplicates())
+    if len(clash):
+        judge, benchmark = clash.iloc[0][["judge", "benchmark"]]
+        raise DataError(
+            f"judge {judge!r} already has judgments on {benchmark}; give the recorded judge a name of its own."
+        )
+
+
+def load_run(scale: Scale, data_dir: str | Path | None = None, real: bool = True) -> Run:
+    """Read judgments and benchmark items of a scale and, with `real`, the real benchmarks.
+
+    A benchmark file that is missing is named in a printed line and left out; DataError when none is there or when
+    there are no judgments. Real data is looked for in `data_dir`, else PROMETHEUS_DATA_DIR, else the download cache.
+    """
+    judgments = latest_judgments(load_judgments(scale.paths.judgments))
+    items = _load_each(TITLES, lambda name: read_items(scale.paths.benchmark(scale.benchmark_name(name))))
+    if not items:
+        raise DataError(f"{scale.paths.data / 'benchmarks'}: no benchmark files; run notebook 05 first.")
+    if not real:
+        return Run(scale, judgments, items)
+    found = _load_each(REAL_NAMES, lambda name: benchmarks.load_benchmark(name, data_dir))
+    more = {"replay": benchmarks.load_autoj_replay, "votes": lambda folder: read_votes(benchmarks.data_folder(folder))}
+    others = _load_each(more, lambda name: more[name](data_dir)) if found else {}
+    return Run(scale, judgments, items, found, others.get("replay"), others.get("votes"))
+
+
+def _load_each(names: Iterable[str], load: Callable[[str], Any]) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = load(name)
+        except DataError as error:
+            print(f"Left out: {error}")
+    return found
+
+
+def latest_judgments(judgments: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last judgment of each judge, item, format, order and draw; earlier ones are counted in a warning.
+
+    A judge that was trained again leaves its old judgments in its file.
+    """
+    old = judgments.duplicated(_SAME_QUESTION, keep="last")
+    if old.any():
+        names = ", ".join(sorted(set(judgments.loc[old, "judge"])))
+        warnings.warn(f"{int(old.sum())} judgments of earlier models are not used ({names}).", stacklevel=2)
+    return judgments[~old].reset_index(drop=True)
+
+
+def _floats(table: Objects | None) -> Floats | None:
+    return None if table is None else table.astype(float)

@@ -1,0 +1,37 @@
+"""Training experts from one base model (paper, section 3.4)."""
+
+from .experts import (
+    IGNORED,
+    LOG,
+    ExpertJob,
+    Lora,
+    TrainingSettings,
+    check_one_bos,
+    fine_tune,
+    load_model,
+    read_examples,
+    read_log,
+    render_chat,
+    rows_wanted,
+    sft_config,
+    tokenise,
+    train_expert,
+)
+
+__all__ = [
+    "ExpertJob",
+    "IGNORED",
+    "LOG",
+    "Lora",
+    "TrainingSettings",
+    "check_one_bos",
+    "fine_tune",
+    "load_model",
+    "read_examples",
+    "read_log",
+    "render_chat",
+    "rows_wanted",
+    "sft_config",
+    "tokenise",
+    "train_expert",
+]

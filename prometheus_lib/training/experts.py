@@ -1,0 +1,281 @@
+"""Supervised fine-tuning of an expert with TRL (paper, section 3.4 and Tables 9 and 10).
+
+Loss falls on the answer only. Prompts are tokenised here, by the same chat template that judges use, with exactly one
+begin-of-sequence token; rows that do not fit are counted and reported, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import artifacts, prompts
+from ..data import collections as collections_
+from ..data.collections import Example
+from ..parallel import Report, silent
+from ..records import DataError, read_jsonl, write_text_atomic
+
+IGNORED = -100
+LOG = "training_log.json"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """LoRA settings (Table 10). Dropout is applied to the attention projections only: PEFT allows none on experts."""
+
+    rank: int
+    alpha: int
+    dropout: float
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What Tables 9 and 10 list, plus what they leave out; `batch_size` counts rows per optimiser step and device."""
+
+    learning_rate: float
+    batch_size: int
+    max_length: int
+    epochs: float = 1.0
+    warmup: float = 0.1
+    schedule: str = "cosine"
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    use_cpu: bool = True
+    weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    lora: Lora | None = None
+
+
+@dataclass(frozen=True)
+class ExpertJob:
+    """One expert to train: `sources` are (format, rows file, examples, with_reference) in that order.
+
+    The number of examples is a count, a share of the file (a float), or None for all.
+    """
+
+    name: str
+    base: str
+    sources: tuple[tuple[str, str, int | float | None, bool], ...]
+    settings: TrainingSettings
+    seed: int
+    out: str
+
+    def stamp(self) -> dict[str, Any]:
+        """Describe everything that decides the expert's weights."""
+        settings = {"settings": asdict(self.settings), "seed": self.seed, "sources": self.sources}
+        settings["sources"] = [(format, Path(file).name, count, ref) for format, file, count, ref in self.sources]
+        return artifacts.stamp_of([self.base, *[file for _, file, _, _ in self.sources]], settings)
+
+    def examples(self) -> list[Example]:
+        """Read the rows and render them, in a seeded order."""
+        examples = [e for source in self.sources for e in read_examples(*source, seed=self.seed)]
+        return collections_.shuffled(examples, self.seed)
+
+    def steps(self) -> int:
+        """Return the number of optimiser steps when every source has all the rows asked for (for progress only)."""
+        rows = sum(rows_wanted(count, len(read_jsonl(file)), file) for _, file, count, _ in self.sources)
+        return -(-int(rows * self.settings.epochs) // self.settings.batch_size)
+
+
+def rows_wanted(count: int | float | None, available: int, file: str) -> int:
+    """Return how many of a file's rows are used; DataError when it has too few."""
+    wanted = available if count is None else count if isinstance(count, int) else round(count * available)
+    if wanted > available:
+        raise DataError(f"{file}: {wanted} rows were asked for but the file has {available}; lower the number.")
+    return wanted
+
+
+def read_examples(format: str, file: str, count: int | float | None, with_reference: bool, seed: int) -> list[Example]:
+    """Render a seeded choice of a collection file's rows as training examples."""
+    direct = format == "direct"
+    fields = collections_.FEEDBACK_FIELDS if direct else collections_.PREFERENCE_FIELDS
+    rows = read_jsonl(file)
+    collections_.check_rows(rows, fields, file)
+    render = collections_.direct_example if direct else collections_.pairwise_example
+    chosen = collections_.shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
+    return [render(rows[index], with_reference) for index in chosen]
+
+
+def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tuple[list[dict[str, list[int]]], int]:
+    """Return rows of `input_ids` and `labels` (prompt positions -100) and the number of rows that were too long.
+
+    Raises DataError when a prompt does not begin with exactly one begin-of-sequence token.
+    """
+    texts = [render_chat(tokenizer, example.prompt, example.format) for example in examples]
+    prompt_ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    answer_ids = tokenizer([e.completion for e in examples], add_special_tokens=False)["input_ids"]
+    rows = []
+    for prompt, answer in zip(prompt_ids, answer_ids, strict=True):
+        check_one_bos(tokenizer, prompt)
+        answer = [*answer, tokenizer.eos_token_id]
+        if len(prompt) + len(answer) <= max_length:
+            rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
+    return rows, len(examples) - len(rows)
+
+
+def render_chat(tokenizer: Any, prompt: str, format: str) -> str:
+    """Return the full text a judge reads: system prompt and user prompt in the model's chat template.
+
+    Where the template knows no system role (Mistral's), the system prompt opens the user turn, joined by a blank line
+    as in the released training data.
+    """
+    messages = prompts.chat_messages(prompt, format)
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:
+        if "role" not in str(error).lower():
+            raise
+        joined = "\n\n".join(message["content"] for message in messages)
+        return tokenizer.apply_chat_template(
+            [{"role": "user", "content": joined}], tokenize=False, add_generation_prompt=True
+        )
+
+
+def check_one_bos(tokenizer: Any, ids: Sequence[int]) -> None:
+    """Raise DataError unless the ids hold exactly one begin-of-sequence token, at the start."""
+    bos = tokenizer.bos_token_id
+    if bos is not None and (ids[0] != bos or list(ids).count(bos) != 1):
+        raise DataError(
+            f"the prompt has {list(ids).count(bos)} begin-of-sequence tokens (want one, first): "
+            "tokenise the chat template's text with add_special_tokens=False."
+        )
+
+
+def train_expert(job: ExpertJob, report: Report = silent) -> bool:
+    """Train one expert into `job.out`; return False when that folder is current and nothing was done."""
+    return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report))
+
+
+def _train(job: ExpertJob, folder: Path, report: Report) -> None:
+    from transformers import AutoTokenizer
+
+    artifacts.check_base_model(job.base)
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    rows, too_long = tokenise(tokenizer, job.examples(), job.settings.max_length)
+    if not rows:
+        raise DataError(f"{job.name}: no training row fits into max_length={job.settings.max_length} tokens.")
+    log = fine_tune(load_model(job.base, job.settings), tokenizer, rows, job.settings, job.seed, folder, report)
+    summary = {"name": job.name, "rows": len(rows), "too_long": too_long, "seed": job.seed, "log": log}
+    write_text_atomic(folder / LOG, json.dumps(summary, indent=1))
+
+
+def load_model(base: str, settings: TrainingSettings) -> Any:
+    """Load the base model for training, with LoRA adapters where the settings ask for them.
+
+    Full fine-tuning keeps float32 weights and computes in bfloat16 (autocast): at a learning rate of 1e-5 most updates
+    would round to nothing in bfloat16 weights. Under LoRA the frozen base may be bfloat16.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    dtype = torch.bfloat16 if settings.bf16 and settings.lora else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    if settings.lora is None:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    lora = settings.lora
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.targets),
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    model = get_peft_model(model, config)
+    _drop_in_attention(model, lora.dropout)
+    return model
+
+
+def _drop_in_attention(model: Any, share: float) -> None:
+    """Put dropout before the adapters of the attention projections; PEFT allows none on a Mixtral's fused experts."""
+    import torch
+
+    for name, module in model.named_modules():
+        if name.endswith(("q_proj", "k_proj", "v_proj", "o_proj")) and hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = torch.nn.Dropout(share)
+
+
+def fine_tune(
+    model: Any, tokenizer: Any, rows: list[dict], settings: TrainingSettings, seed: int, folder: Path, report: Report
+) -> list[dict[str, float]]:
+    """Fine-tune the model on tokenised rows, save model and tokenizer into the folder, return the loss log."""
+    from datasets import Dataset, disable_progress_bars
+    from transformers.trainer_callback import PrinterCallback
+
+    disable_progress_bars()
+    trainer = _trainer_class()(
+        model=model,
+        args=sft_config(settings, seed, folder),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[_reporter(report)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    _save(trainer.model, tokenizer, folder, settings)
+    return [{"step": e["step"], "loss": e["loss"]} for e in trainer.state.log_history if "loss" in e]
+
+
+def _save(model: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) -> None:
+    """Save the whole model; a LoRA adapter is kept beside it and merged in, so that experts can be merged."""
+    if settings.lora is not None:
+        model.save_pretrained(folder / "adapter")
+        model = model.merge_and_unload()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
+    """Translate our settings into TRL's SFTConfig."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(folder), learning_rate=settings.learning_rate, num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size, max_length=settings.max_length, seed=seed, data_seed=seed,
+        lr_scheduler_type=settings.schedule, warmup_steps=settings.warmup, weight_decay=settings.weight_decay,
+        bf16=settings.bf16, use_cpu=settings.use_cpu, gradient_checkpointing=settings.gradient_checkpointing,
+        adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no", report_to="none",
+        disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )  # fmt: skip
+
+
+def _trainer_class() -> type:
+    """Return an SFTTrainer that computes logits for the answer's positions only, the bulk of the cost on a CPU."""
+    from torch.nn.functional import cross_entropy
+    from trl import SFTTrainer
+
+    class AnswerTrainer(SFTTrainer):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            labels = inputs.pop("labels")
+            first = int((labels != IGNORED).int().argmax(dim=1).min())
+            # The position before the first answer token predicts it; everything earlier needs no logits.
+            keep = labels.shape[1] - first + 1
+            outputs = model(**inputs, use_cache=False, logits_to_keep=keep)
+            total = cross_entropy(
+                outputs.logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(),
+                ignore_index=IGNORED, reduction="sum",
+            )  # fmt: skip
+            loss = total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum())
+            return (loss, outputs) if return_outputs else loss
+
+    return AnswerTrainer
+
+
+def _reporter(report: Report) -> Any:
+    from transformers import TrainerCallback
+
+    class Reporter(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            report(1)
+
+    return Reporter()
+
+
+def read_log(folder: str | Path) -> dict[str, Any]:
+    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps."""
+    return json.loads((Path(folder) / LOG).read_text(encoding="utf-8"))

@@ -1,0 +1,328 @@
+"""Recorded judgments of anyone's judge: what is read, what is refused and how, and that they reach the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prometheus_lib import metrics, tables
+from prometheus_lib.data import benchmarks
+from prometheus_lib.data.recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
+from prometheus_lib.judging import judges
+from prometheus_lib.judging.store import COLUMNS
+from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row
+from prometheus_lib.scale import load_scale
+from prometheus_lib.tables.registry import Run
+
+RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
+GOLD = (1, 2, 3, 4, 5, 3)
+LABELS = ("A", "B", "tie", "A")
+
+
+@pytest.fixture
+def direct():
+    return [
+        DirectItem(f"v/{n}", "Do it.", "word " * n, "word", RUBRIC, {"sim-strong": [score]}, cluster=f"v/{n // 2}")
+        for n, score in enumerate(GOLD)
+    ]
+
+
+@pytest.fixture
+def pairs():
+    return [
+        PairItem(f"p/{n}", "Do it.", "long answer", "short", None, "Is it right?", label, cluster=f"p/{n}")
+        for n, label in enumerate(LABELS)
+    ]
+
+
+def csv_file(folder, text, name="judge.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def jsonl_file(folder, rows, name="judge.jsonl"):
+    return csv_file(folder, "".join(json.dumps(row) + "\n" for row in rows), name)
+
+
+def decisions(rows):
+    return [None if pd.isna(decision) else decision for decision in rows["decision"]]
+
+
+# --- own items -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_become_items_with_their_own_rubric_or_that_of_all(tmp_path):
+    scores = {f"score_{score}": f"level {score}" for score in range(1, 6)}
+    rows = [
+        {"id": 7, "instruction": "Do it.", "response": "1, done", "reference_answer": ""},
+        {
+            "id": "b",
+            "instruction": "Do it.",
+            "response": "2",
+            "reference_answer": "two",
+            "criteria": "Short?",
+            **scores,
+        },
+    ]
+    first, second = read_own_items(jsonl_file(tmp_path, rows), RUBRIC)
+    assert first == DirectItem("7", "Do it.", "1, done", None, RUBRIC)
+    own = Rubric("Short?", tuple(scores.values()))
+    assert second == DirectItem("b", "Do it.", "2", "two", own)
+    pd.DataFrame(rows).to_csv(tmp_path / "items.csv", index=False)
+    assert read_own_items(tmp_path / "items.csv", RUBRIC) == [first, second]
+
+
+def test_pairs_need_criteria_only_and_no_label(tmp_path):
+    text = "instruction,response_a,response_b,criteria,label\nDo it.,one,two,Kind?,\nDo it.,one,two,,b\n"
+    first, second = read_own_items(csv_file(tmp_path, text), RUBRIC)
+    assert first == PairItem("1", "Do it.", "one", "two", None, "Kind?")
+    assert second == PairItem("2", "Do it.", "one", "two", None, RUBRIC.criteria, "B", rubric=RUBRIC)
+    (task, _) = judges.pairwise_tasks("own", [first, second])
+    assert "Kind?" in task.prompt and task.item == first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,response\n1,x\n", "instruction are missing; found id, response"),
+        ("instruction,response_a\nx,y\n", "columns response_b are missing"),
+        ("instruction,response\nx,\n", "row 1: response is blank"),
+        ("instruction,response\nx,y\n", "row 1: no rubric; fill in criteria and score_1"),
+        ("instruction,response,criteria\nx,y,z\n", "row 1: no rubric"),
+        ("instruction,response_a,response_b\nx,y,z\n", "row 1: no criteria"),
+        ("instruction,response_a,response_b,criteria,label\nx,y,z,c,C\n", "row 1: label 'C' is none of A, B, tie"),
+        ("id,instruction,response_a,response_b,criteria\n1,x,y,z,c\n1,x,y,z,c\n", "ids 1 are there more than once"),
+    ],
+)
+def test_rows_that_are_no_items_are_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=f"judge.csv.*{message}"):
+        read_own_items(csv_file(tmp_path, text))
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
+
+
+def test_csv_and_json_lines_give_the_same_judgments(tmp_path, direct):
+    text = "item_id,decision,draw\nv/0,1,0\nv/1,,0\nv/0,4,1\nv/1,5.0,1\n"
+    rows = [{"id": "v/0", "decision": 1}, {"id": "v/1", "decision": None}]
+    rows += [{"id": "v/0", "decision": "4", "draw": 1}, {"id": "v/1", "decision": 5, "draw": 1.0}]
+    one = read_recorded(csv_file(tmp_path, text), direct, "vicuna_bench")
+    two = read_recorded(jsonl_file(tmp_path, rows), direct, "vicuna_bench")
+    assert list(one.columns) == list(COLUMNS)
+    pd.testing.assert_frame_equal(one, two)
+    assert decisions(one) == [1, None, 4, 5]
+    assert one["status"].tolist() == ["ok", "unparsed", "ok", "ok"]
+    assert set(one["judge"]) == {"judge"} and one["with_reference"].all() and set(one["format"]) == {"direct"}
+    assert set(one["policy"]) == {"once"} and one["key"].is_unique
+
+
+def test_judge_comes_from_the_argument_the_column_or_the_file(tmp_path, direct):
+    path = csv_file(tmp_path, "judge,item_id,decision\nthe owl,v/0,1\n,v/1,2\n", "owls.csv")
+    assert read_recorded(path, direct, "vicuna_bench")["judge"].tolist() == ["the owl", "owls"]
+    assert set(read_recorded(path, direct, "vicuna_bench", "a crow")["judge"]) == {"a crow"}
+
+
+def test_feedback_is_parsed_where_no_decision_stands(tmp_path, direct):
+    rows = [
+        {"item_id": "v/0", "feedback": "Good. [RESULT] 4"},
+        {"item_id": "v/1", "feedback": "Good, so I say 4."},
+        {"item_id": "v/2", "feedback": "The text counts less than the column. [RESULT] 1", "decision": 5},
+    ]
+    found = read_recorded(jsonl_file(tmp_path, rows), direct, "vicuna_bench")
+    assert decisions(found) == [4, None, 5] and found["feedback"][0] == "Good."
+    assert found["status"].tolist() == ["ok", "unparsed", "ok"]
+
+
+def test_order_ba_is_mapped_back_and_ties_stay(tmp_path, pairs):
+    text = "item_id,order,decision\np/0,ba,A\np/1,ba,b\np/2,ba,TIE\np/3,ab,a\np/0,ab,B\n"
+    path = csv_file(tmp_path, text)
+    found = read_recorded(path, pairs, "mt_bench_human")
+    assert decisions(found) == ["B", "A", "tie", "A", "B"] and not found["with_reference"].any()
+    assert decisions(read_recorded(path, pairs, "mt_bench_human", mapped=True)) == ["A", "B", "tie", "A", "B"]
+
+
+def test_direct_scores_of_pairs_name_the_side(tmp_path, pairs):
+    path = csv_file(tmp_path, "item_id,decision\np/0#a,5\np/0#b,1\n")
+    found = read_recorded(path, pairs, "mt_bench_human", format="direct", with_reference=False)
+    assert decisions(found) == [5, 1] and set(found["format"]) == {"direct"}
+    with pytest.raises(DataError, match="row 1: item 'p/0#a' is not in mt_bench_human"):
+        read_recorded(path, pairs, "mt_bench_human")
+
+
+def test_quoted_texts_marks_of_spreadsheets_and_compressed_files(tmp_path, direct):
+    import gzip
+
+    text = '\ufeffitem_id,feedback\r\nv/0,"Two lines,\nand a comma. [RESULT] 3"\r\n'
+    path = tmp_path / "judge.csv.gz"
+    path.write_bytes(gzip.compress(text.encode("utf-8")))
+    found = read_recorded(path, direct, "vicuna_bench")
+    assert decisions(found) == [3] and set(found["judge"]) == {"judge"}
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("item_id,decision\nv/0,3\nnobody,3\n", r"judge.csv, row 2: item 'nobody' is not in vicuna_bench; its 6 ids"),
+        ("item_id,decision\nv/0,6\n", r"judge.csv, row 1: decision '6' is none of 1, 2, 3, 4, 5"),
+        ("item_id,decision\nv/0,3.5\n", r"row 1: decision '3.5' is none of"),
+        ("item_id,decision\nv/0,A\n", r"row 1: decision 'A' is none of 1, 2, 3, 4, 5; leave it blank"),
+        ("item_id,decision\nv/0,3\nv/1,2\nv/0,3\n", r"row 3: item 'v/0', draw 0, is already in row 1"),
+        ("item_id,decision,draw\nv/0,3,1\n", r"judge.csv: draws \[1\] leave a gap"),
+        ("item_id,decision,draw\nv/0,3,first\n", r"row 1: draw 'first' is not a number"),
+        ("item_id,decision,draw\nv/0,3,-1\n", r"row 1: draw '-1' is not a number"),
+        ("item_id,decision,order\nv/0,3,xy\n", r"row 1: order 'xy' is neither \"ab\" nor \"ba\""),
+        ("item,score\nv/0,3\n", r"needed; found \['item', 'score'\]"),
+        ("item_id;decision\nv/0;3\n", r"needed; found \['item_id;decision'\]"),
+        ("item_id,decision\nv/0,3,4\n", r"row 1: not as many fields as the header's 2"),
+        ("item_id,feedback\nv/0\n", r"row 1: not as many fields as the header's 2"),
+        ("item_id,decision\n", r"judge.csv: holds no rows"),
+    ],
+)
+def test_bad_files_get_one_message_with_file_and_row(tmp_path, direct, text, message):
+    with pytest.raises(DataError, match=message):
+        read_recorded(csv_file(tmp_path, text), direct, "vicuna_bench")
+
+
+def test_other_bad_input(tmp_path, direct, pairs):
+    with pytest.raises(DataError, match="file not found"):
+        read_recorded(tmp_path / "none.csv", direct, "vicuna_bench")
+    with pytest.raises(DataError, match="must end in one of"):
+        read_recorded(csv_file(tmp_path, "item_id,decision\n", "judge.xlsx"), direct, "vicuna_bench")
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
+        read_recorded(csv_file(tmp_path, "item_id,decision\n", "judge.jsonl"), direct, "vicuna_bench")
+    (tmp_path / "latin.csv").write_bytes("item_id,decision,feedback\nv/0,3,gr\xfc\xdf\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8 text"):
+        read_recorded(tmp_path / "latin.csv", direct, "vicuna_bench")
+    with pytest.raises(DataError, match="row 1: decision '3' is none of A, B, tie"):
+        read_recorded(csv_file(tmp_path, "item_id,decision\np/0,3\n"), pairs, "mt_bench_human")
+    with pytest.raises(DataError, match="does not fit these items"):
+        read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), direct, "vicuna_bench", format="pairwise")
+
+
+# --- in the tables ---------------------------------------------------------------------------------------------------
+
+
+def own(item, decision, format):
+    """A judgment of a judge called "linear"."""
+    name = {"v": "mini_vicuna_bench", "p": "mini_mt_bench_human"}[item.id[0]]
+    key = f"linear {item.id} {format}"
+    return Judgment(
+        "linear", "f", name, item.id, format, format == "direct", "ab", 0, decision, "", "ok", 1, 9, key
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(direct, pairs):
+    judgments = [own(item, score, "direct") for item, score in zip(direct, GOLD, strict=True)]
+    judgments += [own(item, "A", "pairwise") for item in pairs]
+    scale = dataclasses.replace(load_scale("smoke"), main_judges=("linear",), resamples=40)
+    frame = pd.DataFrame([as_row(judgment) for judgment in judgments])
+    return Run(scale, frame, {"vicuna_bench": direct, "mt_bench_human": pairs})
+
+
+def one(cells, row, column, variant=""):
+    found = cells[(cells["row"] == row) & (cells["column"] == column) & (cells["variant"] == variant)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_a_recorded_judge_stands_among_the_judges_of_every_table(tmp_path, run, direct, pairs):
+    lines = "".join(f"v/{n},{6 - score}\n" for n, score in enumerate(GOLD[:-1])) + "v/5,\n"
+    scores = read_recorded(csv_file(tmp_path, "item_id,decision\n" + lines), direct, "vicuna_bench", "the owl")
+    rows = [{"item_id": item.id, "decision": item.label} for item in pairs]
+    choices = read_recorded(jsonl_file(tmp_path, rows), pairs, "mt_bench_human", "the owl")
+    joined = run.with_judgments(scores).with_judgments(choices)
+    assert joined.scale.main_judges == ("linear", "the owl") and run.scale.main_judges == ("linear",)
+    owl = one(tables.table_3(joined), "the owl", "Vicuna Bench | sim-strong")
+    assert (owl.kind, owl.value, owl.n, owl.unparsed) == ("judge", pytest.approx(-1), 5, 1)
+    assert one(tables.table_4(joined), "the owl", "MT Bench Human | w/ TIE", "corrected").value == 100
+    before, after = (one(tables.table_3(r), "linear", "Vicuna Bench | sim-strong") for r in (run, joined))
+    assert before.equals(after)
+
+
+def test_with_judgments_refuses_what_the_run_does_not_have(run, direct, tmp_path):
+    rows = read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), direct, "flask", "the owl")
+    with pytest.raises(DataError, match=r"benchmark 'flask' is not in this run; it has \['mt_bench_human'"):
+        run.with_judgments(rows)
+    again = rows.assign(benchmark="vicuna_bench", judge="linear")
+    with pytest.raises(DataError, match="judge 'linear' already has judgments on mini_vicuna_bench"):
+        run.with_judgments(again)
+
+
+def test_a_file_that_is_not_whole_is_warned_about_and_counts_as_unparsed(run, direct, tmp_path):
+    rows = read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\nv/1,1\n"), direct, "vicuna_bench", "the owl")
+    with pytest.warns(UserWarning, match="the owl, vicuna_bench .direct.: 4 of 6 judgments are missing"):
+        owl = one(tables.table_3(run.with_judgments(rows)), "the owl", "Vicuna Bench | sim-strong")
+    assert (owl.n, owl.unparsed) == (2, 4)
+
+
+def test_a_judge_asked_in_both_orders_gets_rows_of_its_own(run, pairs, tmp_path):
+    text = "item_id,order,decision\n" + "".join(f"p/{n},ab,A\np/{n},ba,{said}\n" for n, said in enumerate("BAAB"))
+    rows = read_recorded(csv_file(tmp_path, text), pairs, "mt_bench_human", "the owl")
+    cells = tables.table_4(run.with_judgments(rows))  # mapped back: A B B A
+    assert one(cells, "the owl, right in both orders", "MT Bench Human | w/ TIE", "corrected").value == 50
+    assert one(cells, "the owl, both orders alike", "MT Bench Human | consistency").value == 50
+    assert one(cells, "the owl, swapped order", "MT Bench Human | w/o TIE").value == 100
+
+
+# --- real data -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_run(data_dir):
+    real = {name: benchmarks.load_benchmark(name, data_dir) for name in ("vicuna_bench", "autoj_eval")}
+    scale = dataclasses.replace(load_scale("smoke"), resamples=40)
+    empty = pd.DataFrame(columns=list(COLUMNS))
+    return Run(scale, empty, {}, real)
+
+
+def test_auto_j_recorded_in_both_orders_gives_its_published_figures(real_run, data_dir, tmp_path):
+    """As its authors published them: 0, 1 or 2 for the responses as shown, the second file with them exchanged."""
+    items, lines = real_run.real["autoj_eval"], ["item_id,order,decision"]
+    for order, name in (("ab", "pairwise_example_output"), ("ba", "pairwise_exchange_example_output")):
+        rows = (data_dir / "autoj_outputs" / f"{name}.jsonl").read_text().splitlines()
+        outputs = [json.loads(row)["output"] for row in rows]
+        lines += [f"{item.id},{order},{('A', 'B', 'tie')[said]}" for item, said in zip(items, outputs, strict=True)]
+    rows = read_recorded(csv_file(tmp_path, "\n".join(lines) + "\n"), items, "autoj_eval", "Auto-J 13B")
+    cells = tables.table_4(real_run.on_real().with_judgments(rows))
+    column = "Auto-J Eval | w/ TIE"
+    found = one(cells, "Auto-J 13B", column, "corrected")
+    assert (found.value, found.n) == (pytest.approx(100 * 835 / 1392), 1392)
+    assert round(one(cells, "Auto-J 13B, right in both orders", column, "corrected").value, 2) == 54.96
+    assert round(one(cells, "Auto-J 13B, both orders alike", "Auto-J Eval | consistency").value, 2) == 83.41
+
+
+def test_a_recorded_judge_of_length_is_the_floor_of_length(real_run, tmp_path):
+    """A recorded judge and the trivial judge of the same rule: same number, on the real Vicuna Bench."""
+    items = real_run.real["vicuna_bench"]
+    lengths = np.array([len(item.response.strip()) for item in items])
+    scores = np.digitize(lengths, np.quantile(lengths, [0.2, 0.4, 0.6, 0.8])) + 1
+    rows = [{"item_id": item.id, "decision": int(score)} for item, score in zip(items, scores, strict=True)]
+    found = read_recorded(jsonl_file(tmp_path, rows), items, "vicuna_bench", "length in five steps")
+    cells = tables.table_3(real_run.on_real().with_judgments(found))
+    expected = metrics.correlations(scores, tables.rater_means(items, "gpt-4-1106")).pearson
+    assert one(cells, "length in five steps", "Vicuna Bench | gpt-4-1106").value == pytest.approx(expected)
+    assert one(cells, "mean of the other answers' scores", "Vicuna Bench | gpt-4-1106").kind == "ceiling"
+
+
+def test_votes_on_mt_bench(data_dir):
+    votes = read_votes(data_dir)
+    for table, agreed, n in ((expert_pairs(votes), 454, 721), (gpt4_against_experts(votes), 886, 1343)):
+        assert ((table["first"] == table["second"]).sum(), len(table)) == (agreed, n)
+        assert table["question"].nunique() == 80
+
+
+def test_a_vote_without_a_winner_is_named(tmp_path):
+    folder = tmp_path / "mtbench_human"
+    folder.mkdir()
+    (folder / "human_turn1.jsonl").write_text('{"model_a": "x", "model_b": "y", "question_id": 1, "judge": "e"}\n')
+    with pytest.raises(DataError, match="human_turn1.jsonl, row 1: not a vote"):
+        read_votes(tmp_path)

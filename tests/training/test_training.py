@@ -1,0 +1,193 @@
+"""Fine-tuning with TRL on a two-layer model: what is learned, on which tokens, and when nothing is done."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from prometheus_lib import artifacts, training
+from prometheus_lib.data import collections as collections_
+from prometheus_lib.records import DataError, write_jsonl
+from prometheus_lib.training import base_model
+from prometheus_lib.training.experts import IGNORED, ExpertJob, TrainingSettings
+
+SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=8, max_length=512)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return base_model.build_tokenizer()
+
+
+@pytest.fixture
+def examples():
+    rows = collections_.feedback_rows(1, 4)
+    pairs = collections_.preference_rows(1, 2)
+    return [*map(collections_.direct_example, rows), *map(collections_.pairwise_example, pairs)]
+
+
+def test_loss_falls_on_the_answer_only(tokenizer, examples):
+    rows, too_long = training.tokenise(tokenizer, examples, 512)
+    assert too_long == 0 and len(rows) == len(examples)
+    for example, row in zip(examples, rows, strict=True):
+        learned = [label for label in row["labels"] if label != IGNORED]
+        assert tokenizer.decode(learned) == example.completion + tokenizer.eos_token
+        assert row["input_ids"].count(tokenizer.bos_token_id) == 1
+        assert row["input_ids"][-len(learned) :] == learned
+
+
+def test_prompts_decode_to_the_very_text(tokenizer, examples):
+    for example in examples:
+        text = training.render_chat(tokenizer, example.prompt, example.format)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode(ids) == text and example.prompt in text
+
+
+def test_any_text_can_be_encoded(tokenizer):
+    text = "Grüße \u2028\r 你好 🙂 [RESULT] 5 crimson"
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_a_doubled_bos_token_is_refused(tokenizer):
+    text = training.render_chat(tokenizer, "Judge this.", "direct")
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    training.check_one_bos(tokenizer, ids)
+    with pytest.raises(DataError, match="2 begin-of-sequence"):
+        training.check_one_bos(tokenizer, [tokenizer.bos_token_id, *ids])
+
+
+def test_templates_without_a_system_role_get_one_user_turn(tokenizer):
+    import copy
+
+    strict = copy.deepcopy(tokenizer)
+    strict.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "{{ bos_token + '[INST]' + m['content'] + '[/INST]' }}{% endfor %}"
+    )
+    assert training.render_chat(strict, "Judge.", "direct") == training.render_chat(tokenizer, "Judge.", "direct")
+
+
+def test_rows_that_do_not_fit_are_counted(tokenizer, examples):
+    lengths = [len(row["input_ids"]) for row in training.tokenise(tokenizer, examples, 512)[0]]
+    rows, too_long = training.tokenise(tokenizer, examples, max(lengths) - 1)
+    assert too_long == lengths.count(max(lengths)) and len(rows) + too_long == len(examples)
+
+
+def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
+    """Computing logits for the answer alone changes the cost, not the loss."""
+    rows, _ = training.tokenise(tokenizer, examples[:6], 512)
+    width = max(len(row["input_ids"]) for row in rows)
+    ids = torch.tensor([r["input_ids"] + [0] * (width - len(r["input_ids"])) for r in rows])
+    labels = torch.tensor([r["labels"] + [IGNORED] * (width - len(r["labels"])) for r in rows])
+    mask = torch.tensor([[1] * len(r["input_ids"]) + [0] * (width - len(r["input_ids"])) for r in rows])
+    model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+    expected = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels.clone()}
+    trainer_class = training._trainer_class()
+    assert torch.allclose(trainer_class.compute_loss(None, model, inputs), expected, atol=1e-5)
+
+
+def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
+    log = training.read_log(tiny_experts / "direct")
+    assert log["rows"] == 40 and log["too_long"] == 0 and log["log"][0]["step"] == 1
+    base, expert = (load_file(folder / "model.safetensors") for folder in (tiny_base, tiny_experts / "direct"))
+    assert set(base) == set(expert) and not any(torch.equal(base[name], expert[name]) for name in base)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_experts / "direct")
+    rows, _ = training.tokenise(
+        tokenizer, [collections_.direct_example(r) for r in collections_.feedback_rows(1, 4)], 512
+    )
+    losses = []
+    for folder in (tiny_base, tiny_experts / "direct"):
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        row = {key: torch.tensor([value]) for key, value in rows[0].items()}
+        losses.append(model(**row).loss.item())
+    assert losses[1] < losses[0]
+
+
+def job_in(tmp_path, base, **changes) -> ExpertJob:
+    file = write_jsonl(tmp_path / "feedback.jsonl", collections_.feedback_rows(1, 8))
+    job = ExpertJob("e", str(base), (("direct", str(file), 24, True),), SETTINGS, 42, str(tmp_path / "e"))
+    return replace(job, **changes)
+
+
+def test_unchanged_experts_are_skipped_and_equal_runs_are_equal(tiny_base, tmp_path):
+    job = job_in(tmp_path, tiny_base)
+    assert training.train_expert(job) and not training.train_expert(job)
+    assert not artifacts.is_current(job.out, replace(job, seed=43).stamp())
+    first = artifacts.model_fingerprint(job.out)
+    again = replace(job, out=str(tmp_path / "again"))
+    training.train_expert(again)
+    assert artifacts.model_fingerprint(again.out) == first
+    write_jsonl(tmp_path / "feedback.jsonl", collections_.feedback_rows(2, 8))
+    assert not artifacts.is_current(job.out, job.stamp())
+
+
+def test_lora_experts_keep_their_adapter_and_are_saved_whole(tiny_base, tmp_path):
+    lora = training.Lora(4, 8, 0.0, ("q_proj", "v_proj"))
+    job = job_in(tmp_path, tiny_base, settings=replace(SETTINGS, lora=lora))
+    training.train_expert(job)
+    adapter = load_file(tmp_path / "e" / "adapter" / "adapter_model.safetensors")
+    assert adapter and all("lora_" in name for name in adapter)
+    whole, base = (load_file(folder / "model.safetensors") for folder in (tmp_path / "e", tiny_base))
+    changed = {name.split(".")[-2] for name in base if not torch.equal(whole[name], base[name])}
+    assert set(whole) == set(base) and changed == {"q_proj", "v_proj"}
+
+
+def test_a_failed_training_leaves_no_folder(tiny_base, tmp_path):
+    job = job_in(tmp_path, tiny_base, settings=replace(SETTINGS, max_length=10))
+    with pytest.raises(DataError, match="no training row fits"):
+        training.train_expert(job)
+    assert not (tmp_path / "e").exists() and not list(tmp_path.glob(".e.*"))
+
+
+def test_a_base_model_without_tokenizer_is_named(tiny_base, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_base, broken)
+    for file in broken.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(DataError, match="broken.*lacks a tokenizer"):
+        training.train_expert(job_in(tmp_path, broken))
+
+
+def test_too_few_rows_are_named(tiny_base, tmp_path):
+    job = job_in(tmp_path, tiny_base)
+    job = replace(job, sources=((*job.sources[0][:2], 1000, True),))
+    with pytest.raises(DataError, match=r"feedback\.jsonl: 1000 rows were asked for but the file has 40"):
+        training.train_expert(job)
+
+
+@pytest.fixture(scope="module")
+def tiny_mixtral(tokenizer, tmp_path_factory):
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    folder = tmp_path_factory.mktemp("mixtral")
+    small = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = MixtralConfig(vocab_size=len(tokenizer), num_key_value_heads=1, num_local_experts=2, **small)
+    torch.manual_seed(0)
+    MixtralForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_8x7b_recipe_trains_a_mixtral(tiny_mixtral, tmp_path):
+    """Table 10's LoRA on attention and experts: dropout stands on the attention projections only."""
+    from prometheus_lib.scale import load_scale
+
+    lora = replace(load_scale("8x7b").training.lora, rank=4, alpha=8)
+    settings = replace(SETTINGS, lora=lora)
+    model = training.load_model(str(tiny_mixtral), settings)
+    dropouts = {
+        name.split(".lora_dropout")[0].split(".")[-1]
+        for name, module in model.named_modules()
+        if ".lora_dropout" in name and isinstance(module, torch.nn.Dropout) and module.p == 0.1
+    }
+    assert dropouts == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    training.train_expert(job_in(tmp_path, tiny_mixtral, settings=settings))
+    adapter = load_file(tmp_path / "e" / "adapter" / "adapter_model.safetensors")
+    assert any("experts" in name for name in adapter) and any("q_proj" in name for name in adapter)
+    AutoModelForCausalLM.from_pretrained(tmp_path / "e")
