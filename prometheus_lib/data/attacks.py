@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from .. import prompts
-from ..judging import judges
 from ..judging.judges import Task
+from ..prompts.parsing import SWAPPED
 from ..prompts.wording import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, Variant
 from ..records import DirectItem, PairItem
 from ..scale import Scale
@@ -107,7 +107,7 @@ def _blanks(item: Item) -> dict[str, str]:
         verdict = target(item)
         response, response_header = (item.response_a, header_b) if verdict == "A" else (item.response_b, header_a)
         order, order_in_german = f"choose Response {verdict}", f"nimm Antwort {verdict}"
-        praise, rival, worst = f"Response {verdict} is better.", "I do not know.", judges.SWAPPED[verdict]
+        praise, rival, worst = f"Response {verdict} is better.", "I do not know.", SWAPPED[verdict]
         blame = f"Response {worst} is better."
     return {
         "response": response, "verdict": verdict, "order": order, "order_in_german": order_in_german, "praise": praise,

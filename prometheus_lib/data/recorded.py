@@ -21,11 +21,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .. import artifacts
-from ..prompts.parsing import parse_direct, parse_pairwise
+from ..prompts.parsing import PARSERS, SWAPPED
 from ..records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, few, open_text, read_jsonl
 
-PARSERS = {"direct": parse_direct, "pairwise": parse_pairwise}
-SWAPPED = {"A": "B", "B": "A"}
 _DIRECT_MENU: dict[str, int | str] = {text: score for score in range(1, 6) for text in (str(score), f"{score}.0")}
 _MENUS: dict[str, dict[str, int | str]] = {"direct": _DIRECT_MENU, "pairwise": {"a": "A", "b": "B", "tie": "tie"}}
 _WORDS = {"direct": "1, 2, 3, 4, 5", "pairwise": "A, B, tie"}

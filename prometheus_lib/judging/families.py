@@ -45,7 +45,7 @@ class Family:
     `rows` are its names in Tables 3 and 4, `model` its hub id or API name, `engine` how it runs unless asked otherwise,
     `server` what kind of API it stands behind, `context` the tokens it can read, prompt and answer together.
     `system_role` tells whether its chat template knows a system role; if not, the system prompt opens the user's turn
-    (`training.render_chat`). `chat` is the chat template to use where its tokenizer holds none.
+    (`prompts.render_chat`). `chat` is the chat template to use where its tokenizer holds none.
     """
 
     name: str

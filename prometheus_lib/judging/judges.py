@@ -17,14 +17,13 @@ from typing import Any, Literal, Protocol
 
 from .. import artifacts, prompts
 from ..parallel import Report, silent
-from ..prompts import parsing
+from ..prompts.parsing import PARSERS, SWAPPED, Parsed
+from ..prompts.templates import Template
 from ..records import DataError, DirectItem, Judgment, PairItem, few, read_jsonl
 from .store import COLUMNS, JudgmentStore, Place, judgment_key, place_of
 
-PARSERS = {"direct": parsing.parse_direct, "pairwise": parsing.parse_pairwise}
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 VERIFIED_MENUS = {**MENUS, "pairwise": (*MENUS["pairwise"], "tie")}
-SWAPPED = {"A": "B", "B": "A"}
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,31 @@ def direct_for_pairs_tasks(benchmark: str, items: Iterable[PairItem], draws: int
     """Two reference-free direct tasks per pair, "<id>#a" and "<id>#b" (Table 13's Direct2Pair)."""
     singles = [single for item in items for single in split_pair(item)]
     return direct_tasks(benchmark, singles, with_reference=False, draws=draws)
+
+
+def tasks_for(
+    template: Template,
+    benchmark: str,
+    items: Iterable[DirectItem | PairItem],
+    format: str,
+    *,
+    with_reference: bool = False,
+    order: str = "ab",
+    draws: int = 1,
+) -> list[Task]:
+    """Return one task per item with the template's prompt; pairs asked for directly give two, "<id>#a" and "<id>#b".
+
+    `with_reference` and `order` are the benchmark's setting and are recorded as such, also where a family's prompt
+    shows no reference answer (Auto-J). DataError when the template does not know the format.
+    """
+    items = list(items)
+    if format == "pairwise":
+        plain = [replace(task, draws=draws) for task in pairwise_tasks(benchmark, items, order)]
+    elif items and isinstance(items[0], PairItem):
+        plain = direct_for_pairs_tasks(benchmark, items, draws)
+    else:
+        plain = direct_tasks(benchmark, items, with_reference, draws)
+    return [replace(task, prompt=template.render(task.item, format, task.with_reference, task.order)) for task in plain]
 
 
 def split_pair(item: PairItem) -> tuple[DirectItem, DirectItem]:
@@ -374,7 +398,7 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
         if completion.decision is None:
             parsed = parse(completion.text)
         else:
-            parsed = parsing.Parsed(completion.decision, completion.text, "ok")
+            parsed = Parsed(completion.decision, completion.text, "ok")
         decision = SWAPPED.get(parsed.decision, parsed.decision) if task.order == "ba" else parsed.decision
         failed = parsed.status == "unparsed"
         status = "truncated" if failed and not completion.finished else parsed.status

@@ -1,7 +1,18 @@
 """What a judge reads, and how its answer is read."""
 
+from .chat import check_one_bos, render_chat
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
-from .parsing import MARKER, RELEASED, Parsed, parse_direct, parse_pairwise, parse_released
+from .parsing import (
+    MARKER,
+    PARSERS,
+    RELEASED,
+    SWAPPED,
+    Parsed,
+    Parser,
+    parse_direct,
+    parse_pairwise,
+    parse_released,
+)
 from .wording import (
     DIRECT_HEADERS,
     DIRECT_SYSTEM_PROMPT,
@@ -18,6 +29,7 @@ from .wording import (
     render_direct,
     render_pairwise,
     render_rubric,
+    shown,
 )
 
 __all__ = [
@@ -31,21 +43,27 @@ __all__ = [
     "PAIRWISE_HEADERS",
     "PAIRWISE_SYSTEM_PROMPT",
     "PAIRWISE_TASK",
+    "PARSERS",
     "PAIRWISE_TASK_WITH_REFERENCE",
     "Parsed",
+    "Parser",
     "RELEASED",
+    "SWAPPED",
     "VARIANTS",
     "Variant",
     "chat_messages",
+    "check_one_bos",
     "escape_tokens",
     "neutralise",
     "parse_direct",
     "parse_pairwise",
     "parse_released",
+    "render_chat",
     "render_direct",
     "render_pairwise",
     "render_rubric",
     "restore",
+    "shown",
     "special_tokens",
     "unknown_tokens",
 ]

@@ -11,6 +11,7 @@ the *first* thing that looks like a verdict.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 MARKER = "[RESULT]"
@@ -52,6 +53,12 @@ def _parse(text: str, pattern: re.Pattern[str], convert) -> Parsed:
 
 def _clean(feedback: str) -> str:
     return re.sub(r"^\s*(?:###)?\s*Feedback:\s*", "", feedback).strip()
+
+
+Parser = Callable[[str], Parsed]
+PARSERS: Mapping[str, Parser] = {"direct": parse_direct, "pairwise": parse_pairwise}
+# A decision about the responses as shown in order "ba" -> the same in the item's own A and B; a tie stays one.
+SWAPPED = {"A": "B", "B": "A"}
 
 
 # --- the released parsers' rules, for comparison ---------------------------------------------------------------------

@@ -15,33 +15,30 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from string import Formatter
 
-from ..judging import judges
-from ..judging.judges import Task
 from ..records import DataError, DirectItem, PairItem
-from . import wording as prompts
 from .injection import neutralise
-from .parsing import Parsed
-
-Parser = Callable[[str], Parsed]
+from .parsing import PARSERS, Parsed, Parser
+from .wording import chat_messages, render_direct, render_pairwise, shown
 
 
 @dataclass(frozen=True)
 class Template:
     """How a family of judges is asked and read.
 
-    `direct(item, with_reference)` and `pairwise(item, order)` render the user prompt; None where the family does not
-    know the format. `system` is the family's own system message: None for the paper's two, "" for none at all.
+    `direct(item, with_reference)` and `pairwise(item, with_reference, order)` render the user prompt; None where the
+    family does not know the format. `system` is the family's own system message: None for the paper's two, "" for none
+    at all.
     """
 
     name: str
     direct: Callable[[DirectItem, bool], str] | None
-    pairwise: Callable[[PairItem, str], str] | None
+    pairwise: Callable[[PairItem, bool, str], str] | None
     parsers: Mapping[str, Parser]
     system: str | None = None
 
@@ -50,18 +47,21 @@ class Template:
         """Return the formats this template can ask for."""
         return tuple(format for format in ("direct", "pairwise") if getattr(self, format) is not None)
 
-    def render(self, task: Task) -> str:
-        """Return the user prompt for a task's item; DataError when the family does not know the format."""
-        if task.format not in self.formats:
-            raise DataError(f"template {self.name!r} has no {task.format} prompt; it knows {', '.join(self.formats)}.")
-        if task.format == "direct":
-            return self.direct(task.item, task.with_reference)
-        return self.pairwise(task.item, task.order)
+    def render(self, item: DirectItem | PairItem, format: str, with_reference: bool = False, order: str = "ab") -> str:
+        """Return the user prompt for an item; DataError when the family does not know the format.
+
+        A family whose prompt shows no reference answer (Auto-J) takes no notice of `with_reference`.
+        """
+        if format not in self.formats:
+            raise DataError(f"template {self.name!r} has no {format} prompt; it knows {', '.join(self.formats)}.")
+        if format == "direct":
+            return self.direct(item, with_reference)
+        return self.pairwise(item, with_reference, order)
 
     def messages(self, prompt: str, format: str) -> list[dict[str, str]]:
         """Return the chat messages of a rendered prompt."""
         if self.system is None:
-            return prompts.chat_messages(prompt, format)
+            return chat_messages(prompt, format)
         opening = [{"role": "system", "content": self.system}] if self.system else []
         return [*opening, {"role": "user", "content": prompt}]
 
@@ -77,48 +77,12 @@ class Template:
         return f"{{% set messages = {opening} + {rest} %}}{inner}"
 
 
-def tasks_for(
-    template: Template,
-    benchmark: str,
-    items: Iterable[DirectItem | PairItem],
-    format: str,
-    *,
-    with_reference: bool = False,
-    order: str = "ab",
-    draws: int = 1,
-) -> list[Task]:
-    """Return one task per item with the template's prompt; pairs asked for directly give two, "<id>#a" and "<id>#b".
-
-    `with_reference` and `order` are the benchmark's setting and are recorded as such, also where a family's prompt
-    shows no reference answer (Auto-J). DataError when the template does not know the format.
-    """
-    items = list(items)
-    if format == "pairwise":
-        plain = [replace(task, draws=draws) for task in judges.pairwise_tasks(benchmark, items, order)]
-    elif items and isinstance(items[0], PairItem):
-        plain = judges.direct_for_pairs_tasks(benchmark, items, draws)
-    else:
-        plain = judges.direct_tasks(benchmark, items, with_reference, draws)
-    return [replace(task, prompt=template.render(task)) for task in plain]
-
-
-def shown(item: PairItem, order: str) -> tuple[str, str]:
-    """Return the two responses in the order in which a judge sees them; "ba" shows response B first."""
-    return (item.response_a, item.response_b) if order == "ab" else (item.response_b, item.response_a)
-
-
 # --- the paper's, and Prometheus 1's ---------------------------------------------------------------------------------
 
 
-def _paper_pairwise(item: PairItem, order: str) -> str:
-    return prompts.render_pairwise(item, order=order)
-
-
-PROMETHEUS = Template("prometheus", prompts.render_direct, _paper_pairwise, judges.PARSERS)
+PROMETHEUS = Template("prometheus", render_direct, render_pairwise, PARSERS)
 # The first Prometheus reads the same direct assessment prompt under a sentence of its own, and does not rank pairs.
-PROMETHEUS_1 = Template(
-    "prometheus-1", prompts.render_direct, None, judges.PARSERS, "You are a fair evaluator language model."
-)
+PROMETHEUS_1 = Template("prometheus-1", render_direct, None, PARSERS, "You are a fair evaluator language model.")
 
 
 # --- Auto-J ----------------------------------------------------------------------------------------------------------
@@ -184,7 +148,7 @@ def _auto_j_direct(wording: str, item: DirectItem, with_reference: bool) -> str:
     return _filled(wording, prompt=item.instruction, response=item.response)
 
 
-def _auto_j_pairwise(wording: str, item: PairItem, order: str) -> str:
+def _auto_j_pairwise(wording: str, item: PairItem, with_reference: bool, order: str) -> str:
     first, second = shown(item, order)
     return _filled(wording, prompt=item.instruction, response=first, response_another=second)
 

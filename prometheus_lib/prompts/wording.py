@@ -93,12 +93,20 @@ def render_pairwise(
 
     `variant` "paper-code" neutralises nothing. Raises ValueError as `render_direct` does, and for an unknown order.
     """
-    if order not in ("ab", "ba"):
-        raise ValueError(f"order must be 'ab' or 'ba', not {order!r}")
-    first, second = (item.response_a, item.response_b) if order == "ab" else (item.response_b, item.response_a)
+    first, second = shown(item, order)
     task = PAIRWISE_TASK_WITH_REFERENCE if with_reference else PAIRWISE_TASK
     sections = [item.instruction, first, second, _reference(item, with_reference), item.criteria]
     return _join(task, PAIRWISE_HEADERS, sections, variant)
+
+
+def shown(item: PairItem, order: str) -> tuple[str, str]:
+    """Return the two responses in the order in which a judge sees them; "ba" shows response B first.
+
+    Raises ValueError for an unknown order.
+    """
+    if order not in ("ab", "ba"):
+        raise ValueError(f"order must be 'ab' or 'ba', not {order!r}")
+    return (item.response_a, item.response_b) if order == "ab" else (item.response_b, item.response_a)
 
 
 def _reference(item: DirectItem | PairItem, with_reference: bool) -> str | None:

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import artifacts, prompts
+from .. import artifacts
 from ..data import collections as collections_
 from ..data.collections import Example
 from ..parallel import Report, silent
+from ..prompts.chat import check_one_bos, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
 
 IGNORED = -100
@@ -115,34 +116,6 @@ def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tu
         if len(prompt) + len(answer) <= max_length:
             rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
     return rows, len(examples) - len(rows)
-
-
-def render_chat(tokenizer: Any, prompt: str, format: str) -> str:
-    """Return the full text a judge reads: system prompt and user prompt in the model's chat template.
-
-    Where the template knows no system role (Mistral's), the system prompt opens the user turn, joined by a blank line
-    as in the released training data.
-    """
-    messages = prompts.chat_messages(prompt, format)
-    try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except Exception as error:
-        if "role" not in str(error).lower():
-            raise
-        joined = "\n\n".join(message["content"] for message in messages)
-        return tokenizer.apply_chat_template(
-            [{"role": "user", "content": joined}], tokenize=False, add_generation_prompt=True
-        )
-
-
-def check_one_bos(tokenizer: Any, ids: Sequence[int]) -> None:
-    """Raise DataError unless the ids hold exactly one begin-of-sequence token, at the start."""
-    bos = tokenizer.bos_token_id
-    if bos is not None and (ids[0] != bos or list(ids).count(bos) != 1):
-        raise DataError(
-            f"the prompt has {list(ids).count(bos)} begin-of-sequence tokens (want one, first): "
-            "tokenise the chat template's text with add_special_tokens=False."
-        )
 
 
 def train_expert(job: ExpertJob, report: Report = silent) -> bool:

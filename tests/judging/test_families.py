@@ -23,12 +23,12 @@ from prometheus_lib.judging.families import (
     speaking,
     template_for,
 )
-from prometheus_lib.judging.judges import Decoding
+from prometheus_lib.judging.judges import Decoding, tasks_for
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.paper import published
-from prometheus_lib.prompts.templates import PROMETHEUS_1, tasks_for
+from prometheus_lib.prompts.chat import render_chat
+from prometheus_lib.prompts.templates import PROMETHEUS_1
 from prometheus_lib.records import DataError
-from prometheus_lib.training.experts import render_chat
 
 WORDING = 'single = "{prompt} | {response}"\npairwise_tie = "{prompt} | {response} | {response_another}"\n'
 

@@ -15,6 +15,7 @@ from prometheus_lib.judging import judges
 from prometheus_lib.judging.engines import transformers_judge
 from prometheus_lib.judging.judges import MENUS, Completion, Decoding, JudgingJob, Policy, Task, TransformersJudge
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
+from prometheus_lib.prompts.parsing import PARSERS
 from prometheus_lib.records import DataError, read_jsonl, write_jsonl
 from prometheus_lib.scale import EMBEDDED_BASE
 
@@ -318,7 +319,7 @@ def test_finishing_takes_the_verdict_the_judge_would_have_written(forgetful, tas
     greedy = Decoding(temperature=0.0, repetition_penalty=1.0, max_new_tokens=64)
     whole = [draws[0].text for draws in judge.generate(asked, greedy, 0)]
     finished = judge.finish(asked, [text.partition("[RESULT]")[0] for text in whole], greedy, 0)
-    read = [[judges.PARSERS[t.format](text).decision for t, text in zip(asked, texts)]
+    read = [[PARSERS[t.format](text).decision for t, text in zip(asked, texts)]
             for texts in (whole, [c.text for c in finished])]  # fmt: skip
     assert read[0] == read[1] and None not in read[0] and len(set(read[0])) > 3
 

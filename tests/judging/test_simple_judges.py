@@ -14,10 +14,9 @@ from prometheus_lib import metrics
 from prometheus_lib.data import baselines, benchmarks, minibench
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.engines.simple import TRIVIAL, ReplayJudge, TrivialJudge
-from prometheus_lib.judging.judges import Decoding, Policy
+from prometheus_lib.judging.judges import Decoding, Policy, tasks_for
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts import templates
-from prometheus_lib.prompts.templates import tasks_for
 from prometheus_lib.records import DataError, DirectItem, PairItem, Rubric, write_jsonl
 
 ANY = Decoding()

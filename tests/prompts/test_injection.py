@@ -288,7 +288,7 @@ def test_real_texts_about_judging_are_escaped_and_come_back(data_dir):
 
 
 def chat_ids(tokenizer, item, variant):
-    from prometheus_lib.training.experts import check_one_bos, render_chat
+    from prometheus_lib.prompts.chat import check_one_bos, render_chat
 
     text = render_chat(tokenizer, prompts.render_direct(item, variant=variant), "direct")
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]

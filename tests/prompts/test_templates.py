@@ -15,11 +15,12 @@ from prometheus_lib import prompts
 from prometheus_lib.data import benchmarks, minibench
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.families import LLAMA_2_CHAT
+from prometheus_lib.judging.judges import tasks_for
 from prometheus_lib.prompts import templates
-from prometheus_lib.prompts.templates import PROMETHEUS, PROMETHEUS_1, tasks_for, template_named
+from prometheus_lib.prompts.chat import render_chat
+from prometheus_lib.prompts.templates import PROMETHEUS, PROMETHEUS_1, template_named
 from prometheus_lib.records import DataError, PairItem
 from prometheus_lib.training import base_model
-from prometheus_lib.training.experts import render_chat
 
 # A wording of our own in the form of Auto-J's file: the released one is not kept here.
 WORDING = '''
@@ -90,7 +91,7 @@ def test_a_format_a_family_does_not_know_is_refused(pairs):
 def test_tasks_of_any_template_go_to_worker_processes(auto_j, pairs):
     tasks = tasks_for(auto_j, "b", pairs, "pairwise")
     assert pickle.loads(pickle.dumps(tasks)) == tasks
-    assert pickle.loads(pickle.dumps(auto_j)).render(tasks[0]) == tasks[0].prompt
+    assert pickle.loads(pickle.dumps(auto_j)).render(pairs[0], "pairwise") == tasks[0].prompt
 
 
 # --- who speaks ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from prometheus_lib import artifacts, training
+from prometheus_lib import artifacts, prompts, training
 from prometheus_lib.data import collections as collections_
 from prometheus_lib.records import DataError, write_jsonl
 from prometheus_lib.training import base_model
@@ -43,7 +43,7 @@ def test_loss_falls_on_the_answer_only(tokenizer, examples):
 
 def test_prompts_decode_to_the_very_text(tokenizer, examples):
     for example in examples:
-        text = training.render_chat(tokenizer, example.prompt, example.format)
+        text = prompts.render_chat(tokenizer, example.prompt, example.format)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert tokenizer.decode(ids) == text and example.prompt in text
 
@@ -54,11 +54,11 @@ def test_any_text_can_be_encoded(tokenizer):
 
 
 def test_a_doubled_bos_token_is_refused(tokenizer):
-    text = training.render_chat(tokenizer, "Judge this.", "direct")
+    text = prompts.render_chat(tokenizer, "Judge this.", "direct")
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    training.check_one_bos(tokenizer, ids)
+    prompts.check_one_bos(tokenizer, ids)
     with pytest.raises(DataError, match="2 begin-of-sequence"):
-        training.check_one_bos(tokenizer, [tokenizer.bos_token_id, *ids])
+        prompts.check_one_bos(tokenizer, [tokenizer.bos_token_id, *ids])
 
 
 def test_templates_without_a_system_role_get_one_user_turn(tokenizer):
@@ -69,7 +69,7 @@ def test_templates_without_a_system_role_get_one_user_turn(tokenizer):
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
         "{{ bos_token + '[INST]' + m['content'] + '[/INST]' }}{% endfor %}"
     )
-    assert training.render_chat(strict, "Judge.", "direct") == training.render_chat(tokenizer, "Judge.", "direct")
+    assert prompts.render_chat(strict, "Judge.", "direct") == prompts.render_chat(tokenizer, "Judge.", "direct")
 
 
 def test_rows_that_do_not_fit_are_counted(tokenizer, examples):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ... import artifacts
 from ...prompts.injection import neutralise, special_tokens
-from ...prompts.templates import shown
+from ...prompts.wording import shown
 from ...records import DataError, few
 from ..judges import Completion, Decoding, Task
 from .transformers_judge import check_lengths

@@ -13,9 +13,10 @@ from typing import Any
 
 from ... import artifacts
 from ...data import baselines
-from ...prompts.templates import Parser, shown
+from ...prompts.parsing import PARSERS, SWAPPED, Parser
+from ...prompts.wording import shown
 from ...records import DataError, DirectItem, PairItem, few, read_jsonl
-from ..judges import PARSERS, SWAPPED, Completion, Decoding, Task
+from ..judges import Completion, Decoding, Task
 
 # --- trivial judges --------------------------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
+from ...prompts.chat import check_one_bos, render_chat
 from ...prompts.injection import escape_tokens, unknown_tokens
 from ...prompts.parsing import MARKER
 from ...records import DataError, few
-from ...training.experts import check_one_bos, render_chat
 from ..judges import MENUS, Completion, Decoding, Task
 
 

@@ -11,6 +11,7 @@ from prometheus_lib.judging import judges
 from prometheus_lib.judging.engines import vllm_judge
 from prometheus_lib.judging.judges import Decoding, Policy
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
+from prometheus_lib.prompts.parsing import PARSERS
 from prometheus_lib.records import DataError
 
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64)
@@ -110,7 +111,7 @@ def test_finishing_takes_the_decision_that_transformers_takes(vllm, transformers
         ours = vllm.finish(chosen, texts, GREEDY, 0)
         assert [c.text for c in ours] == [c.text for c in transformers.finish(chosen, texts, GREEDY, 0)]
         for task, answer in zip(chosen, ours, strict=True):
-            parsed = judges.PARSERS[task.format](answer.text)
+            parsed = PARSERS[task.format](answer.text)
             assert parsed.status == "ok" and parsed.feedback.endswith("some words")
 
 
