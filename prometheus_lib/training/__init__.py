@@ -13,6 +13,7 @@ from .experts import (
     rows_wanted,
     sft_config,
     tokenise,
+    tokenise_to_disk,
     train_expert,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "rows_wanted",
     "sft_config",
     "tokenise",
+    "tokenise_to_disk",
     "train_expert",
 ]

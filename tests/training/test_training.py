@@ -78,6 +78,24 @@ def test_rows_that_do_not_fit_are_counted(tokenizer, examples):
     assert too_long == lengths.count(max(lengths)) and len(rows) + too_long == len(examples)
 
 
+def test_rows_on_disk_are_the_same_rows(tokenizer, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.experts, "TOKENISED_TOGETHER", 7)
+    rows, too_long = training.tokenise(tokenizer, examples, 400)
+    on_disk, also_too_long = training.tokenise_to_disk(tokenizer, examples, 400, tmp_path / "tokens.arrow")
+    assert on_disk.to_list() == rows and also_too_long == too_long
+    assert on_disk.cache_files and on_disk.features["labels"].feature.dtype == "int32"
+
+
+def test_experts_from_disk_and_from_lists_are_equal(tiny_base, tokenizer, examples, tmp_path):
+    rows, _ = training.tokenise(tokenizer, examples, 512)
+    on_disk, _ = training.tokenise_to_disk(tokenizer, examples, 512, tmp_path / "tokens.arrow")
+    for name, given in (("lists", rows), ("disk", on_disk)):
+        model = training.load_model(str(tiny_base), SETTINGS)
+        training.fine_tune(model, tokenizer, given, SETTINGS, 42, tmp_path / name, lambda done: None)
+    lists, disk = (load_file(tmp_path / name / "model.safetensors") for name in ("lists", "disk"))
+    assert all(torch.equal(lists[name], disk[name]) for name in lists)
+
+
 def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
     """Computing logits for the answer alone changes the cost, not the loss."""
     rows, _ = training.tokenise(tokenizer, examples[:6], 512)
@@ -95,6 +113,7 @@ def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
 def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
     log = training.read_log(tiny_experts / "direct")
     assert log["rows"] == 40 and log["too_long"] == 0 and log["log"][0]["step"] == 1
+    assert not (tiny_experts / "direct" / training.experts.TOKENS).exists()
     base, expert = (load_file(folder / "model.safetensors") for folder in (tiny_base, tiny_experts / "direct"))
     assert set(base) == set(expert) and not any(torch.equal(base[name], expert[name]) for name in base)
     tokenizer = AutoTokenizer.from_pretrained(tiny_experts / "direct")
