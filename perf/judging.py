@@ -35,8 +35,8 @@ from prometheus_lib.data import benchmarks, minibench
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.judges import Decoding, Policy, Task
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
-from prometheus_lib.scale import EMBEDDED_BASE, project_folder
-from prometheus_lib.training import base_model
+from prometheus_lib.scale import project_folder
+from prometheus_lib.training import EMBEDDED_BASE, base_model
 
 TARGETS = {
     "prompt_tokens_to_three_passes": 0.4,

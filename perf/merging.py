@@ -35,8 +35,7 @@ from prometheus_lib import merging
 from prometheus_lib.merging import disk as merge_disk
 from prometheus_lib.merging.checks import read_layout
 from prometheus_lib.merging.merge import Merge
-from prometheus_lib.scale import EMBEDDED_BASE
-from prometheus_lib.training import base_model
+from prometheus_lib.training import EMBEDDED_BASE, base_model
 
 MERGES = {
     "linear": Merge("m", "linear", alpha=0.3),

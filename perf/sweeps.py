@@ -36,8 +36,8 @@ from prometheus_lib.judging import (
 from prometheus_lib.judging.judges import Decoding  # noqa: E402
 from prometheus_lib.judging.store import JudgmentStore  # noqa: E402
 from prometheus_lib.merging.merge import Merge  # noqa: E402
-from prometheus_lib.scale import ALPHAS, EMBEDDED_BASE  # noqa: E402
-from prometheus_lib.training import base_model  # noqa: E402
+from prometheus_lib.scale import ALPHAS  # noqa: E402
+from prometheus_lib.training import EMBEDDED_BASE, base_model  # noqa: E402
 
 TARGETS = {"faster_than_two_commands": 5.0, "weight_bytes_written": 0}
 # What is judged for each alpha: pairs, new tokens.

@@ -13,9 +13,8 @@ from pathlib import Path
 from .judging.judges import Decoding
 from .merging.merge import Merge
 from .records import DataError
-from .training.experts import Lora, TrainingSettings
+from .training.settings import EMBEDDED_BASE, Lora, TrainingSettings
 
-EMBEDDED_BASE = Path(__file__).parent / "training" / "base_model_files"
 DIRECT_BENCHMARKS = ("vicuna_bench", "mt_bench", "flask", "feedback_bench")
 PAIR_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval", "preference_bench")
 TIE_BENCHMARKS = ("mt_bench_human", "autoj_eval")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prometheus_lib.scale import EMBEDDED_BASE, project_folder
+from prometheus_lib.scale import project_folder
+from prometheus_lib.training import EMBEDDED_BASE
 
 ROOT = project_folder()
 

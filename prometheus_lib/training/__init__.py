@@ -4,8 +4,6 @@ from .experts import (
     IGNORED,
     LOG,
     ExpertJob,
-    Lora,
-    TrainingSettings,
     fine_tune,
     load_model,
     read_examples,
@@ -16,8 +14,10 @@ from .experts import (
     tokenise_to_disk,
     train_expert,
 )
+from .settings import EMBEDDED_BASE, Lora, TrainingSettings
 
 __all__ = [
+    "EMBEDDED_BASE",
     "ExpertJob",
     "IGNORED",
     "LOG",

@@ -1,7 +1,7 @@
 """The embedded base model: a small Mistral with its own tokenizer, the stand-in for Mistral-7B-Instruct-v0.2.
 
-Rebuild it with `python -m prometheus_lib.base_model`. It is trained from random weights on judgments in both formats
-whose writers often slip, so it answers in the right form but judges weakly, as an instruction-tuned model does.
+Rebuild it with `python -m prometheus_lib.training.base_model`. It is trained from random weights on judgments in both
+formats whose writers often slip, so it answers in the right form but judges weakly, as an instruction-tuned model does.
 
 The tokenizer is a byte-level BPE (any text can be encoded) in which the prompt's fixed paragraphs and the miniature
 world's phrases are single tokens: prompts stay word for word the paper's and yet are about 80 tokens long.
@@ -9,18 +9,18 @@ world's phrases are single tokens: prompts stay word for word the paper's and ye
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import artifacts, prompts
-from ..data import collections as collections_
 from ..data import miniworld
+from ..data.collections import base_examples
 from ..data.miniworld import Noise
-from ..scale import EMBEDDED_BASE, project_folder
-from . import experts as training
-from .experts import TrainingSettings
+from .experts import fine_tune, load_model, tokenise
+from .settings import EMBEDDED_BASE, TrainingSettings
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% set system = namespace(text='') %}"
@@ -158,11 +158,11 @@ def _train_stage(before: Path, folder: Path, stage: Stage, number: int) -> None:
 
     settings = TrainingSettings(stage.learning_rate, batch_size=32, max_length=512, warmup=0.05, adam_beta2=0.98)
     tokenizer = AutoTokenizer.from_pretrained(before)
-    examples = collections_.base_examples(SEED + number, stage.examples, stage.noise)
-    rows, _ = training.tokenise(tokenizer, examples, settings.max_length)
+    examples = base_examples(SEED + number, stage.examples, stage.noise)
+    rows, _ = tokenise(tokenizer, examples, settings.max_length)
     with tqdm(total=-(-len(rows) // settings.batch_size), desc=f"stage {number}", unit="step") as bar:
-        model = training.load_model(str(before), settings)
-        training.fine_tune(model, tokenizer, rows, settings, SEED, folder, bar.update)
+        model = load_model(str(before), settings)
+        fine_tune(model, tokenizer, rows, settings, SEED, folder, bar.update)
 
 
 def _copy_model(source: Path, folder: Path) -> None:
@@ -171,6 +171,17 @@ def _copy_model(source: Path, folder: Path) -> None:
             shutil.copyfile(file, folder / file.name)
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Rebuild the embedded base model from its seed; a rebuild that was stopped goes on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m prometheus_lib.training.base_model", description=main.__doc__.split("\n")[0]
+    )
+    parser.add_argument("--out", type=Path, default=EMBEDDED_BASE, help="the model's folder (default: the library's)")
+    parser.add_argument("--work", type=Path, default=Path("my-outputs/base_model"), help="where each stage is kept")
+    given = parser.parse_args(arguments)
+    train_base(given.out, given.work)
+    print(f"base model fingerprint {artifacts.model_fingerprint(given.out)} in {given.out.name}")
+
+
 if __name__ == "__main__":
-    train_base(EMBEDDED_BASE, project_folder() / "outputs" / "base_model")
-    print(f"base model fingerprint {artifacts.model_fingerprint(EMBEDDED_BASE)} in {EMBEDDED_BASE.name}")
+    main()

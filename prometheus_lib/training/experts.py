@@ -13,44 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts
-from ..data import collections as collections_
+from ..data import collections as rows_of
 from ..data.collections import Example
 from ..parallel import Report, silent
 from ..prompts.chat import check_one_bos, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
+from .settings import TrainingSettings
 
 IGNORED = -100
 LOG = "training_log.json"
 TOKENS = "tokens.arrow"  # the tokenised rows, there while an expert is trained
 TOKENISED_TOGETHER = 1000  # examples whose tokens are in memory at one time
-
-
-@dataclass(frozen=True)
-class Lora:
-    """LoRA settings (Table 10). Dropout is applied to the attention projections only: PEFT allows none on experts."""
-
-    rank: int
-    alpha: int
-    dropout: float
-    targets: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What Tables 9 and 10 list, plus what they leave out; `batch_size` counts rows per optimiser step and device."""
-
-    learning_rate: float
-    batch_size: int
-    max_length: int
-    epochs: float = 1.0
-    warmup: float = 0.1
-    schedule: str = "cosine"
-    bf16: bool = False
-    gradient_checkpointing: bool = False
-    use_cpu: bool = True
-    weight_decay: float = 0.0
-    adam_beta2: float = 0.999
-    lora: Lora | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +49,7 @@ class ExpertJob:
     def examples(self) -> list[Example]:
         """Read the rows and render them, in a seeded order."""
         examples = [e for source in self.sources for e in read_examples(*source, seed=self.seed)]
-        return collections_.shuffled(examples, self.seed)
+        return rows_of.shuffled(examples, self.seed)
 
     def steps(self) -> int:
         """Return the number of optimiser steps when every source has all the rows asked for (for progress only)."""
@@ -95,11 +68,11 @@ def rows_wanted(count: int | float | None, available: int, file: str) -> int:
 def read_examples(format: str, file: str, count: int | float | None, with_reference: bool, seed: int) -> list[Example]:
     """Render a seeded choice of a collection file's rows as training examples."""
     direct = format == "direct"
-    fields = collections_.FEEDBACK_FIELDS if direct else collections_.PREFERENCE_FIELDS
+    fields = rows_of.FEEDBACK_FIELDS if direct else rows_of.PREFERENCE_FIELDS
     rows = read_jsonl(file)
-    collections_.check_rows(rows, fields, file)
-    render = collections_.direct_example if direct else collections_.pairwise_example
-    chosen = collections_.shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
+    rows_of.check_rows(rows, fields, file)
+    render = rows_of.direct_example if direct else rows_of.pairwise_example
+    chosen = rows_of.shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
     return [render(rows[index], with_reference) for index in chosen]
 
 

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import ModelScript, OpenAIServer, Reply, completion, refusal
 
-from prometheus_lib import artifacts, prompts, scale
+from prometheus_lib import artifacts, prompts
 from prometheus_lib.data import minibench
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.engines.api import WITHHELD, APIJudge, Prices, retry_after, shares
@@ -30,6 +30,7 @@ from prometheus_lib.judging.judges import Decoding, Policy, Task, TransformersJu
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts import templates
 from prometheus_lib.records import DataError
+from prometheus_lib.training import EMBEDDED_BASE
 
 PLAIN = Decoding(temperature=0.7, top_p=0.8, max_new_tokens=64, repetition_penalty=1.0)
 GOOD = "Fine. [RESULT] 4"
@@ -433,7 +434,7 @@ def test_answers_that_nobody_takes_are_not_asked_for_and_the_process_ends():
 
 @pytest.fixture(scope="module")
 def miniature():
-    with OpenAIServer(ModelScript(str(scale.EMBEDDED_BASE))) as server:
+    with OpenAIServer(ModelScript(str(EMBEDDED_BASE))) as server:
         yield server
 
 
@@ -448,7 +449,7 @@ def mini_settings(server: OpenAIServer) -> APISettings:
 
 def test_greedy_judgments_are_those_of_the_model_itself(miniature, tmp_path):
     greedy = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=200, repetition_penalty=1.03)
-    direct = TransformersJudge("direct", scale.EMBEDDED_BASE)
+    direct = TransformersJudge("direct", EMBEDDED_BASE)
     through = APIJudge("api", mini_settings(miniature))
     for judge in (direct, through):
         judges.collect(judge, mini_tasks(), JudgmentStore(tmp_path / f"{judge.name}.jsonl"), greedy)
@@ -463,7 +464,7 @@ def test_greedy_judgments_are_those_of_the_model_itself(miniature, tmp_path):
 def test_a_feedback_is_finished_with_the_decision_the_model_prefers(miniature):
     greedy = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=200)
     texts = ["Feedback: cut sho", "Feedback: said. [RESULT] 7", "", "Feedback: x", "Feedback: y [RESULT] both", "z"]
-    own = TransformersJudge("direct", scale.EMBEDDED_BASE).finish(mini_tasks(), texts, greedy, 0)
+    own = TransformersJudge("direct", EMBEDDED_BASE).finish(mini_tasks(), texts, greedy, 0)
     through = APIJudge("api", mini_settings(miniature)).finish(mini_tasks(), texts, greedy, 0)
     assert [c.text for c in through] == [c.text for c in own]
     with pytest.raises(DataError, match="cannot go on with a given feedback"):
@@ -491,7 +492,7 @@ def test_answers_without_a_decision_are_drawn_again(tmp_path):
 
 def test_the_fingerprint_follows_what_is_asked_and_the_declared_revision():
     base = APISettings("gpt-4-1106-preview")
-    declared = replace(base, revision=artifacts.model_fingerprint(scale.EMBEDDED_BASE))
+    declared = replace(base, revision=artifacts.model_fingerprint(EMBEDDED_BASE))
     port = replace(declared, base_url="http://localhost:8001/v1", requests_at_once=2, timeout=5.0)
     assert declared.fingerprint == port.fingerprint
     others = [replace(base, **change) for change in (

@@ -17,7 +17,7 @@ from prometheus_lib.judging.judges import MENUS, Completion, Decoding, JudgingJo
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts.parsing import PARSERS
 from prometheus_lib.records import DataError, read_jsonl, write_jsonl
-from prometheus_lib.scale import EMBEDDED_BASE
+from prometheus_lib.training import EMBEDDED_BASE
 
 SHORT = Decoding(max_new_tokens=8)
 

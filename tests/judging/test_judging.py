@@ -16,7 +16,8 @@ from prometheus_lib.judging.engines import vllm_judge
 from prometheus_lib.judging.judges import Decoding, TransformersJudge
 from prometheus_lib.judging.store import JudgmentStore, compress, load_judgments
 from prometheus_lib.records import DataError
-from prometheus_lib.scale import EMBEDDED_BASE, load_scale
+from prometheus_lib.scale import load_scale
+from prometheus_lib.training import EMBEDDED_BASE
 
 SHORT = Decoding(max_new_tokens=4)
 

@@ -17,8 +17,7 @@ from prometheus_lib.data import collections as collections_
 from prometheus_lib.merging import adapters as lora_merge
 from prometheus_lib.merging.merge import Merge
 from prometheus_lib.records import DataError, write_jsonl
-from prometheus_lib.training import base_model
-from prometheus_lib.training.experts import Lora, TrainingSettings
+from prometheus_lib.training import Lora, TrainingSettings, base_model
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 # The two adapters of a pair differ in rank, alpha and scaling rule.

@@ -13,8 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from prometheus_lib import artifacts, prompts, training
 from prometheus_lib.data import collections as collections_
 from prometheus_lib.records import DataError, write_jsonl
-from prometheus_lib.training import base_model
-from prometheus_lib.training.experts import IGNORED, ExpertJob, TrainingSettings
+from prometheus_lib.training import IGNORED, ExpertJob, TrainingSettings, base_model
 
 SETTINGS = TrainingSettings(learning_rate=1e-3, batch_size=8, max_length=512)
 
@@ -106,7 +105,7 @@ def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
     model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
     expected = model(input_ids=ids, attention_mask=mask, labels=labels).loss
     inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels.clone()}
-    trainer_class = training._trainer_class()
+    trainer_class = training.experts._trainer_class()
     assert torch.allclose(trainer_class.compute_loss(None, model, inputs), expected, atol=1e-5)
 
 

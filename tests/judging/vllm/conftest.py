@@ -46,6 +46,6 @@ def engine() -> dict:
 @pytest.fixture(scope="session")
 def base():
     """The embedded base model's folder."""
-    from prometheus_lib.scale import EMBEDDED_BASE
+    from prometheus_lib.training import EMBEDDED_BASE
 
     return EMBEDDED_BASE
