@@ -374,9 +374,10 @@ def test_what_was_answered_before_a_failure_is_stored_and_not_asked_again(tmp_pa
 
 # --- stopping and going on -------------------------------------------------------------------------------------------
 
+TESTS = Path(__file__).parent.parent
 WORKER = """
 import json, sys
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = [sys.argv[3], sys.argv[3] + '/judging']
 from test_api_judge import PLAIN, APIJudge, APISettings, JudgmentStore, judges, tasks
 judge = APIJudge("api", APISettings(**json.loads(sys.argv[1])))
 judges.collect(judge, tasks(200), JudgmentStore(sys.argv[2]), PLAIN)
@@ -399,7 +400,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
     given = json.dumps(asdict(judge.settings))
     with server:
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, given, str(path), str(Path(__file__).parent.parent)],
+            [sys.executable, "-c", WORKER, given, str(path), str(TESTS)],
             stderr=subprocess.PIPE,
             # A run started in the background inherits that Ctrl-C is ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -413,7 +414,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
 
 LEFT = """
 import json, sys, time
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], sys.argv[2] + '/judging']
 from test_api_judge import PLAIN, APIJudge, APISettings, tasks
 arriving = APIJudge("api", APISettings(**json.loads(sys.argv[1]))).stream(tasks(50), PLAIN, 0)
 next(arriving)
@@ -425,7 +426,7 @@ def test_answers_that_nobody_takes_are_not_asked_for_and_the_process_ends():
     server, judge = served(echo)
     given = json.dumps(asdict(judge.settings))
     with server:
-        subprocess.run([sys.executable, "-c", LEFT, given, str(Path(__file__).parent.parent)], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", LEFT, given, str(TESTS)], check=True, timeout=60)
     assert len(server.bodies) == 4
 
 
