@@ -44,8 +44,9 @@ class Family:
 
     `rows` are its names in Tables 3 and 4, `model` its hub id or API name, `engine` how it runs unless asked otherwise,
     `server` what kind of API it stands behind, `context` the tokens it can read, prompt and answer together.
-    `system_role` tells whether its chat template knows a system role; if not, the system prompt opens the user's turn
-    (`prompts.render_chat`). `chat` is the chat template to use where its tokenizer holds none.
+    `system_role` tells whether it knows a system role behind an API; if not, the system prompt opens the user's turn,
+    as `prompts.render_chat` finds out from a chat template. `chat` is the chat template to use where its tokenizer
+    holds none.
     """
 
     name: str
@@ -165,16 +166,15 @@ def _api_judge(family: Family, template: Template, model: str, options: Mapping[
 def speaking(judge: Any, template: Template, chat: str | None = None) -> Judge:
     """Let a judge with a tokenizer speak and be read by a template; return the judge.
 
-    `chat` is used where the tokenizer holds no chat template. A changed chat template changes the fingerprint, because
-    other prompts are other judgments.
+    `chat` is used where the tokenizer holds no chat template. That, and a system message of the family's own, change
+    the fingerprint, because other prompts are other judgments.
     """
     own = judge.tokenizer.chat_template
-    inner = own or chat
-    if inner is None:
+    if (own or chat) is None:
         raise DataError(f"judge {judge.name!r}: its tokenizer has no chat template; give one.")
-    judge.parsers = template.parsers
-    used = template.chat_template(inner)
-    if used != own:
-        judge.tokenizer.chat_template = used
-        judge.fingerprint = artifacts.text_hash(judge.fingerprint, used)
+    judge.template, judge.parsers = template, template.parsers
+    judge.tokenizer.chat_template = own or chat
+    spoken = [text for text in (None if own else chat, template.system) if text is not None]
+    if spoken:
+        judge.fingerprint = artifacts.text_hash(judge.fingerprint, *spoken)
     return judge

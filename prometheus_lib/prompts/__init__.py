@@ -1,6 +1,6 @@
 """What a judge reads, and how its answer is read."""
 
-from .chat import check_one_bos, render_chat
+from .chat import DATE, JOINERS, chat_ids, check_bos, joined, render_chat
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from .parsing import (
     MARKER,
@@ -33,27 +33,31 @@ from .wording import (
 )
 
 __all__ = [
+    "DATE",
     "DIRECT_HEADERS",
     "DIRECT_SYSTEM_PROMPT",
     "DIRECT_TASK",
     "DIRECT_TASK_WITH_REFERENCE",
     "ESCAPE",
     "FEEDBACK_HEADER",
+    "JOINERS",
     "MARKER",
     "PAIRWISE_HEADERS",
     "PAIRWISE_SYSTEM_PROMPT",
     "PAIRWISE_TASK",
-    "PARSERS",
     "PAIRWISE_TASK_WITH_REFERENCE",
+    "PARSERS",
     "Parsed",
     "Parser",
     "RELEASED",
     "SWAPPED",
     "VARIANTS",
     "Variant",
+    "chat_ids",
     "chat_messages",
-    "check_one_bos",
+    "check_bos",
     "escape_tokens",
+    "joined",
     "neutralise",
     "parse_direct",
     "parse_pairwise",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -64,17 +63,6 @@ class Template:
             return chat_messages(prompt, format)
         opening = [{"role": "system", "content": self.system}] if self.system else []
         return [*opening, {"role": "user", "content": prompt}]
-
-    def chat_template(self, inner: str) -> str:
-        """Return a tokenizer's chat template (Jinja) in which this family's system message takes the given one's place.
-
-        The engines send the paper's system prompts to every judge; a family with its own says so here.
-        """
-        if self.system is None:
-            return inner
-        opening = json.dumps(self.messages("", "direct")[:-1])
-        rest = "(messages | rejectattr('role', 'equalto', 'system') | list)"
-        return f"{{% set messages = {opening} + {rest} %}}{inner}"
 
 
 # --- the paper's, and Prometheus 1's ---------------------------------------------------------------------------------

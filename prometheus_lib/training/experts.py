@@ -16,7 +16,7 @@ from .. import artifacts
 from ..data import collections as rows_of
 from ..data.collections import Example
 from ..parallel import Report, silent
-from ..prompts.chat import check_one_bos, render_chat
+from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
 from .settings import TrainingSettings
 
@@ -79,14 +79,13 @@ def read_examples(format: str, file: str, count: int | float | None, with_refere
 def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tuple[list[dict[str, list[int]]], int]:
     """Return rows of `input_ids` and `labels` (prompt positions -100) and the number of rows that were too long.
 
-    Raises DataError when a prompt does not begin with exactly one begin-of-sequence token.
+    Raises DataError when the tokenizer has no chat template, or adds a begin-of-sequence token to what it writes.
     """
     texts = [render_chat(tokenizer, example.prompt, example.format) for example in examples]
-    prompt_ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    prompt_ids = chat_ids(tokenizer, texts)
     answer_ids = tokenizer([e.completion for e in examples], add_special_tokens=False)["input_ids"]
     rows = []
     for prompt, answer in zip(prompt_ids, answer_ids, strict=True):
-        check_one_bos(tokenizer, prompt)
         answer = [*answer, tokenizer.eos_token_id]
         if len(prompt) + len(answer) <= max_length:
             rows.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})

@@ -125,12 +125,12 @@ def test_a_template_of_its_own_is_heard_and_changes_the_fingerprint(tiny_base, b
     plain = judge_for("prometheus-7b", engine="transformers", model=bare_base)
     own = judge_for("prometheus-7b", engine="transformers", model=bare_base, template=PROMETHEUS_1)
     task = tasks_for(PROMETHEUS_1, "b", direct, "direct")[0]
-    heard = [render_chat(judge.tokenizer, task.prompt, "direct") for judge in (plain, own)]
+    heard = [render_chat(judge.tokenizer, task.prompt, "direct", judge.template) for judge in (plain, own)]
     assert prompts.DIRECT_SYSTEM_PROMPT in heard[0] and PROMETHEUS_1.system in heard[1]
     assert heard[0].replace(prompts.DIRECT_SYSTEM_PROMPT, PROMETHEUS_1.system) == heard[1]
     assert heard[0].startswith("<s>[INST] <<SYS>>") and heard[0].endswith(" [/INST]")
     assert len({plain.fingerprint, own.fingerprint, TransformersJudge("x", bare_base).fingerprint}) == 3
-    assert [row.count(own.tokenizer.bos_token_id) for row in prompt_ids(own.tokenizer, [task])] == [1]
+    assert [row.count(own.tokenizer.bos_token_id) for row in prompt_ids(own.tokenizer, [task], own.template)] == [1]
     # A judge that speaks as its model folder says is the judge that any other notebook makes from that folder.
     kept = judge_for("mistral-7b-instruct", engine="transformers", model=tiny_base)
     assert kept.fingerprint == TransformersJudge("x", tiny_base).fingerprint

@@ -18,7 +18,7 @@ from prometheus_lib.judging.families import LLAMA_2_CHAT
 from prometheus_lib.judging.judges import tasks_for
 from prometheus_lib.prompts import templates
 from prometheus_lib.prompts.chat import render_chat
-from prometheus_lib.prompts.templates import PROMETHEUS, PROMETHEUS_1, template_named
+from prometheus_lib.prompts.templates import PROMETHEUS, PROMETHEUS_1, Template, template_named
 from prometheus_lib.records import DataError, PairItem
 from prometheus_lib.training import base_model
 
@@ -102,9 +102,9 @@ def chat():
     """A function that renders a prompt through a chat template, as the engines do."""
     tokenizer = base_model.build_tokenizer()
 
-    def render(template: str, prompt: str, format: str = "direct") -> str:
-        tokenizer.chat_template = template
-        return render_chat(tokenizer, prompt, format)
+    def render(chat_template: str, prompt: str, format: str = "direct", template: Template = PROMETHEUS) -> str:
+        tokenizer.chat_template = chat_template
+        return render_chat(tokenizer, prompt, format, template)
 
     return render
 
@@ -122,14 +122,13 @@ def test_the_papers_system_prompts_reach_both_kinds_of_chat_template(chat):
         f"<s>[INST] <<SYS>>\n{prompts.PAIRWISE_SYSTEM_PROMPT}\n<</SYS>>\n\nP [/INST]"
     )
     assert chat(MISTRAL, "P") == f"<s>[INST] {prompts.DIRECT_SYSTEM_PROMPT}\n\nP [/INST]"
-    assert PROMETHEUS.chat_template(MISTRAL) == MISTRAL
 
 
 def test_a_familys_own_system_message_takes_the_papers_place(auto_j, chat):
     own = "You are a fair evaluator language model."
-    assert chat(PROMETHEUS_1.chat_template(LLAMA_2_CHAT), "P ") == (f"<s>[INST] <<SYS>>\n{own}\n<</SYS>>\n\nP  [/INST]")
-    assert chat(auto_j.chat_template(LLAMA_2_CHAT), "P") == "<s>[INST] P [/INST]"
-    assert chat(auto_j.chat_template(MISTRAL), "P") == "<s>[INST] P [/INST]"
+    assert chat(LLAMA_2_CHAT, "P ", template=PROMETHEUS_1) == (f"<s>[INST] <<SYS>>\n{own}\n<</SYS>>\n\nP  [/INST]")
+    assert chat(LLAMA_2_CHAT, "P", template=auto_j) == "<s>[INST] P [/INST]"
+    assert chat(MISTRAL, "P", template=auto_j) == "<s>[INST] P [/INST]"
     assert auto_j.messages("P", "direct") == [{"role": "user", "content": "P"}]
     assert PROMETHEUS_1.messages("P", "direct")[0] == {"role": "system", "content": own}
     assert PROMETHEUS.messages("P", "pairwise") == prompts.chat_messages("P", "pairwise")

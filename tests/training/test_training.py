@@ -55,9 +55,9 @@ def test_any_text_can_be_encoded(tokenizer):
 def test_a_doubled_bos_token_is_refused(tokenizer):
     text = prompts.render_chat(tokenizer, "Judge this.", "direct")
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    prompts.check_one_bos(tokenizer, ids)
+    prompts.check_bos(tokenizer, text, ids)
     with pytest.raises(DataError, match="2 begin-of-sequence"):
-        prompts.check_one_bos(tokenizer, [tokenizer.bos_token_id, *ids])
+        prompts.check_bos(tokenizer, text, [tokenizer.bos_token_id, *ids])
 
 
 def test_templates_without_a_system_role_get_one_user_turn(tokenizer):

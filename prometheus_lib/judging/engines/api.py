@@ -27,6 +27,7 @@ from typing import Any
 import openai
 
 from ... import artifacts
+from ...prompts.chat import joined
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError, few
 from ..judges import MENUS, Completion, Decoding, Task
@@ -171,7 +172,7 @@ class APIJudge:
         chat = self.template.messages(task.prompt, task.format)
         if self.settings.system_role:
             return chat
-        return [{"role": "user", "content": "\n\n".join(message["content"] for message in chat)}]
+        return joined(chat)
 
     def _ask(self, questions: Sequence[_Question], decoding: Decoding) -> Iterator[tuple[int, list[Completion]]]:
         too_long: list[Task] = []

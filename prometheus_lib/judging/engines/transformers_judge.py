@@ -10,30 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
-from ...prompts.chat import check_one_bos, render_chat
+from ...prompts.chat import chat_ids, render_chat
 from ...prompts.injection import escape_tokens, unknown_tokens
 from ...prompts.parsing import MARKER
+from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError, few
 from ..judges import MENUS, Completion, Decoding, Task
 
 
-def prompt_ids(tokenizer: Any, tasks: Sequence[Task]) -> list[list[int]]:
-    """Tokenise prompts as in training, each with exactly one begin-of-sequence token.
+def prompt_ids(tokenizer: Any, tasks: Sequence[Task], template: Template = PROMETHEUS) -> list[list[int]]:
+    """Tokenise prompts as in training, in the voice of the template.
 
     A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
     escaped here. DataError when the tokenizer does not say how a conversation is written.
     """
-    if not tokenizer.chat_template:
-        raise DataError(
-            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
-            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
-        )
     own = unknown_tokens(tokenizer)
-    texts = [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format) for task in tasks]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    for row in ids:
-        check_one_bos(tokenizer, row)
-    return ids
+    return chat_ids(
+        tokenizer, [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format, template) for task in tasks]
+    )
 
 
 def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
@@ -81,6 +75,8 @@ def candidate_ids(
 class TransformersJudge:
     """A judge that runs in this process through transformers' generate, on a CPU or one GPU."""
 
+    template: Template = PROMETHEUS
+
     def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
@@ -103,7 +99,7 @@ class TransformersJudge:
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""
-        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding.max_new_tokens))
+        check_lengths(tasks, prompt_ids(self.tokenizer, tasks, self.template), self._limit(decoding.max_new_tokens))
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
@@ -111,7 +107,7 @@ class TransformersJudge:
 
         rows = [
             candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1))
-            for ids, task, text in zip(prompt_ids(self.tokenizer, tasks), tasks, texts, strict=True)
+            for ids, task, text in zip(prompt_ids(self.tokenizer, tasks, self.template), tasks, texts, strict=True)
         ]
         ids, mask = self._padded([ids for ids, _ in rows])
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -130,7 +126,7 @@ class TransformersJudge:
         import torch
 
         draws = tasks[0].draws
-        ids = prompt_ids(self.tokenizer, tasks)
+        ids = prompt_ids(self.tokenizer, tasks, self.template)
         check_lengths(tasks, ids, self._limit(decoding.max_new_tokens))
         padded, mask = self._padded(ids)
         torch.manual_seed(seed)

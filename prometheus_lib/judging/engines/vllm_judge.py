@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
+from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError
 from ..judges import MENUS, Completion, Decoding, Task
 from .transformers_judge import candidate_ids, check_lengths, finished_text, prompt_ids
@@ -94,6 +95,8 @@ class VLLMJudge:
     the API judge.
     """
 
+    template: Template = PROMETHEUS
+
     def __init__(self, name: str, folder: str | Path, batch_size: int = 4096, bf16: bool = True, **engine: Any):
         try:
             from vllm import LLM
@@ -116,7 +119,7 @@ class VLLMJudge:
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""
-        check_lengths(tasks, prompt_ids(self.tokenizer, tasks), self._limit(decoding.max_new_tokens))
+        check_lengths(tasks, prompt_ids(self.tokenizer, tasks, self.template), self._limit(decoding.max_new_tokens))
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Return every task's draws, in the order of the tasks."""
@@ -125,7 +128,7 @@ class VLLMJudge:
 
     def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[tuple[int, list[Completion]]]:
         """Yield (place of a task, its draws) as they become ready; what is left when the caller stops is called off."""
-        ids = prompt_ids(self.tokenizer, tasks)
+        ids = prompt_ids(self.tokenizer, tasks, self.template)
         check_lengths(tasks, ids, self._limit(decoding.max_new_tokens))
         settings = {
             "temperature": decoding.temperature, "top_p": decoding.top_p, "max_tokens": decoding.max_new_tokens,
@@ -141,7 +144,7 @@ class VLLMJudge:
         menus = [MENUS[task.format] for task in tasks]
         rows = [
             candidate_ids(self.tokenizer, ids, text, menu, self._limit(1))
-            for ids, text, menu in zip(prompt_ids(self.tokenizer, tasks), texts, menus, strict=True)
+            for ids, text, menu in zip(prompt_ids(self.tokenizer, tasks, self.template), texts, menus, strict=True)
         ]
         check_lengths(tasks, [ids for ids, _ in rows], self._limit(1))
         params = [
