@@ -31,11 +31,11 @@ from statistics import median
 from typing import Any
 
 from prometheus_lib import artifacts
+from prometheus_lib.artifacts import project_folder
 from prometheus_lib.data import benchmarks, minibench
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.judges import Decoding, Policy, Task
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
-from prometheus_lib.scale import project_folder
 from prometheus_lib.training import EMBEDDED_BASE, base_model
 
 TARGETS = {

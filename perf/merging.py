@@ -32,15 +32,15 @@ from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
 
 from prometheus_lib import merging
-from prometheus_lib.merging import disk as merge_disk
+from prometheus_lib.merging import disk
 from prometheus_lib.merging.checks import read_layout
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.training import EMBEDDED_BASE, base_model
 
 MERGES = {
     "linear": Merge("m", "linear", alpha=0.3),
     "slerp": Merge("m", "slerp", alpha=0.3),
-    "task-arithmetic": Merge("m", "task-arithmetic", variant="mergekit-default"),
+    "task-arithmetic": Merge.mergekit_default("m", "task-arithmetic"),
     "ties": Merge("m", "ties", density=0.2),
     "dare-ties": Merge("m", "dare-ties", density=0.9),
     "dare-linear": Merge("m", "dare-linear", density=0.9),
@@ -90,7 +90,7 @@ def through_mergekit(merge: Merge, root: Path, out: Path) -> None:
 
 def through_ours(merge: Merge, root: Path, out: Path) -> None:
     """Merge with our own engine."""
-    merge_disk.merge_to_disk(merge, *(root / name for name in NAMES), out)
+    disk.merge_to_disk(merge, *(root / name for name in NAMES), out)
 
 
 def copied(root: Path, out: Path) -> None:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prometheus_lib.artifacts import project_folder
 from prometheus_lib.records import write_text_atomic
-from prometheus_lib.scale import project_folder
 
 
 def main() -> int:

@@ -29,14 +29,11 @@ if "--vllm" in sys.argv:
 
 from prometheus_lib import merging  # noqa: E402
 from prometheus_lib.data import minibench  # noqa: E402
-from prometheus_lib.judging import (
-    judges,  # noqa: E402
-    sweeps,  # noqa: E402
-)
+from prometheus_lib.judging import judges, sweeps  # noqa: E402
 from prometheus_lib.judging.judges import Decoding  # noqa: E402
 from prometheus_lib.judging.store import JudgmentStore  # noqa: E402
-from prometheus_lib.merging.merge import Merge  # noqa: E402
-from prometheus_lib.scale import ALPHAS  # noqa: E402
+from prometheus_lib.merging.catalogue import ALPHAS  # noqa: E402
+from prometheus_lib.merging.spec import Merge  # noqa: E402
 from prometheus_lib.training import EMBEDDED_BASE, base_model  # noqa: E402
 
 TARGETS = {"faster_than_two_commands": 5.0, "weight_bytes_written": 0}
@@ -201,7 +198,7 @@ def measure(name: str, folder: Path, alphas: list[float]) -> dict[str, float]:
 
 def measure_grid(folder: Path, count: int) -> dict[str, float]:
     """Judge a grid of merges on one benchmark; return seconds per merge."""
-    grid = sweeps.grid(METHODS, ALPHAS, merging.VARIANTS, (42, 43), density=0.9)
+    grid = merging.grid(METHODS, ALPHAS, merging.VARIANTS, (42, 43), density=0.9)
     chosen = grid[:: len(grid) // count][:count]
     sweep = sweeps.Sweep(folder / "base", folder / "experts", start)
     setting, begin = 0.0, time.perf_counter()

@@ -18,6 +18,11 @@ MODEL_FILES = ("*.safetensors", "*.bin", "tokenizer.json", "tokenizer.model", "c
 DESCRIPTIONS = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache", "architectures")
 
 
+def project_folder() -> Path:
+    """Return the folder that holds the notebooks: the checkout this library was installed from."""
+    return Path(__file__).resolve().parent.parent
+
+
 def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with open(path, "rb") as file:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import artifacts, merging, training
 from .data import attacks, benchmarks, biases, minibench
+from .data.catalogue import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
 from .judging import judges, sweeps
 from .judging.judges import Judge, JudgingJob, Policy, Task
 from .judging.sweeps import SweepJob
-from .merging.merge import Merge
+from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
-from .scale import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS, Expert, Scale
+from .scale import Expert, Scale
 from .training.experts import ExpertJob
 
 if TYPE_CHECKING:

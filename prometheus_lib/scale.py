@@ -1,46 +1,46 @@
 """The one dial: what SCALE means in numbers, and where every file of a run lies.
 
 `smoke` and `mini` run on a laptop in the miniature world; `7b` and `8x7b` are the paper's own recipe on GPUs. The
-notebooks are the same at every scale: all differences are values in this file.
+notebooks are the same at every scale: all differences are values in this file. Names stand elsewhere: benchmarks in
+`data.catalogue`, merges in `merging.catalogue`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+from .artifacts import project_folder
+from .data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from .judging.judges import Decoding
-from .merging.merge import Merge
+from .merging.catalogue import ALPHAS, SECOND_RUN, alpha_judge, further_merges, paper_merges
+from .merging.spec import Merge
 from .records import DataError
 from .training.settings import EMBEDDED_BASE, Lora, TrainingSettings
-
-DIRECT_BENCHMARKS = ("vicuna_bench", "mt_bench", "flask", "feedback_bench")
-PAIR_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval", "preference_bench")
-TIE_BENCHMARKS = ("mt_bench_human", "autoj_eval")
-CONSISTENCY_BENCHMARKS = ("hhh_alignment", "mt_bench_human", "autoj_eval")
-REFERENCE_BENCHMARKS = ("biggen_bench", "flask")
-BENCHMARKS = tuple(dict.fromkeys((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, *REFERENCE_BENCHMARKS)))
-ALPHAS = tuple(round(step / 10, 1) for step in range(11))
-ALPHA_JUDGES = {0.0: "pairwise", 0.5: "linear", 1.0: "direct"}
-# Second runs of the merging experiments: which alphas and methods are judged again, and on what (judging costs most).
-SEED_ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
-SEED_METHODS = ("ties", "task-arithmetic-default", "dare-linear")
-SEED_BENCHMARKS = ("vicuna_bench", "mt_bench", "hhh_alignment", "mt_bench_human", "autoj_eval")
-SECOND, SECOND_MASK = "-seed2", "-mask2"
-READINGS_8X7B = {"dare-linear-8x7b": "published", "dare-linear-8x7b-script": "supermario-script"}  # Table 10
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Every folder of a run, below `outputs/<scale>`."""
+    """Every folder of a run.
+
+    >>> Paths.below(Path("outputs/mini")).benchmark("flask").as_posix()
+    'outputs/mini/data/benchmarks/flask.jsonl'
+    """
 
     root: Path
+    data: Path
+    experts: Path
+    merged: Path
+    judgments: Path
+    metrics: Path
+    tables: Path
+    figures: Path
+    notebooks: Path
 
-    def __getattr__(self, name: str) -> Path:
-        if name not in ("data", "experts", "merged", "judgments", "metrics", "tables", "figures", "notebooks"):
-            raise AttributeError(f"Paths has no folder {name!r}")
-        return self.root / name
+    @classmethod
+    def below(cls, root: Path) -> Paths:
+        """Return the folders of a run that lies in `root` (`outputs/<scale>`)."""
+        return cls(root, *(root / field.name for field in fields(cls)[1:]))
 
     def rows(self, collection: str) -> Path:
         """Return the file of a training collection ("feedback" or "preference")."""
@@ -97,7 +97,7 @@ class Scale:
     @property
     def merges(self) -> tuple[Merge, ...]:
         """Return the merges of Tables 5, 6 and 17, each a model folder."""
-        return tuple(_merges(self.density, self.scaling, self.seed))
+        return tuple(paper_merges(self.density, self.scaling, self.seed))
 
     @property
     def sweep(self) -> tuple[Merge, ...]:
@@ -106,7 +106,7 @@ class Scale:
         They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
         mixtures of experts).
         """
-        return tuple(_sweep(self.merges))
+        return tuple(further_merges(self.merges))
 
     @property
     def merge_folders(self) -> tuple[Merge, ...]:
@@ -132,58 +132,13 @@ class Scale:
         return str(kind / judge)
 
 
-def _merges(density: float, scaling: float, seed: int) -> Iterator[Merge]:
-    sparse = {"density": density, "scaling": scaling, "seed": seed}
-    yield Merge("linear", "linear")
-    yield Merge("slerp", "slerp")
-    yield Merge("task-arithmetic", "task-arithmetic")
-    yield Merge("ties", "ties", density=0.2, seed=seed)
-    yield Merge("dare-ties", "dare-ties", **sparse)
-    yield Merge("dare-linear", "dare-linear", **sparse)
-    for method in ("task-arithmetic", "dare-ties", "dare-linear"):
-        more = {} if method == "task-arithmetic" else {"density": density, "seed": seed}
-        yield Merge(f"{method}-default", method, variant="mergekit-default", **more)
-    yield Merge("direct+direct", "linear", "direct", f"direct{SECOND}")
-    yield Merge("pairwise+pairwise", "linear", "pairwise", f"pairwise{SECOND}")
-
-
-def _sweep(named: Iterable[Merge]) -> Iterator[Merge]:
-    """The alphas of Figure 3; for a second pair of experts some of them and the methods; a second mask; Table 10."""
-    for alpha in ALPHAS:
-        if alpha not in ALPHA_JUDGES:
-            yield Merge(alpha_judge(alpha), "linear", alpha=alpha)
-    for alpha in SEED_ALPHAS[1:-1]:
-        yield _second_pair(Merge(alpha_judge(alpha), "linear", alpha=alpha))
-    known = {merge.name: merge for merge in named}
-    for name in SEED_METHODS:
-        yield _second_pair(known[name])
-    mask = known["dare-linear"]
-    yield replace(mask, name=f"{mask.name}{SECOND_MASK}", seed=mask.seed + 1)
-    for name, reading in READINGS_8X7B.items():
-        yield Merge(name, "dare-linear", variant="paper-8x7b", reading=reading, seed=mask.seed)
-
-
-def _second_pair(merge: Merge) -> Merge:
-    """The same merge of the experts that were trained with another seed."""
-    first, second = (f"{expert}{SECOND}" for expert in (merge.first, merge.second))
-    return replace(merge, name=f"{merge.name}{SECOND}", first=first, second=second)
-
-
-def alpha_judge(alpha: float, seed: str = "") -> str:
-    """Return the judge that is the linear merge at alpha: alpha 0 and 1 are the experts themselves.
-
-    `seed` SECOND means the second pair of experts.
-    """
-    return ALPHA_JUDGES.get(alpha, f"linear-{alpha}") + seed
-
-
 def _experts(examples: int | None) -> tuple[Expert, ...]:
     half = 0.5 if examples is None else examples // 2
     return (
         Expert("direct", ("direct",), examples),
         Expert("pairwise", ("pairwise",), examples),
-        Expert("direct-seed2", ("direct",), examples, seed=43),
-        Expert("pairwise-seed2", ("pairwise",), examples, seed=43),
+        Expert(f"direct{SECOND_RUN}", ("direct",), examples, seed=43),
+        Expert(f"pairwise{SECOND_RUN}", ("pairwise",), examples, seed=43),
         Expert("joint", ("direct", "pairwise"), examples),
         Expert("joint-half", ("direct", "pairwise"), half),
     )
@@ -223,12 +178,7 @@ def load_scale(name: str = "mini", outputs: str | Path | None = None) -> Scale:
     if name not in SCALES:
         raise DataError(f"unknown scale {name!r}; choose one of {list(SCALES)}.")
     root = Path(outputs) if outputs else project_folder() / "outputs"
-    return SCALES[name](Paths(root.resolve() / name))
-
-
-def project_folder() -> Path:
-    """Return the folder that holds the notebooks: the checkout this library was installed from."""
-    return Path(__file__).resolve().parent.parent
+    return SCALES[name](Paths.below(root.resolve() / name))
 
 
 SCALES = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prometheus_lib.scale import project_folder
+from prometheus_lib.artifacts import project_folder
 from prometheus_lib.training import EMBEDDED_BASE
 
 ROOT = project_folder()

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import pipeline, scale
+from ..data.catalogue import BENCHMARKS
 from ..records import DataError, Judgment, few, read_items, read_jsonl
 from ..scale import Scale, load_scale
 from .engines.api_settings import load_settings
@@ -112,7 +113,7 @@ def api_job(chosen: Scale, items: dict[str, pipeline.Items], name: str, settings
 
 def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     """Read the benchmarks that a run has written, or build them."""
-    files = {name: chosen.paths.benchmark(name) for name in map(chosen.benchmark_name, scale.BENCHMARKS)}
+    files = {name: chosen.paths.benchmark(name) for name in map(chosen.benchmark_name, BENCHMARKS)}
     if all(file.is_file() for file in files.values()):
         return {name: read_items(file) for name, file in files.items()}
     return pipeline.build_benchmarks(chosen, data)

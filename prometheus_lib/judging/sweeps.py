@@ -9,7 +9,6 @@ that a tensor that was not replaced, or an old prefix cache, cannot pass for a r
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import time
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import artifacts, merging
 from ..merging.checks import check_mergeable, read_layout
-from ..merging.merge import Merge
+from ..merging.spec import Merge
 from ..parallel import Report, silent
 from ..records import DataError
 from . import judges
@@ -40,57 +39,8 @@ PROBES = (
 PROBE_TOKENS, TOP = 5, 20
 # Largest difference of a log-probability between the judge and a fresh model (other kernels, other rounding).
 TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5}
-RULES = 1  # part of every fingerprint: raise it when merge_math computes other weights from the same settings
+RULES = 1  # part of every fingerprint: raise it when merging.methods computes other weights from the same settings
 MIXTURE = ("num_local_experts", "num_experts", "n_routed_experts")
-KEPT_SEED, EXPERTS = 42, ("direct", "pairwise")
-
-
-# --- which merges ----------------------------------------------------------------------------------------------------
-
-
-def grid(
-    methods: Sequence[str],
-    alphas: Sequence[float] = (0.5,),
-    variants: Sequence[str] = ("matched",),
-    seeds: Sequence[int] = (KEPT_SEED,),
-    pairs: Sequence[tuple[str, str]] = (EXPERTS,),
-    **sparse: float,
-) -> tuple[Merge, ...]:
-    """Return one merge for each combination, without those that equal an earlier one.
-
-    `sparse` (density, scaling) goes to TIES and DARE. Names say what differs: "ties-0.3", "dare-linear-default",
-    "dare-linear-0.3-mask7" (a seed other than 42), "linear-0.3-direct-seed2+pairwise-seed2" (another pair of experts).
-    Seeds draw DARE's masks, alpha counts where weights depend on it, and the variant `paper-8x7b` is for DARE and
-    brings its own density and scaling.
-    """
-    found: dict[Any, Merge] = {}
-    for (first, second), method, variant, alpha, seed in itertools.product(pairs, methods, variants, alphas, seeds):
-        paper = variant == "paper-8x7b"
-        if paper and method not in merging.DARE:
-            continue
-        variant = "matched" if method == "slerp" else variant  # it takes no weights
-        name = _name(method, alpha, variant, seed) + ("" if (first, second) == EXPERTS else f"-{first}+{second}")
-        settings = sparse if method in merging.SPARSE and not paper else {}
-        merge = Merge(name, method, first, second, alpha, variant, seed=seed, **settings)
-        found.setdefault(_effect(merge), merge)
-    return tuple(found.values())
-
-
-def _name(method: str, alpha: float, variant: str, seed: int) -> str:
-    parts = {"matched": [f"{alpha:g}"], "mergekit-default": ["default"]}.get(variant, [f"{alpha:g}", variant])
-    mask = [f"mask{seed}"] if method in merging.DARE and seed != KEPT_SEED else []
-    return "-".join([method, *parts, *mask])
-
-
-def _effect(merge: Merge) -> tuple:
-    """Return what a merge's weights depend on, the same for two merges that differ in name only."""
-    weights = merge.weights
-    if merge.method in ("linear", "ties"):
-        weights = tuple(weight / sum(weights) for weight in weights)
-    if merge.method == "slerp":
-        weights = (merge.alpha, 1 - merge.alpha)
-    mask = merge.seed if merge.method in merging.DARE else None
-    return merge.method, weights, mask, merge.density, merge.scaling, merge.reading, merge.first, merge.second
 
 
 # --- the experts' weights --------------------------------------------------------------------------------------------
@@ -122,7 +72,7 @@ def check_dense(folder: str | Path) -> None:
     if any(config.get(name) for name in MIXTURE):
         raise DataError(
             f"{folder}: the weights of a mixture of experts cannot be changed in place (vLLM takes them without a "
-            "word and answers wrongly); merge to a folder and judge that, or merge LoRA adapters (lora_merge)."
+            "word and answers wrongly); merge to a folder and judge that, or merge LoRA adapters (merge_adapters)."
         )
 
 

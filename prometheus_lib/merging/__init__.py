@@ -1,19 +1,14 @@
 """Merging experts into one judge (paper, sections 3.4 and 6)."""
 
-from .merge import (
+from .adapters import merge_adapters
+from .catalogue import ALPHAS, alpha_judge, further_merges, grid, paper_merges, second_pair
+from .checks import check_mergeable
+from .spec import DARE, EXPERTS, METHODS, NEEDS_BASE, PAPER_LAMBDA, PAPER_P, SPARSE, VARIANTS, Merge
+from .writer import (
     COMPANIONS,
     CONFIG,
-    DARE,
     DTYPES,
     ENGINES,
-    METHODS,
-    NEEDS_BASE,
-    PAPER_LAMBDA,
-    PAPER_P,
-    READINGS,
-    SPARSE,
-    VARIANTS,
-    Merge,
     local_folder,
     merge_experts,
     merge_folders,
@@ -22,22 +17,30 @@ from .merge import (
 )
 
 __all__ = [
-    "COMPANIONS",
-    "CONFIG",
     "DARE",
-    "DTYPES",
-    "ENGINES",
+    "EXPERTS",
     "METHODS",
-    "Merge",
     "NEEDS_BASE",
     "PAPER_LAMBDA",
     "PAPER_P",
-    "READINGS",
     "SPARSE",
     "VARIANTS",
+    "Merge",
+    "COMPANIONS",
+    "CONFIG",
+    "DTYPES",
+    "ENGINES",
     "local_folder",
     "merge_experts",
     "merge_folders",
     "mergekit_config",
     "model_card",
+    "ALPHAS",
+    "alpha_judge",
+    "grid",
+    "paper_merges",
+    "further_merges",
+    "second_pair",
+    "merge_adapters",
+    "check_mergeable",
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import artifacts
 from ..records import DataError, write_text_atomic
-from .merge import Merge
+from .spec import Merge
 
 if TYPE_CHECKING:
     from torch import Tensor

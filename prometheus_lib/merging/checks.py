@@ -115,7 +115,7 @@ def check_folder(folder: str | Path) -> Path:
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise DataError(
             f"{folder}: this is a LoRA adapter (adapter_config.json), not a whole model; fold it into its base model "
-            "(PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with lora_merge."
+            "(PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with merge_adapters."
         )
     return artifacts.check_model_folder(folder)
 

@@ -1,4 +1,4 @@
-"""Merging model folders on disk, piece by piece, with the very results of `merge_math`.
+"""Merging model folders on disk, piece by piece, with the very results of `methods`.
 
 Tensors are read and written in pieces that fit into a core's cache, two tensors at once where there are two cores. A
 linear merge is then bound by reading and writing, in the memory of a few pieces. TIES holds one more tensor, in which
@@ -20,18 +20,16 @@ import torch
 
 from ..parallel import available_workers, one_thread
 from ..records import DataError
-from . import methods as merge_math
+from . import methods
 from .checks import INDEX, Layout, Stored, read_layout
-from .merge import SPARSE
+from .spec import SPARSE, Merge
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .merge import Merge
-
     Keep = Callable[[Tensor, Tensor], Any]
 
-PIECE = 4 * merge_math.SUM_BLOCK  # entries
+PIECE = 4 * methods.SUM_BLOCK  # entries
 WINDOW = 16 * PIECE
 WORKERS = 2  # tensors at once; more would wait for memory
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
@@ -46,7 +44,7 @@ def merge_to_disk(
     `base` may be None for linear and slerp. `merging.merge_folders` adds what else belongs to a judge and lets the
     folder appear only when whole. Raises DataError for weights that are not finite, and when the disk is full.
     """
-    merge_math.check_base(merge, base)
+    methods.check_base(merge, base)
     parents = [None if model is None else read_layout(model) for model in (base, first, second)]
     files: dict[str, list[str]] = {}
     for name, stored in parents[1].items():
@@ -103,7 +101,7 @@ def merged_pieces(merge: Merge, name: str, base: Stored | None, first: Stored, s
     bases = repeat(None) if base is None else pieces(base)
     for b, *experts in zip(bases, pieces(first), pieces(second)):
         masks = [keep(b, expert) for keep, expert in zip(keeps, experts, strict=True)]
-        piece = merge_math.combine(merge, b, *experts, weights, masks)
+        piece = methods.combine(merge, b, *experts, weights, masks)
         if not all(map(_looks_finite, (piece, *experts) if merge.method in SPARSE else (piece,))):
             for stored in filter(None, (base, first, second)):
                 check_finite({name: stored})
@@ -118,8 +116,8 @@ def _looks_finite(piece: Tensor) -> bool:
 def _slerp_weights(first: Stored, second: Stored, alpha: float) -> tuple[float, float]:
     products = (0.0, 0.0, 0.0)
     for f, s in zip(pieces(first), pieces(second), strict=True):
-        products = tuple(merge_math.dot(x, y, so_far) for x, y, so_far in zip((f, s, f), (f, s, s), products))
-    return merge_math.arc_weights(*products, alpha)
+        products = tuple(methods.dot(x, y, so_far) for x, y, so_far in zip((f, s, f), (f, s, s), products))
+    return methods.arc_weights(*products, alpha)
 
 
 def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stored) -> Keep:
@@ -128,19 +126,19 @@ def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stor
         return lambda base, expert: 1.0
     if merge.method == "ties":
         return _keep_largest(base, expert, merge.density)
-    random = merge_math.chance(merge.seed, name, which)
-    return lambda base, expert: merge_math.drawn(expert.numel(), merge.density, random)
+    random = methods.chance(merge.seed, name, which)
+    return lambda base, expert: methods.drawn(expert.numel(), merge.density, random)
 
 
 def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
     sizes = torch.empty(math.prod(expert.shape))
     for place, b, x in zip(sizes.split(PIECE), pieces(base), pieces(expert), strict=True):
         torch.sub(x, b, out=place).abs_()
-    value, left = merge_math.border(sizes, density)
+    value, left = methods.border(sizes, density)
 
     def keep(base: Tensor, expert: Tensor) -> Tensor:
         nonlocal left
-        mask, left = merge_math.above((expert - base).abs_(), value, left)
+        mask, left = methods.above((expert - base).abs_(), value, left)
         return mask
 
     return keep

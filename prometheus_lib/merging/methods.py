@@ -2,7 +2,7 @@
 
 All take tensors of one shape and compute in float32. Every formula works entry by entry, so a result does not depend
 on how tensors are cut into pieces or spread over threads. `merge_tensor` and `merge_state` apply a
-`Merge`; `merge_disk` does the same to files.
+`Merge`; `disk` does the same to files.
 
 The sparse methods first decide which entries of the two changes (expert minus base) they keep: TIES the largest ones,
 DARE random ones. `keeps` are these two masks.
@@ -18,12 +18,10 @@ import numpy as np
 import torch
 
 from ..records import DataError
-from .merge import NEEDS_BASE, SPARSE
+from .spec import NEEDS_BASE, SPARSE, Merge
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .merge import Merge
 
     Pair = tuple[Any, Any]
 

@@ -205,7 +205,7 @@ def _listing(folder: str) -> list[Any]:
 
 def notebook_files() -> list[Path]:
     """Return the project's notebooks in order."""
-    return sorted((scale.project_folder() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return sorted((artifacts.project_folder() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 def choose(notebooks: Sequence[Path], first: str | None, only: str | None) -> list[Path]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from .. import metrics
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
+from ..merging.catalogue import ALPHAS, alpha_judge
 from ..metrics.accuracy import Comparison, Floats
 from ..metrics.agreement import correlation
 from ..paper.published import published_table
-from ..scale import ALPHAS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, Scale, alpha_judge
 from .cells import (
     COMPARISON_RESAMPLES,
     NAN,
@@ -39,6 +40,9 @@ from .cells import (
 )
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE, average_places, measure_column, published_cells
 from .run import Items, Run
+
+if TYPE_CHECKING:
+    from ..scale import Scale
 
 RESEARCH_DIRECT, RESEARCH_PAIR = DIRECT_BENCHMARKS[:3], PAIR_BENCHMARKS[:3]  # Tables 5 and 6 leave in-domain out
 REFERENCE_JUDGE = "linear"  # Table 17 compares every merge with it

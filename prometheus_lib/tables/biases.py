@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..data import baselines
 from ..data.biases import POSITION_SOURCE, RUBRIC_SOURCE, RUBRICS, rubric_couples
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..records import DirectItem, PairItem
-from ..scale import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from .cells import (
     COMPARISON_RESAMPLES,
     Sample,

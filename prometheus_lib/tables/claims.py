@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from scipy.stats import norm
 
 from .. import metrics
+from ..data.catalogue import DIRECT_BENCHMARKS
 from ..metrics.accuracy import Comparison
 from ..paper.published import RESTATED, published_value
-from ..scale import DIRECT_BENCHMARKS, Scale
 from . import registry as tables
 from .cells import FEWEST_CLUSTERS, TOO_FEW, holm_factors, more_needed
 from .registry import Run
+
+if TYPE_CHECKING:
+    from ..scale import Scale
 
 AVERAGE = "average, unseen domain"
 POINTS = {"direct": 100.0, "pairwise": 1.0}  # the paper's points: Pearson x 100, accuracy in percent

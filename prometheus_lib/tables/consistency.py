@@ -11,10 +11,10 @@ import pandas as pd
 
 from .. import metrics
 from ..data import baselines
+from ..data.catalogue import CONSISTENCY_BENCHMARKS, TITLES
 from ..metrics.accuracy import Comparison, Floats
 from ..metrics.agreement import alpha_of_counts
 from ..records import DirectItem, PairItem
-from ..scale import CONSISTENCY_BENCHMARKS
 from .averages import RESEARCH_DIRECT
 from .cells import (
     COMPARISON_RESAMPLES,
@@ -41,7 +41,7 @@ from .cells import (
     share_cells,
 )
 from .published import CONSISTENCY_PARTS, accuracy_column, alpha_places, consistency_places, published_cells
-from .run import TITLES, Items, Run
+from .run import Items, Run
 
 Through = dict[str, tuple[Any, Floats]]  # rule for ties -> decisions through direct scores, and their credits
 

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from ..data import benchmarks, minibench
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, TITLES
 from ..paper.published import published_table
 from ..records import DirectItem
-from ..scale import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from .averages import benchmark_sample
 from .cells import Cell, ceilings, cell, cells_table, raters, sample_cell
-from .run import TITLES, Items, Run
+from .run import Items, Run
 
 
 def table_1(feedback_rows: Sequence[Mapping[str, Any]], preference_rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

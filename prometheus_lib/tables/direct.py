@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
+from ..data.catalogue import DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS, TITLES
 from ..metrics.accuracy import Comparison, Floats
 from ..metrics.agreement import correlation
 from ..records import DirectItem
-from ..scale import DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
 from .cells import (
     COMPARISON_RESAMPLES,
     Answers,
@@ -45,7 +45,7 @@ from .published import (
     real_column,
     reference_places,
 )
-from .run import TITLES, Items, Run
+from .run import Items, Run
 
 Found = dict[tuple[str, str], Comparison | None]
 

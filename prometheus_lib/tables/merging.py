@@ -13,18 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
+from ..merging.catalogue import SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
 from ..metrics.accuracy import Comparison
-from ..scale import (
-    DIRECT_BENCHMARKS,
-    PAIR_BENCHMARKS,
-    READINGS_8X7B,
-    SECOND,
-    SECOND_MASK,
-    SEED_ALPHAS,
-    SEED_BENCHMARKS,
-    SEED_METHODS,
-    alpha_judge,
-)
 from .averages import REFERENCE_JUDGE, average, benchmark_sample, percent, sweep_cells
 from .cells import (
     COMPARISON_RESAMPLES,
@@ -41,7 +32,7 @@ from .cells import (
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .run import Run
 
-PAIRS = {"experts 1": "", "experts 2": SECOND}
+PAIRS = {"experts 1": "", "experts 2": SECOND_RUN}
 FIRST, BOTH = "experts 1", "both"
 FORMATS = {
     DIRECT_AVERAGE: [name for name in SEED_BENCHMARKS if name in DIRECT_BENCHMARKS],
@@ -74,7 +65,7 @@ def table_17_runs(run: Run) -> pd.DataFrame:
                 tested[row, runs_column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
         first, second = (_judge_average(run, name, format) for name in ("dare-linear", f"dare-linear{SECOND_MASK}"))
         tested[f"dare-linear, {MASK}", runs_column(format, FIRST)] = _compare(second, first)
-        for merge in READINGS_8X7B:
+        for merge in TABLE_10_MERGES:
             sample = _judge_average(run, merge, format)
             cells += _values(merge, format, {FIRST: sample}, run)
             tested[f"{merge} - {REFERENCE_JUDGE}", runs_column(format, FIRST)] = _compare(sample, linear[FIRST])

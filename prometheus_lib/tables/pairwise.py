@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import metrics
+from ..data.catalogue import PAIR_BENCHMARKS, TIE_BENCHMARKS
 from ..data.recorded import expert_pairs, gpt4_against_experts
 from ..metrics.accuracy import Comparison
 from ..records import PairItem
-from ..scale import PAIR_BENCHMARKS, TIE_BENCHMARKS
 from .cells import (
     COMPARISON_RESAMPLES,
     Answers,

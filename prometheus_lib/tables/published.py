@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..data import minibench
+from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TIE_BENCHMARKS, TITLES
 from ..paper.published import published_table
-from ..scale import PAIR_BENCHMARKS, TIE_BENCHMARKS
 from .cells import Cell, cell, human_rater, raters
-from .run import REAL_NAMES, TITLES, Items, Run
+from .run import Items, Run
 
 DIRECT_AVERAGE, PAIR_AVERAGE, OVERALL = "Direct average", "Pairwise average", "Overall average"
 REFERENCE_PARTS = ("reference-free", "reference-based", "difference")

@@ -32,6 +32,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from ..data.catalogue import REAL_NAMES, TITLES
 from . import attacks as table_attacks
 from . import biases as table_biases
 from .averages import (
@@ -76,7 +77,7 @@ from .files import CAPTIONS, display_table, file_name, load_table, plain, save_t
 from .merging import figure_3_runs, table_17_runs
 from .pairwise import table_4
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
-from .run import REAL_NAMES, TITLES, Run, latest_judgments, load_run
+from .run import Run, latest_judgments, load_run
 
 TABLES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "2": table_2, "3": table_3, "4": table_4, "5": table_5, "6": table_6, "11": table_11, "12": table_12,

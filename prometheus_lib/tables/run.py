@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,18 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..data import benchmarks
+from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
 from ..data.recorded import read_votes
 from ..judging.store import load_judgments
 from ..metrics.accuracy import Floats
 from ..records import DataError, DirectItem, PairItem, read_items
-from ..scale import PAIR_BENCHMARKS, Scale
+
+if TYPE_CHECKING:
+    from ..scale import Scale
 
 Items = Sequence[DirectItem] | Sequence[PairItem]
 Objects = NDArray[np.object_]
 
-TITLES = {
-    "vicuna_bench": "Vicuna Bench", "mt_bench": "MT Bench", "flask": "FLASK", "feedback_bench": "Feedback Bench",
-    "hhh_alignment": "HHH Alignment", "mt_bench_human": "MT Bench Human", "autoj_eval": "Auto-J Eval",
-    "preference_bench": "Preference Bench", "biggen_bench": "BiGGen Bench",
-}  # fmt: skip
-REAL_NAMES = ("vicuna_bench", "mt_bench", "hhh_alignment", "autoj_eval")
 _SAME_QUESTION = ["judge", "benchmark", "item_id", "format", "with_reference", "order", "draw"]
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from prometheus_lib.data import baselines, biases, minibench, miniworld
 from prometheus_lib.data.biases import facts, other_rubric, rubric_couples
+from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from prometheus_lib.judging import judges
 from prometheus_lib.judging.judges import Completion, Decoding
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.records import DataError, DirectItem, Rubric
-from prometheus_lib.scale import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, load_scale
+from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import biases as table_biases
 from prometheus_lib.tables.biases import AGREE, CHANGE, FIRST, LENGTH, LONGER, SLOPE, partial_correlation, ratio
 from prometheus_lib.tables.run import Run

@@ -12,19 +12,20 @@ from transformers import MistralForCausalLM, MixtralConfig
 
 from prometheus_lib import artifacts, merging, pipeline
 from prometheus_lib.data import minibench
+from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from prometheus_lib.judging import judges, sweeps
 from prometheus_lib.judging.judges import Decoding, JudgingJob, TransformersJudge
 from prometheus_lib.judging.sweeps import Sweep, SweepJob
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError, read_jsonl
-from prometheus_lib.scale import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, load_scale
+from prometheus_lib.scale import load_scale
 
 SHORT = Decoding(max_new_tokens=8)
 LINEAR = Merge("linear-0.3", "linear", alpha=0.3)
 MERGES = (
     LINEAR,
     Merge("slerp", "slerp", alpha=0.3),
-    Merge("task-arithmetic-default", "task-arithmetic", variant="mergekit-default"),
+    Merge.mergekit_default("task-arithmetic-default", "task-arithmetic"),
     Merge("ties", "ties", density=0.2),
 )
 
@@ -159,20 +160,6 @@ def test_fingerprints_identify_recipe_and_experts_but_not_the_name(sweep, tiny_b
     assert len(set(prints)) == len(different)
     assert sweep.fingerprint(replace(LINEAR, name="another")) == prints[0] == sweep.set(LINEAR).fingerprint
     assert Sweep(tiny_base, tied).fingerprint(LINEAR) != prints[0]
-
-
-def test_a_grid_names_what_differs_and_holds_no_merge_twice():
-    names = [m.name for m in sweeps.grid(["linear", "dare-linear"], [0.3, 0.5], ["matched", "mergekit-default"], [7])]
-    assert names == [
-        "linear-0.3", "linear-0.5", "dare-linear-0.3-mask7", "dare-linear-0.5-mask7", "dare-linear-default-mask7",
-    ]  # fmt: skip
-    others = sweeps.grid(["linear"], [0.3], pairs=[("direct", "pairwise"), ("direct-seed2", "pairwise-seed2")])
-    assert [m.name for m in others] == ["linear-0.3", "linear-0.3-direct-seed2+pairwise-seed2"]
-    assert (others[1].first, others[1].second) == ("direct-seed2", "pairwise-seed2")
-    assert len(sweeps.grid(["linear", "slerp", "ties"], [0.5], ["matched", "mergekit-default"], [1, 2])) == 3
-    many = sweeps.grid(list(merging.METHODS), [a / 10 for a in range(11)], merging.VARIANTS, [1, 2], density=0.9)
-    assert len({m.name for m in many}) == len(many) == 4 * 11 + 1 + 2 * 2 * (11 + 1 + 11)
-    assert all(m.density == (0.9 if m.method in merging.SPARSE else 1.0) for m in many if m.variant == "matched")
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------

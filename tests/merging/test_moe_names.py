@@ -11,7 +11,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from prometheus_lib import merging
 from prometheus_lib.merging import moe_names
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 from prometheus_lib.training import base_model
 

@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prometheus_lib import prompts
+from prometheus_lib.artifacts import project_folder
 from prometheus_lib.data import benchmarks
 from prometheus_lib.prompts import parsing
 from prometheus_lib.prompts.injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from prometheus_lib.records import DirectItem, PairItem, Rubric
-from prometheus_lib.scale import project_folder
 from prometheus_lib.training import EMBEDDED_BASE
 
 RUBRIC = Rubric("Is it kind?", ("Rude.", "Cold.", "Neutral.", "Warm.", "Very kind."))

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prometheus_lib.merging.catalogue import SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
 from prometheus_lib.records import DirectItem, Judgment, PairItem, Rubric, as_row
-from prometheus_lib.scale import READINGS_8X7B, SEED_ALPHAS, SEED_METHODS, alpha_judge, load_scale
+from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import merging as table_merging
 from prometheus_lib.tables.cells import Sample
 from prometheus_lib.tables.merging import BOTH, FORMATS, PAIRS, runs_column
@@ -69,7 +70,7 @@ def names(first=0.7, second=0.7, **more):
     """The same share for every merge of a pair of experts, but for those named."""
     methods = ("linear", *SEED_METHODS, *map(alpha_judge, SEED_ALPHAS))
     shares = {f"{name}{suffix}": share for share, suffix in zip((first, second), PAIRS.values()) for name in methods}
-    shares |= dict.fromkeys(("dare-linear-mask2", *READINGS_8X7B), first)
+    shares |= dict.fromkeys(("dare-linear-mask2", *TABLE_10_MERGES), first)
     return {**shares, **{name.replace("_", "-"): share for name, share in more.items()}}
 
 

@@ -12,14 +12,14 @@ from prometheus_lib import merging
 from prometheus_lib.data import minibench
 from prometheus_lib.judging import judges, sweeps
 from prometheus_lib.judging.judges import Decoding
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=32)
 MERGES = (
     Merge("linear-0.3", "linear", alpha=0.3),
     Merge("ties", "ties", density=0.2),
-    Merge("dare-linear", "dare-linear", variant="mergekit-default", density=0.5),
+    Merge.mergekit_default("dare-linear", "dare-linear", density=0.5),
 )
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from prometheus_lib import merging
-from prometheus_lib.merging import checks as merge_checks
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging import checks
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
 KEY = "model.layers.1.self_attn.q_proj.weight"
@@ -65,7 +65,7 @@ def save_in_shards(folder) -> None:
 def test_good_models_pass_without_a_word(models):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        merge_checks.check_mergeable(models / "direct", models / "pairwise", models / "base")
+        checks.check_mergeable(models / "direct", models / "pairwise", models / "base")
 
 
 @pytest.mark.parametrize("which", ["direct", "pairwise", "base"])
@@ -147,7 +147,7 @@ def test_a_missing_shard_is_named_with_its_tensors(models):
 
 def test_shards_without_an_index_or_with_a_wrong_one(models):
     save_in_shards(models / "pairwise")
-    index = models / "pairwise" / merge_checks.INDEX
+    index = models / "pairwise" / checks.INDEX
     places = json.loads(index.read_text())["weight_map"]
     other = next(file for file in places.values() if file != places[KEY])
     index.write_text(json.dumps({"weight_map": {**places, KEY: other}}))
@@ -184,9 +184,9 @@ def test_an_expert_that_is_the_other_or_the_base_is_warned_about(models):
     (models / "pairwise" / "training_log.json").unlink()
     save_in_shards(models / "pairwise")  # the same weights in other files
     with pytest.warns(UserWarning, match="are the same model; merging"):
-        merge_checks.check_mergeable(models / "direct", models / "pairwise")
+        checks.check_mergeable(models / "direct", models / "pairwise")
     with pytest.warns(UserWarning, match="this expert changes nothing"):
-        merge_checks.check_mergeable(models / "direct", models / "base", models / "base")
+        checks.check_mergeable(models / "direct", models / "base", models / "base")
 
 
 def test_other_chat_templates_and_rounded_experts_are_warned_about(models):
@@ -194,14 +194,14 @@ def test_other_chat_templates_and_rounded_experts_are_warned_about(models):
     for name in ("direct", "pairwise"):
         change(models / name, lambda state: state.update({k: v.bfloat16() for k, v in state.items()}))
     with pytest.warns(UserWarning) as caught:
-        merge_checks.check_mergeable(models / "direct", models / "pairwise", models / "base")
+        checks.check_mergeable(models / "direct", models / "pairwise", models / "base")
     text = " ".join(str(warning.message) for warning in caught)
     assert "different chat templates" in text and "their own rounding" in text
 
 
 def test_same_weights_looks_at_the_last_byte(models):
-    layouts = [merge_checks.read_layout(models / "direct") for _ in range(2)]
-    assert merge_checks.same_weights(*layouts)
+    layouts = [checks.read_layout(models / "direct") for _ in range(2)]
+    assert checks.same_weights(*layouts)
     change(models / "pairwise", lambda state: state.update(load_file(models / "direct" / "model.safetensors")))
     change(models / "pairwise", lambda state: state["lm_head.weight"].view(-1)[-1:].add_(1e-3))
-    assert not merge_checks.same_weights(layouts[0], merge_checks.read_layout(models / "pairwise"))
+    assert not checks.same_weights(layouts[0], checks.read_layout(models / "pairwise"))

@@ -12,17 +12,17 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from prometheus_lib import merging
-from prometheus_lib.merging import disk as merge_disk
-from prometheus_lib.merging import methods as merge_math
+from prometheus_lib.merging import disk, methods
 from prometheus_lib.merging.checks import INDEX, read_layout
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
 SPARSE = {"density": 0.4, "scaling": 1.3}
 MERGES = [
     *[Merge("m", method, alpha=0.3) for method in ("linear", "slerp", "task-arithmetic")],
     *[Merge("m", method, alpha=0.3, **SPARSE) for method in merging.SPARSE],
-    *[Merge("m", "dare-linear", variant="paper-8x7b", reading=reading) for reading in merging.READINGS],
+    Merge.paper_8x7b("m"),
+    Merge.paper_8x7b_script("m"),
 ]
 
 
@@ -51,16 +51,16 @@ def bfloat16_folders(folders, tmp_path_factory):
     return [saved_as(folder, root / folder.name, "bfloat16", "150KB") for folder in folders]
 
 
-@pytest.mark.parametrize("merge", MERGES, ids=lambda merge: f"{merge.method}-{merge.reading}")
+@pytest.mark.parametrize("merge", MERGES, ids=lambda merge: f"{merge.method}-{merge.variant}")
 def test_the_same_bits_as_in_memory(folders, bfloat16_folders, tmp_path, merge):
     for parents, dtype in ((folders, "float32"), (bfloat16_folders, "bfloat16")):
         out = tmp_path / dtype
         merging.merge_folders(merge, *parents, out, dtype, "prometheus")
-        wanted = merge_math.merge_state(merge, *map(load, parents))
+        wanted = methods.merge_state(merge, *map(load, parents))
         result = load(out)
         assert set(result) == set(wanted)
         assert all(torch.equal(result[name], wanted[name].to(getattr(torch, dtype))) for name in wanted)
-        assert any(tensor.numel() > merge_math.SUM_BLOCK for tensor in result.values())
+        assert any(tensor.numel() > methods.SUM_BLOCK for tensor in result.values())
 
 
 def test_files_are_cut_as_the_first_models_and_load_as_one_model(bfloat16_folders, tmp_path):
@@ -88,15 +88,15 @@ def test_odd_shapes_are_merged(tmp_path):
         out = tmp_path / str(number)
         out.mkdir()
         parents = [tmp_path / name for name in ("base", "first", "second")]
-        merge_disk.merge_to_disk(merge, *parents, out)
-        wanted = merge_math.merge_state(merge, *map(load, parents))
+        disk.merge_to_disk(merge, *parents, out)
+        wanted = methods.merge_state(merge, *map(load, parents))
         assert all(torch.equal(load(out)[name], wanted[name]) for name in shapes)
 
 
 def test_linear_and_slerp_need_no_base(folders, tmp_path):
     for method in ("linear", "slerp"):
         (tmp_path / method).mkdir()
-        merge_disk.merge_to_disk(Merge("m", method), None, *folders[1:], tmp_path / method)
+        disk.merge_to_disk(Merge("m", method), None, *folders[1:], tmp_path / method)
         assert set(load(tmp_path / method)) == set(load(folders[1]))
 
 

@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from prometheus_lib import training
 from prometheus_lib.data import collections as collections_
-from prometheus_lib.merging import adapters as lora_merge
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging import adapters as adapters_
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError, write_jsonl
 from prometheus_lib.training import Lora, TrainingSettings, base_model
 
@@ -82,7 +82,7 @@ def by_weights(adapters, a, b) -> dict[str, torch.Tensor]:
 
 
 def merged(adapters, merge, out):
-    assert lora_merge.merge_adapters(merge, adapters["direct"], adapters["pairwise"], out)
+    assert adapters_.merge_adapters(merge, adapters["direct"], adapters["pairwise"], out)
     return peft.PeftModel.from_pretrained(load(adapters["base"]), out)
 
 
@@ -93,8 +93,8 @@ def merged(adapters, merge, out):
     ("merge", "a", "b"),
     [
         (Merge("m", "linear", alpha=0.3), 0.3, 0.7),
-        (Merge("m", "linear", variant="mergekit-default"), 0.5, 0.5),
-        (Merge("m", "task-arithmetic", variant="mergekit-default", scaling=0.8), 0.8, 0.8),
+        (Merge.mergekit_default("m", "linear"), 0.5, 0.5),
+        (Merge.mergekit_default("m", "task-arithmetic", scaling=0.8), 0.8, 0.8),
     ],
 )
 def test_one_adapter_is_the_merge_of_whole_weights(adapters, tmp_path, merge, a, b):
@@ -118,10 +118,10 @@ def test_it_answers_beside_an_untouched_base(adapters, tmp_path):
 
 def test_ranks_add_up_and_an_unchanged_merge_is_skipped(adapters, tmp_path):
     merge, folders = Merge("m", "linear"), (adapters["direct"], adapters["pairwise"])
-    assert lora_merge.merge_adapters(merge, *folders, tmp_path / "m")
-    assert not lora_merge.merge_adapters(merge, *folders, tmp_path / "m")
-    assert lora_merge.merge_adapters(replace(merge, alpha=0.4), *folders, tmp_path / "m")
-    layers = [lora_merge.load_adapter(folder).layers for folder in (*folders, tmp_path / "m")]
+    assert adapters_.merge_adapters(merge, *folders, tmp_path / "m")
+    assert not adapters_.merge_adapters(merge, *folders, tmp_path / "m")
+    assert adapters_.merge_adapters(replace(merge, alpha=0.4), *folders, tmp_path / "m")
+    layers = [adapters_.load_adapter(folder).layers for folder in (*folders, tmp_path / "m")]
     assert all(layers[0][name].rank + layers[1][name].rank == layer.rank for name, layer in layers[2].items())
     assert {layer.scaling for layer in layers[2].values()} == {1.0}
 
@@ -162,7 +162,7 @@ def test_modules_trained_as_a_whole_are_averaged_or_refused(tiny_base, tmp_path)
     wanted, found = by_weights(adapters, 0.3, 0.7), merged(adapters, Merge("m", "linear", alpha=0.3), tmp_path / "m")
     assert max((t - wanted[n]).abs().max() for n, t in found.merge_and_unload().state_dict().items()) < 1e-5
     with pytest.raises(DataError, match=r"lm_head.*trained as a whole.*do not sum to 1"):
-        merged(adapters, Merge("m", "task-arithmetic", variant="mergekit-default"), tmp_path / "n")
+        merged(adapters, Merge.mergekit_default("m", "task-arithmetic"), tmp_path / "n")
     assert not (tmp_path / "n").exists()
 
 
@@ -187,7 +187,7 @@ def change(folder, **settings):
 
 def refuse(pair, tmp_path, match, merge=Merge("m", "linear")):  # noqa: B008
     with pytest.raises(DataError, match=match):
-        lora_merge.merge_adapters(merge, pair["direct"], pair["pairwise"], tmp_path / "out")
+        adapters_.merge_adapters(merge, pair["direct"], pair["pairwise"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -203,7 +203,7 @@ def test_other_bases_are_refused(pair, tiny_mixtral, tmp_path):
 def test_a_moved_copy_of_the_base_is_the_same_base(pair, tiny_base, tmp_path):
     shutil.copytree(tiny_base, tmp_path / "moved")
     change(pair["pairwise"], base_model_name_or_path=str(tmp_path / "moved"))
-    assert lora_merge.merge_adapters(Merge("m", "linear"), pair["direct"], pair["pairwise"], tmp_path / "out")
+    assert adapters_.merge_adapters(Merge("m", "linear"), pair["direct"], pair["pairwise"], tmp_path / "out")
 
 
 def test_other_targets_are_refused(pair, tiny_base, tmp_path):

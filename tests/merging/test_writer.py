@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +13,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prometheus_lib import artifacts, merging
-from prometheus_lib.merging.merge import Merge
+from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
-from prometheus_lib.scale import ALPHAS, alpha_judge, load_scale
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
@@ -137,17 +138,30 @@ def test_engines_agree_and_are_told_apart(tiny_base, tiny_experts, tmp_path):
     assert all(torch.allclose(results[0][k], results[1][k], atol=1e-6) for k in results[0])
 
 
-def test_stamps_of_merges_without_a_choice_of_reading_stay_as_they_were():
-    known = {"name", "method", "first", "second", "alpha", "variant", "density", "scaling", "seed"}
-    assert set(Merge("m", "dare-linear", density=0.9).settings()) == known
-    assert set(Merge("m", "dare-linear", variant="paper-8x7b").settings()) == known | {"reading"}
+def test_the_text_of_settings_stays_as_it_was():
+    """Stamps, and the fingerprints of judgments that lie in `outputs`, hold this text."""
+    plain = {
+        "name": "m", "method": "linear", "first": "direct", "second": "pairwise", "alpha": 0.5, "variant": "matched",
+        "density": 1.0, "scaling": 1.0, "seed": 42,
+    }  # fmt: skip
+    dare = {**plain, "method": "dare-linear"}
+    table_10 = {**dare, "variant": "paper-8x7b", "scaling": 1.95}
+    known = {
+        Merge("m", "linear"): plain,
+        Merge("m", "dare-linear", density=0.9): {**dare, "density": 0.9},
+        Merge.mergekit_default("m", "dare-linear"): {**dare, "variant": "mergekit-default"},
+        Merge.paper_8x7b("m"): {**table_10, "density": 0.9, "reading": "published"},
+        Merge.paper_8x7b_script("m"): {**table_10, "density": 0.1, "reading": "supermario-script"},
+    }
+    for merge, settings in known.items():
+        assert json.dumps(merge.settings(), sort_keys=True) == json.dumps(settings, sort_keys=True)
 
 
 def test_the_paper_8x7b_variant_in_mergekits_words():
-    published = merging.mergekit_config(Merge("m", "dare-linear", variant="paper-8x7b"), "b", "d", "p")
+    published = merging.mergekit_config(Merge.paper_8x7b("m"), "b", "d", "p")
     assert published["parameters"] == {"lambda": 1.95}
     assert [m["parameters"] for m in published["models"]] == 2 * [{"weight": 0.5, "density": 0.9}]
-    merge = Merge("m", "dare-linear", variant="paper-8x7b", reading="supermario-script")
+    merge = Merge.paper_8x7b_script("m")
     script = merging.mergekit_config(merge, "b", "d", "p")
     assert [m["parameters"]["density"] for m in script["models"]] == [0.1, 0.1]
     # mergekit makes up for the density, so the weights carry what the script lets arrive: p/(1-p), the first one
@@ -180,9 +194,6 @@ def test_incomplete_experts_are_named_and_nothing_is_written(tiny_base, tiny_exp
     assert not (tmp_path / "m").exists()
 
 
-SCRIPT = {"variant": "paper-8x7b", "reading": "supermario-script"}
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -193,13 +204,13 @@ SCRIPT = {"variant": "paper-8x7b", "reading": "supermario-script"}
         {"second": "direct"},
         {"density": 0.0},
         {"density": 1.1},
-        {"reading": "supermario-script"},
+        {"scaling": float("nan")},
+        {"scaling": float("inf")},
         {"variant": "paper-8x7b"},
-        {"method": "dare-linear", "variant": "paper-8x7b", "scaling": 2.0},
-        {"method": "dare-linear", "variant": "paper-8x7b", "density": 0.5},
-        {"method": "dare-ties", **SCRIPT},
-        {"method": "dare-linear", "alpha": 0.3, **SCRIPT},
-        {"method": "dare-linear", **SCRIPT, "reading": "mine"},
+        {"method": "dare-linear", "variant": "paper-8x7b"},
+        {"method": "dare-linear", "variant": "paper-8x7b", "density": 0.9, "scaling": 2.0},
+        {"method": "dare-ties", "variant": "paper-8x7b-script", "density": 0.1, "scaling": 1.95},
+        {"method": "dare-linear", "variant": "paper-8x7b-script", "density": 0.1, "scaling": 1.95, "alpha": 0.3},
     ],
     ids=str,
 )
@@ -208,8 +219,20 @@ def test_unknown_settings_are_refused(wrong):
         Merge(**{"name": "m", "method": "linear", **wrong})
 
 
+def test_the_papers_recipes_have_constructors_of_their_own():
+    assert Merge.mergekit_default("m", "ties", density=0.2).weights == (1.0, 1.0)
+    assert Merge.paper_8x7b("m", "dare-ties", alpha=0.3, seed=7).weights == (0.3, 0.7)
+    assert Merge.paper_8x7b_script("m", first="a", second="b").density == pytest.approx(0.1)
+    assert replace(Merge.paper_8x7b("m"), seed=43).scaling == 1.95
+    with pytest.raises(DataError, match="Table 10 is for dare-ties and dare-linear"):
+        Merge.paper_8x7b("m", "ties")
+    for wrong in ({"alpha": 0.3}, {"method": "dare-ties"}):
+        with pytest.raises((DataError, TypeError)):
+            Merge.paper_8x7b_script("m", **wrong)
+
+
 def test_the_card_names_the_reading():
-    merge = Merge("m", "dare-linear", variant="paper-8x7b", reading="supermario-script")
+    merge = Merge.paper_8x7b_script("m")
     card = merging.model_card(merge, {"engine": "prometheus"}, {"inputs": {"direct": "abc"}})
     assert "(paper-8x7b, supermario-script)" in card and "`direct`: fingerprint `abc`" in card
 
@@ -221,12 +244,3 @@ def test_an_unknown_engine_or_dtype_is_refused(tiny_base, tiny_experts, tmp_path
     with pytest.raises(DataError, match="unknown dtype 'int8'"):
         merging.merge_experts(merge, tiny_base, tiny_experts, tmp_path / "m", "int8")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_every_merge_of_the_paper_is_planned():
-    scale = load_scale("mini")
-    names = [merge.name for merge in scale.merges]
-    assert len(names) == len(set(names))
-    assert {merge.method for merge in scale.merges if merge.variant == "matched"} == set(merging.METHODS)
-    assert {alpha_judge(alpha) for alpha in ALPHAS} <= set(scale.judges)
-    assert {"direct+direct", "pairwise+pairwise"} <= set(names)
