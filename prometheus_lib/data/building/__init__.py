@@ -1,0 +1,27 @@
+"""Building the two training collections: from graded responses to pairs with verbal feedback (paper, section 3.3)."""
+
+from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
+from .loading import HUB, HubSource, load_collection, read_rows, stream_collection
+from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_up
+from .schema import Rejects, problem
+
+__all__ = [
+    "Columns",
+    "HUB",
+    "HubSource",
+    "MOST",
+    "ORIG_COLUMNS",
+    "PAIR_COLUMNS",
+    "PairCounts",
+    "Range",
+    "Rejects",
+    "direct_rows",
+    "graded_items",
+    "graded_rows",
+    "load_collection",
+    "pair_up",
+    "problem",
+    "read_graded",
+    "read_rows",
+    "stream_collection",
+]
