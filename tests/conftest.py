@@ -42,14 +42,13 @@ def tiny_base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_experts(tiny_base, tmp_path_factory) -> Path:
     """A folder with two experts, `direct` and `pairwise`, really trained for a few steps from the tiny base."""
-    from prometheus_lib import training
-    from prometheus_lib.data import collections as collections_
+    from prometheus_lib import data, training
     from prometheus_lib.records import write_jsonl
 
     folder = tmp_path_factory.mktemp("experts")
     files = {
-        "direct": write_jsonl(folder / "feedback.jsonl", collections_.feedback_rows(1, 8)),
-        "pairwise": write_jsonl(folder / "preference.jsonl", collections_.preference_rows(1, 8)),
+        "direct": write_jsonl(folder / "feedback.jsonl", data.feedback_rows(1, 8)),
+        "pairwise": write_jsonl(folder / "preference.jsonl", data.preference_rows(1, 8)),
     }
     settings = training.TrainingSettings(learning_rate=1e-3, batch_size=8, max_length=512)
     for name, file in files.items():

@@ -1,1 +1,56 @@
-"""Training data, benchmark items and recorded judgments."""
+"""What is judged and what is learned from: training collections, benchmarks, recorded judgments and a user's own items.
+
+>>> from prometheus_lib import data
+>>> row = data.feedback_rows(seed=1, instructions=1)[0]
+>>> data.direct_example(row).completion.endswith(f"[RESULT] {row['orig_score']}")
+True
+"""
+
+from .benchmarks import BENCHMARKS, benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
+from .collections import (
+    FEEDBACK_FIELDS,
+    PREFERENCE_FIELDS,
+    Example,
+    check_rows,
+    direct_example,
+    direct_item,
+    feedback_rows,
+    load_feedback_rows,
+    load_preference_rows,
+    pair_item,
+    pair_orders,
+    pairwise_example,
+    preference_rows,
+    response_pairs,
+)
+from .download import DATA_VARIABLE, data_folder
+from .recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
+
+__all__ = [
+    "BENCHMARKS",
+    "DATA_VARIABLE",
+    "Example",
+    "FEEDBACK_FIELDS",
+    "PREFERENCE_FIELDS",
+    "benchmark_facts",
+    "check_rows",
+    "data_folder",
+    "direct_example",
+    "direct_item",
+    "download_benchmark",
+    "expert_pairs",
+    "feedback_rows",
+    "gpt4_against_experts",
+    "load_autoj_replay",
+    "load_benchmark",
+    "load_feedback_rows",
+    "load_preference_rows",
+    "pair_item",
+    "pair_orders",
+    "pairwise_example",
+    "preference_rows",
+    "read_own_items",
+    "read_recorded",
+    "read_votes",
+    "response_pairs",
+]

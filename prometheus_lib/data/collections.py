@@ -15,6 +15,7 @@ from typing import Any
 from .. import prompts
 from ..records import DataError, DirectItem, PairItem, Rubric
 from . import miniworld
+from .download import hub_rows
 from .miniworld import Domain, Family, Noise
 
 SCORES = (1, 2, 3, 4, 5)
@@ -120,30 +121,19 @@ def load_feedback_rows(scale: Any) -> list[dict[str, str]]:
     """Return the scale's Feedback Collection: generated in the miniature world, else from the hub (100,000 rows)."""
     if scale.miniature:
         return feedback_rows(scale.seed, scale.collection_instructions)
-    return hub_rows("prometheus-eval/Feedback-Collection", FEEDBACK_FIELDS)
+    return _published("prometheus-eval/Feedback-Collection", FEEDBACK_FIELDS)
 
 
 def load_preference_rows(scale: Any) -> list[dict[str, str]]:
     """Return the scale's Preference Collection: generated in the miniature world, else from the hub (200,000 rows)."""
     if scale.miniature:
         return preference_rows(scale.seed, scale.collection_instructions)
-    return hub_rows("prometheus-eval/Preference-Collection", PREFERENCE_FIELDS)
+    return _published("prometheus-eval/Preference-Collection", PREFERENCE_FIELDS)
 
 
-def hub_rows(dataset: str, fields: Sequence[str]) -> list[dict[str, str]]:
-    """Load the train split of a hub data set (or of a local folder of the same format) and keep the given fields.
-
-    Raises DataError when the data set cannot be had or lacks a field.
-    """
-    from datasets import load_dataset
-
-    try:
-        rows = list(load_dataset(dataset, split="train"))
-    except Exception as error:
-        raise DataError(
-            f"{dataset}: could not be loaded ({type(error).__name__}: {error}); the scales 7b and 8x7b need the "
-            "Hugging Face hub, or a local folder of the same data."
-        ) from error
+def _published(dataset: str, fields: Sequence[str]) -> list[dict[str, str]]:
+    """The train split of a published collection, less other fields; DataError when a field is missing."""
+    rows = hub_rows(dataset)
     check_rows(rows, fields, dataset)
     return [{field: row[field] for field in fields} for row in rows]
 

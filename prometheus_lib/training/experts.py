@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts
-from ..data import collections as rows_of
-from ..data.collections import Example
+from ..data.collections import (
+    FEEDBACK_FIELDS,
+    PREFERENCE_FIELDS,
+    Example,
+    check_rows,
+    direct_example,
+    pairwise_example,
+    shuffled,
+)
 from ..parallel import Report, silent
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
@@ -49,7 +56,7 @@ class ExpertJob:
     def examples(self) -> list[Example]:
         """Read the rows and render them, in a seeded order."""
         examples = [e for source in self.sources for e in read_examples(*source, seed=self.seed)]
-        return rows_of.shuffled(examples, self.seed)
+        return shuffled(examples, self.seed)
 
     def steps(self) -> int:
         """Return the number of optimiser steps when every source has all the rows asked for (for progress only)."""
@@ -68,11 +75,11 @@ def rows_wanted(count: int | float | None, available: int, file: str) -> int:
 def read_examples(format: str, file: str, count: int | float | None, with_reference: bool, seed: int) -> list[Example]:
     """Render a seeded choice of a collection file's rows as training examples."""
     direct = format == "direct"
-    fields = rows_of.FEEDBACK_FIELDS if direct else rows_of.PREFERENCE_FIELDS
+    fields = FEEDBACK_FIELDS if direct else PREFERENCE_FIELDS
     rows = read_jsonl(file)
-    rows_of.check_rows(rows, fields, file)
-    render = rows_of.direct_example if direct else rows_of.pairwise_example
-    chosen = rows_of.shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
+    check_rows(rows, fields, file)
+    render = direct_example if direct else pairwise_example
+    chosen = shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
     return [render(rows[index], with_reference) for index in chosen]
 
 

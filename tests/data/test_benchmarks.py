@@ -17,20 +17,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus_lib.data import benchmarks
+from prometheus_lib.data import download
 from prometheus_lib.data.benchmarks import (
-    AUTOJ_CRITERIA,
     BENCHMARKS,
     benchmark_facts,
-    cache_folder,
-    data_folder,
     download_benchmark,
     load_autoj_replay,
     load_benchmark,
-    parse_rubric,
-    read_rows,
-    split_prompt,
 )
+from prometheus_lib.data.download import cache_folder, data_folder
+from prometheus_lib.data.files import read_rows
+from prometheus_lib.data.prompt_sections import parse_rubric, split_prompt
+from prometheus_lib.data.released_rows import AUTOJ_CRITERIA
 from prometheus_lib.prompts.wording import (
     DIRECT_HEADERS,
     FEEDBACK_HEADER,
@@ -617,7 +615,7 @@ def server(tmp_path, monkeypatch):
             ("RAW_FILES", "/raw"),
             ("OLDER_FILES", "/raw/1"),
         ):
-            monkeypatch.setattr(benchmarks, name, host + place)
+            monkeypatch.setattr(download, name, host + place)
         for place in ("raw/1", "lfs"):
             (folder / place).mkdir(parents=True)
         yield folder / "raw"

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from prometheus_lib.data import collections as collections_
+from prometheus_lib import data
 from prometheus_lib.data import minibench, miniworld
 from prometheus_lib.data.miniworld import SEEN, UNSEEN, Noise
 from prometheus_lib.metrics.accuracy import correlations
@@ -78,18 +78,18 @@ def test_noise_makes_writers_slip():
 
 
 def test_generation_depends_on_the_seed_only():
-    assert collections_.feedback_rows(1, 6) == collections_.feedback_rows(1, 6)
-    assert collections_.feedback_rows(1, 6)[:20] == collections_.feedback_rows(1, 4)[:20]
-    assert collections_.feedback_rows(1, 6) != collections_.feedback_rows(2, 6)
+    assert data.feedback_rows(1, 6) == data.feedback_rows(1, 6)
+    assert data.feedback_rows(1, 6)[:20] == data.feedback_rows(1, 4)[:20]
+    assert data.feedback_rows(1, 6) != data.feedback_rows(2, 6)
 
 
 def test_collections_have_the_published_shape():
-    feedback, preference = collections_.feedback_rows(1, 40), collections_.preference_rows(1, 40)
+    feedback, preference = data.feedback_rows(1, 40), data.preference_rows(1, 40)
     assert len(feedback) == 5 * 40 and len(preference) == 10 * 40
     assert [sum(row["orig_score"] == str(s) for row in feedback) for s in range(1, 6)] == [40] * 5
     assert sum(row["orig_preference"] == "A" for row in preference) == 200
-    assert set(feedback[0]) == set(collections_.FEEDBACK_FIELDS)
-    assert set(preference[0]) == set(collections_.PREFERENCE_FIELDS)
+    assert set(feedback[0]) == set(data.FEEDBACK_FIELDS)
+    assert set(preference[0]) == set(data.PREFERENCE_FIELDS)
     shared = {row["orig_instruction"] for row in feedback}
     assert shared == {row["orig_instruction"] for row in preference}
 
@@ -99,16 +99,16 @@ def test_field_names_are_those_of_the_real_collections(data_dir):
 
     rows = json.loads((data_dir / "feedback_collection_samples" / "readme_rows.json").read_text(encoding="utf-8"))
     training = [entry["row"] for entry in rows if entry["kind"] == "train"]
-    assert [set(row) for row in training] == [set(collections_.FEEDBACK_FIELDS), set(collections_.PREFERENCE_FIELDS)]
+    assert [set(row) for row in training] == [set(data.FEEDBACK_FIELDS), set(data.PREFERENCE_FIELDS)]
     assert all(isinstance(value, str) for row in training for value in row.values())
-    collections_.check_rows(training[:1], collections_.FEEDBACK_FIELDS, "sample")
+    data.check_rows(training[:1], data.FEEDBACK_FIELDS, "sample")
 
 
 def test_missing_fields_name_file_and_row():
-    rows = collections_.feedback_rows(1, 1)
+    rows = data.feedback_rows(1, 1)
     del rows[3]["orig_criteria"]
     with pytest.raises(DataError, match=r"some\.jsonl, row 4.*orig_criteria"):
-        collections_.check_rows(rows, collections_.FEEDBACK_FIELDS, "some.jsonl")
+        data.check_rows(rows, data.FEEDBACK_FIELDS, "some.jsonl")
 
 
 @pytest.mark.parametrize("name", list(minibench.BY_NAME))
@@ -129,7 +129,7 @@ def test_benchmarks_rebuild_and_keep_their_domain(name):
 
 
 def test_benchmark_instructions_never_occur_in_training():
-    trained = {row["orig_instruction"] for row in collections_.feedback_rows(42, 800)}
+    trained = {row["orig_instruction"] for row in data.feedback_rows(42, 800)}
     for name in minibench.BY_NAME:
         assert not trained & {item.instruction for item in minibench.build(name, 42)}
 

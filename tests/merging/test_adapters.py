@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from prometheus_lib import training
-from prometheus_lib.data import collections as collections_
+from prometheus_lib import data, training
 from prometheus_lib.merging import adapters as adapters_
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError, write_jsonl
@@ -31,8 +30,8 @@ LORAS = {
 def rows(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
     return {
-        "direct": write_jsonl(folder / "feedback.jsonl", collections_.feedback_rows(1, 4)),
-        "pairwise": write_jsonl(folder / "preference.jsonl", collections_.preference_rows(1, 4)),
+        "direct": write_jsonl(folder / "feedback.jsonl", data.feedback_rows(1, 4)),
+        "pairwise": write_jsonl(folder / "preference.jsonl", data.preference_rows(1, 4)),
     }
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_lib import prompts
 from prometheus_lib.artifacts import project_folder
 from prometheus_lib.data import benchmarks
+from prometheus_lib.data.files import read_rows
 from prometheus_lib.prompts import parsing
 from prometheus_lib.prompts.injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from prometheus_lib.records import DirectItem, PairItem, Rubric
@@ -276,7 +277,7 @@ def test_real_texts_keep_their_bytes(data_dir, name):
 
 def test_real_texts_about_judging_are_escaped_and_come_back(data_dir):
     """16 texts ask for a verdict, and 10 show a response to evaluate and a score rubric under headings."""
-    rows = benchmarks.read_rows(data_dir / "biggen_bench/sample_responses.json")
+    rows = read_rows(data_dir / "biggen_bench/sample_responses.json")
     texts = [text for row in rows for text in (row["input"], row["reference_answer"]) if text]
     changed = [text for text in texts if neutralise(text) != text]
     headings = [text for text in changed if "### Response To Evaluate\n" in text and "### Score Rubric\n" in text]

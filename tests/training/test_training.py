@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from prometheus_lib import artifacts, prompts, training
-from prometheus_lib.data import collections as collections_
+from prometheus_lib import artifacts, data, prompts, training
 from prometheus_lib.records import DataError, write_jsonl
 from prometheus_lib.training import IGNORED, ExpertJob, TrainingSettings, base_model
 
@@ -25,9 +24,9 @@ def tokenizer():
 
 @pytest.fixture
 def examples():
-    rows = collections_.feedback_rows(1, 4)
-    pairs = collections_.preference_rows(1, 2)
-    return [*map(collections_.direct_example, rows), *map(collections_.pairwise_example, pairs)]
+    rows = data.feedback_rows(1, 4)
+    pairs = data.preference_rows(1, 2)
+    return [*map(data.direct_example, rows), *map(data.pairwise_example, pairs)]
 
 
 def test_loss_falls_on_the_answer_only(tokenizer, examples):
@@ -116,9 +115,7 @@ def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
     base, expert = (load_file(folder / "model.safetensors") for folder in (tiny_base, tiny_experts / "direct"))
     assert set(base) == set(expert) and not any(torch.equal(base[name], expert[name]) for name in base)
     tokenizer = AutoTokenizer.from_pretrained(tiny_experts / "direct")
-    rows, _ = training.tokenise(
-        tokenizer, [collections_.direct_example(r) for r in collections_.feedback_rows(1, 4)], 512
-    )
+    rows, _ = training.tokenise(tokenizer, [data.direct_example(r) for r in data.feedback_rows(1, 4)], 512)
     losses = []
     for folder in (tiny_base, tiny_experts / "direct"):
         model = AutoModelForCausalLM.from_pretrained(folder)
@@ -128,7 +125,7 @@ def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
 
 
 def job_in(tmp_path, base, **changes) -> ExpertJob:
-    file = write_jsonl(tmp_path / "feedback.jsonl", collections_.feedback_rows(1, 8))
+    file = write_jsonl(tmp_path / "feedback.jsonl", data.feedback_rows(1, 8))
     job = ExpertJob("e", str(base), (("direct", str(file), 24, True),), SETTINGS, 42, str(tmp_path / "e"))
     return replace(job, **changes)
 
@@ -141,7 +138,7 @@ def test_unchanged_experts_are_skipped_and_equal_runs_are_equal(tiny_base, tmp_p
     again = replace(job, out=str(tmp_path / "again"))
     training.train_expert(again)
     assert artifacts.model_fingerprint(again.out) == first
-    write_jsonl(tmp_path / "feedback.jsonl", collections_.feedback_rows(2, 8))
+    write_jsonl(tmp_path / "feedback.jsonl", data.feedback_rows(2, 8))
     assert not artifacts.is_current(job.out, job.stamp())
 
 
