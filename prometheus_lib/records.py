@@ -22,6 +22,10 @@ class DataError(ValueError):
     """Bad input: the message names the file, the line and what to do."""
 
 
+class MissingFile(DataError):
+    """A file that is not there, where a damaged one would be another error: who can do without it may go on."""
+
+
 def few(names: Collection[str], shown: int = 5) -> str:
     """Return the first names for a message, and how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
@@ -105,7 +109,8 @@ class Judgment:
     already mapped back to the item's own A and B: `order` "ba" only records that the prompt showed response B first.
     `key` identifies model, prompt, decoding and draw, so equal keys never need a second generation. `policy` says what
     was done about an answer that could not be read ("once": nothing; see judges.Policy), and `attempts` how many
-    answers were generated for it.
+    answers were generated for it. `prompt_hash` identifies the prompt's text alone ("" in files written before it was
+    recorded), so that answers to different prompts about one item can be told apart.
     """
 
     judge: str
@@ -123,6 +128,7 @@ class Judgment:
     tokens: int
     key: str
     policy: str = "once"
+    prompt_hash: str = ""
 
 
 def as_row(record: Any) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Read a JSON Lines file (optionally .gz); DataError names the file, the line and what to do."""
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: file not found; run the notebook that writes it, or check the folder's name.")
+        raise MissingFile(f"{path}: file not found; run the notebook that writes it, or check the folder's name.")
     rows: list[dict[str, Any]] = []
     try:
         with open_text(path) as lines:

@@ -20,7 +20,7 @@ from ..parallel import Report, silent
 from ..prompts.parsing import PARSERS, SWAPPED, Parsed
 from ..prompts.templates import Template
 from ..records import DataError, DirectItem, Judgment, PairItem, few, read_jsonl
-from .store import COLUMNS, JudgmentStore, Place, judgment_key, place_of
+from .store import COLUMNS, Asked, JudgmentStore, Place, Question, judgment_key, place_of
 
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 VERIFIED_MENUS = {**MENUS, "pairwise": (*MENUS["pairwise"], "tie")}
@@ -197,6 +197,7 @@ def collect(
     """
     tasks = list(tasks)
     _check_distinct(tasks)
+    note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
     missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     if missing and hasattr(judge, "check"):
@@ -208,13 +209,26 @@ def collect(
     return added + _repair(judge, tasks, store, decoding, policy)
 
 
-def _question(task: Task) -> tuple[str, str, str, bool, str]:
+def note_asked(judge: str, fingerprint: str, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding) -> None:
+    """Tell the store what a judge is asked now, also when all of it has been answered before (see `reading`)."""
+    asked: dict[Question, Asked] = {}
+    for task in tasks:
+        question = (judge, *task_question(task))
+        if stored := store.answers.get(question):
+            whole = replace(task, draws=max(task.draws, max(stored.values()) + 1))  # more may be stored than is asked
+            keys = tuple(task_keys(whole, fingerprint, decoding))
+            known = asked.get(question)
+            asked[question] = Asked(fingerprint, prompt_hash(task.prompt), (*(known.keys if known else ()), *keys))
+    store.ask(asked)
+
+
+def task_question(task: Task) -> tuple[str, str, str, bool, str]:
     """Return what a judgment says about which item it judges, and how."""
     return task.benchmark, task.item_id, task.format, task.with_reference, task.order
 
 
 def _check_distinct(tasks: Sequence[Task]) -> None:
-    seen = Counter((*_question(task), task.temperature) for task in tasks)
+    seen = Counter((*task_question(task), task.temperature) for task in tasks)
     if twice := [f"{place[0]}/{place[1]}" for place, count in seen.items() if count > 1]:
         raise DataError(f"{len(twice)} items are asked for more than once: {few(twice)}; give every item its own id.")
 
@@ -382,6 +396,11 @@ def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
     ]
 
 
+def prompt_hash(prompt: str) -> str:
+    """Return 8 hexadecimal digits that tell the prompts about one item apart."""
+    return artifacts.text_hash(prompt)[:8]
+
+
 def task_places(task: Task, fingerprint: str, decoding: Decoding) -> list[Place]:
     """Return where a task's draws stand in the store."""
     return [(key, task.benchmark, task.item_id) for key in task_keys(task, fingerprint, decoding)]
@@ -407,6 +426,7 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
             Judgment(
                 judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
                 task.order, draw, decision, feedback, status, 1, completion.tokens, key,
+                prompt_hash=prompt_hash(task.prompt),
             )
         )  # fmt: skip
     return result
@@ -474,8 +494,9 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
 
     `start` makes the judge (default: the job's engine); it is closed at the end.
     """
-    store = JudgmentStore(job.out)
-    if is_complete(job, job_fingerprint(job), store):
+    store, fingerprint = JudgmentStore(job.out), job_fingerprint(job)
+    if is_complete(job, fingerprint, store):
+        note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
         return 0
     judge = (start or ENGINES[job.engine])(job)
@@ -523,7 +544,7 @@ def verify(
     its decision is on the menu exactly if its status is "ok", and, if a policy wrote it, when the first answer held no
     decision. `menus` are a judge's own (Auto-J rates from 1 to 10).
     """
-    asked = {_question(task): task for task in tasks}
+    asked = {task_question(task): task for task in tasks}
     rows = read_jsonl(path)
     failed = {place_of(row) for row in rows if "key" in row and row.get("status") != "ok"}
     seen: set[Place] = set()
@@ -544,7 +565,7 @@ def verify(
 
 
 def _incomplete(row: dict[str, Any]) -> str | None:
-    missing = [name for name in COLUMNS if name not in row]
+    missing = [name for name in COLUMNS if name not in row and name != "prompt_hash"]  # which older files lack
     return f"the fields {few(missing)} are missing" if missing else None
 
 

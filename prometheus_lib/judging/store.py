@@ -12,19 +12,30 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
 from .. import artifacts
-from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic
+from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic, write_text_atomic
 
 Place = tuple[str, str, str]
+Question = tuple[str, str, str, str, bool, str]  # judge, benchmark, item, format, with reference, order
+QUESTION = ("judge", "benchmark", "item_id", "format", "with_reference", "order")
 LABELS = re.compile(r"once|finish|redraw-\d+")  # see judges.Policy
 COLUMNS = tuple(field.name for field in fields(Judgment))
+ADDED_LATER = {"policy": "once", "prompt_hash": ""}  # fields that files of earlier versions lack, and what they mean
+
+
+class Asked(NamedTuple):
+    """Which answers to a question are meant: those with these keys, by this model, to this prompt."""
+
+    fingerprint: str
+    prompt_hash: str
+    keys: tuple[str, ...]
 
 
 def judgment_key(fingerprint: str, prompt: str, decoding: dict[str, Any], format: str, order: str, draw: int) -> str:
@@ -82,12 +93,18 @@ def place_of(row: dict[str, Any]) -> Place:
     return row["key"], row.get("benchmark", ""), row.get("item_id", "")
 
 
+def question_of(row: Mapping[str, Any]) -> Question:
+    """Return what a judgment's row answers: who was asked about which item, and how."""
+    return tuple(row.get(name) for name in QUESTION)
+
+
 class JudgmentStore:
     """The judgments of one judge in one file, shared by any number of processes.
 
     `places` tells what is there: key, benchmark and item id, because two items can have the same prompt and so the
-    same key. `failed` maps the places of answers that hold no decision to their texts. Both follow the file: what
-    another process has appended is read before anything is written.
+    same key. `failed` maps the places of answers that hold no decision to their texts; `answers` gives the keys and
+    draws of the first answers to each question. All follow the file: what another process has appended is read before
+    anything is written.
     """
 
     def __init__(self, path: str | Path):
@@ -97,6 +114,7 @@ class JudgmentStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.places: set[Place] = set()
         self.failed: dict[Place, str] = {}
+        self.answers: dict[Question, dict[str, int]] = {}
         self._bytes = self._lines = 0
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self.refresh()
@@ -127,6 +145,22 @@ class JudgmentStore:
                 self._read_on()
         return len(new)
 
+    def ask(self, asked: Mapping[Question, Asked]) -> None:
+        """Record beside the file which answers were asked for last, for questions with answers of more than one kind.
+
+        A question is answered in several ways when the prompt, the model or the settings have changed since. Nothing
+        is written while every stored answer is one of those asked for.
+        """
+        with self._lock:
+            self._read_on()
+            known = read_asked(self.path)
+            new = {question: kind for question, kind in asked.items() if self._has_others(question, kind)}
+            if any(known.get(question) != kind for question, kind in new.items()):
+                _write_asked(self.path, known | new)
+
+    def _has_others(self, question: Question, kind: Asked) -> bool:
+        return not self.answers.get(question, {}).keys() <= set(kind.keys)
+
     def _read_on(self) -> None:
         if not self.path.exists() or self.path.stat().st_size == self._bytes:
             return
@@ -156,6 +190,8 @@ class JudgmentStore:
 
     def _remember(self, row: dict[str, Any]) -> None:
         self.places.add(place_of(row))
+        if row.get("policy", "once") == "once":
+            self.answers.setdefault(question_of(row), {})[row["key"]] = row.get("draw", 0)
         if row.get("status", "ok") != "ok":
             self.failed[place_of(row)] = row.get("feedback", "")
 
@@ -178,6 +214,33 @@ def _write_synced(path: Path, data: bytes) -> None:
         while written < len(data):
             written += file.write(data[written:])
         os.fsync(file.fileno())
+
+
+def asked_file(path: str | Path) -> Path:
+    """Return where it is recorded what was asked last of a judgment file: `linear.asked.json` for `linear.jsonl`."""
+    path = Path(path)
+    return path.with_name(f"{path.name.partition('.jsonl')[0]}.asked.json")
+
+
+def read_asked(path: str | Path) -> dict[Question, Asked]:
+    """Return what was asked last, for the questions of a judgment file with answers of more than one kind."""
+    path = asked_file(path)
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        kinds = [Asked(row["fingerprint"], row["prompt_hash"], tuple(row["keys"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: damaged ({error!r}); delete it and collect the judgments again: what is stored is kept."
+        ) from error
+    return {question_of(row): kind for row, kind in zip(rows, kinds, strict=True)}
+
+
+def _write_asked(path: Path, asked: Mapping[Question, Asked]) -> None:
+    rows = [{**dict(zip(QUESTION, question)), **kind._asdict()} for question, kind in asked.items()]
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    write_text_atomic(asked_file(path), f"[\n{lines}\n]\n")
 
 
 def judgment_files(folder: str | Path) -> list[Path]:
@@ -213,8 +276,8 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
     """Return all judgments in a folder, or of one file, as a pandas DataFrame with one column per field of Judgment.
 
     An answer without a decision appears as the policy left it (see `with_policy`). Where a judge was asked again with
-    other settings or weights, all of its answers are there: `tables.latest_judgments` keeps the last. Raises DataError
-    for an unknown policy, when the folder has no judgment file, or when a row lacks a field.
+    another prompt, other weights or settings, all of its answers are there: `reading` has what keeps those meant.
+    Raises DataError for an unknown policy, when the folder has no judgment file, or when a row lacks a field.
     """
     import pandas as pd
 
@@ -225,7 +288,7 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
     for path in files:
         _warn_of_recorded(path)
         for number, row in enumerate(read_jsonl(path), start=1):
-            row.setdefault("policy", "once")  # files written before there was a choice
+            row = {**ADDED_LATER, **row}
             missing = [column for column in COLUMNS if column not in row]
             if missing:
                 raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")

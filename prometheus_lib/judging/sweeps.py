@@ -323,7 +323,9 @@ def _engine(job: JudgingJob, folder: str) -> Judge:
 
 def _collect(sweep: Sweep, merge: Merge, job: JudgingJob, report: Report) -> int:
     store = JudgmentStore(job.out)
-    if judges.is_complete(job, sweep.fingerprint(merge), store):
+    fingerprint = sweep.fingerprint(merge)
+    if judges.is_complete(job, fingerprint, store):
+        judges.note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
         return 0
     return judges.collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)
