@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ..records import DataError, DirectItem, PairItem
+from ..records import DataError, DirectItem, MissingFile, PairItem
 from .download import DATA_VARIABLE, Source, cache_folder, data_folder, fetch, origin, places
 from .files import read_rows
 from .released_rows import (
@@ -104,10 +104,10 @@ def load_benchmark(name: str, data_dir: str | Path | None = None, download: bool
     return source.build(name, rows, path)
 
 
-def _not_found(name: str, looked_at: list[Path]) -> DataError:
+def _not_found(name: str, looked_at: list[Path]) -> MissingFile:
     shown = [str(place).replace(str(Path.home()), "~", 1) for place in looked_at if place.suffix != ".gz"]
     looked = " or ".join(shown)
-    return DataError(f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}")
+    return MissingFile(f"{name}: file not found; looked for {looked} ({DATA_VARIABLE} or data_dir); {_advice(name)}")
 
 
 def download_benchmark(name: str, cache_dir: str | Path | None = None) -> Path:
@@ -156,7 +156,7 @@ def _check_autoj_order(data_dir: str | Path | None) -> None:
 
 def _recorded_decisions(path: Path, names: tuple[str, str, str]) -> list[str]:
     if not path.is_file():
-        raise DataError(f"{path}: file not found; get Auto-J's recorded outputs from {AUTOJ_REPOSITORY}.")
+        raise MissingFile(f"{path}: file not found; get Auto-J's recorded outputs from {AUTOJ_REPOSITORY}.")
     return each_row(read_rows(path), path, lambda _, row: choice(row, "output", dict(enumerate(names))))
 
 

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ..records import DataError
+from ..records import DataError, MissingFile
 
 Row = dict[str, Any]
 
@@ -43,7 +43,7 @@ def _read_text(path: Path) -> str:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"{path}: file not found; check the folder's name or fetch the file.") from error
+        raise MissingFile(f"{path}: file not found; check the folder's name or fetch the file.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start}); the file is damaged, get it again.") from error
     except (OSError, EOFError, zlib.error) as error:

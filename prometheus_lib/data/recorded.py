@@ -22,7 +22,7 @@ import pandas as pd
 
 from .. import artifacts
 from ..prompts.parsing import PARSERS, SWAPPED
-from ..records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, few, open_text, read_jsonl
+from ..records import DataError, DirectItem, Judgment, MissingFile, PairItem, Rubric, as_row, few, open_text, read_jsonl
 
 _DIRECT_MENU: dict[str, int | str] = {text: score for score in range(1, 6) for text in (str(score), f"{score}.0")}
 _MENUS: dict[str, dict[str, int | str]] = {"direct": _DIRECT_MENU, "pairwise": {"a": "A", "b": "B", "tie": "tie"}}
@@ -163,7 +163,7 @@ def _read_judgments(path: Path) -> list[dict[str, Any]]:
 
 def _read_csv(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
-        raise DataError(f"{path}: file not found; check its name and folder.")
+        raise MissingFile(f"{path}: file not found; check its name and folder.")
     try:
         with open_text(path) as file:
             text = file.read().removeprefix("\ufeff")  # a mark that spreadsheets write

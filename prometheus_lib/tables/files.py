@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..records import DataError, write_text_atomic
+from ..records import DataError, MissingFile, write_text_atomic
 from .cells import COLUMNS, KINDS, NUMBERS, TOO_FEW, show_p
 
 CAPTIONS = {
@@ -173,7 +173,7 @@ def load_table(number: str | int, folder: str | Path) -> pd.DataFrame:
     """Read a table that `save_table` wrote; DataError names a missing or damaged file."""
     path = Path(folder) / f"{file_name(number)}.csv"
     if not path.is_file():
-        raise DataError(f"{path}: file not found; run the notebook that writes it.")
+        raise MissingFile(f"{path}: file not found; run the notebook that writes it.")
     texts = ["table", "row", "column", "kind", "variant", "note"]
     missing = {name: [""] for name in COLUMNS if name not in texts}
     try:

@@ -77,7 +77,7 @@ from .files import CAPTIONS, display_table, file_name, load_table, plain, save_t
 from .merging import figure_3_runs, table_17_runs
 from .pairwise import table_4
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
-from .run import Run, latest_judgments, load_run
+from .run import Run, load_run
 
 TABLES: dict[str, Callable[[Run], pd.DataFrame]] = {
     "2": table_2, "3": table_3, "4": table_4, "5": table_5, "6": table_6, "11": table_11, "12": table_12,
@@ -91,7 +91,7 @@ __all__ = [
     "OVERALL", "PAIR_AVERAGE", "REAL_NAMES", "REFERENCE_JUDGE", "RESEARCH_DIRECT", "RESEARCH_PAIR", "TABLES", "TITLES",
     "TOO_FEW", "Answers", "Run", "Sample", "average", "best_shares", "cell", "cells_table", "clusters",
     "compare_averages", "compare_judges", "decide", "display_table", "figure_1", "figure_3", "figure_3_runs",
-    "file_name", "gold_gaps", "human_rater", "labels", "latest_judgments", "load_run", "load_table", "merge_names",
+    "file_name", "gold_gaps", "human_rater", "labels", "load_run", "load_table", "merge_names",
     "plain", "rater_draws", "rater_means", "raters", "save_table", "show_p", "table_1", "table_11", "table_12",
     "table_13", "table_14", "table_15", "table_16", "table_17", "table_17_runs", "table_2", "table_3", "table_4",
     "table_5", "table_6", "to_csv", "tournament",

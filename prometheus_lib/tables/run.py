@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from .. import metrics
 from ..data import benchmarks
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
 from ..data.recorded import read_votes
-from ..judging.store import load_judgments
+from ..judging.reading import check_one_kind, current_judgments
 from ..metrics.accuracy import Floats
-from ..records import DataError, DirectItem, PairItem, read_items
+from ..records import DataError, DirectItem, MissingFile, PairItem, read_items
 
 if TYPE_CHECKING:
     from ..scale import Scale
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Items = Sequence[DirectItem] | Sequence[PairItem]
 Objects = NDArray[np.object_]
 
-_SAME_QUESTION = ["judge", "benchmark", "item_id", "format", "with_reference", "order", "draw"]
+_SAME_TABLE = ["judge", "benchmark", "format", "with_reference", "order"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Run:
     """What the tables are computed from: `items` and `real` by the paper's benchmark name ("vicuna_bench", ...).
 
     `replay` holds Auto-J 13B's recorded decisions on the real Auto-J Eval (item order, swapped order mapped back),
-    `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `recorded.read_votes`).
+    `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `recorded.read_votes`). `left_out` says of
+    each file that was not there ("vicuna_bench", "vicuna_bench (real)", "replay (real)") where it was looked for.
     """
 
     scale: Scale
@@ -44,6 +45,7 @@ class Run:
     real: dict[str, Items] = field(default_factory=dict)
     replay: tuple[list[str], list[str]] | None = None
     votes: pd.DataFrame | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def scores(self, judge: str, name: str, with_reference: bool = True) -> Floats | None:
         """Return a judge's direct scores (items, draws), NaN for unparsed; None when there are none."""
@@ -81,7 +83,7 @@ class Run:
     def on_real(self) -> Run:
         """Return a run over the real benchmark files without judges: `with_judgments` brings them in."""
         scale = replace(self.scale, miniature=False, main_judges=())
-        return Run(scale, self.judgments.iloc[:0], dict(self.real), votes=self.votes)
+        return Run(scale, self.judgments.iloc[:0], dict(self.real), votes=self.votes, left_out=self.left_out)
 
     def with_judgments(self, rows: pd.DataFrame) -> Run:
         """Return the run with recorded judgments (`recorded.read_recorded`), their judges among the main judges.
@@ -102,7 +104,9 @@ class Run:
 
     @cached_property
     def _groups(self) -> dict[tuple, pd.DataFrame]:
-        return dict(list(self.judgments.groupby(_SAME_QUESTION[:2] + _SAME_QUESTION[3:6], sort=False)))
+        """Judgments by judge, benchmark and way of asking; DataError where a table would mix two kinds of answers."""
+        check_one_kind(self.judgments)
+        return dict(list(self.judgments.groupby(_SAME_TABLE, sort=False)))
 
     @cached_property
     def memory(self) -> dict[tuple, Any]:
@@ -132,15 +136,14 @@ def _decision_table(found: pd.DataFrame, ids: list[str], who: str) -> Objects | 
     if known.sum() < table.size:
         warnings.warn(
             f"{who} ({found['format'].iloc[0]}): {table.size - known.sum()} of {table.size} judgments are missing and "
-            "count as unparsed; run notebook 05 to its end, or complete the recorded file.",
+            "count as unparsed; collect judgments to the end, or complete the recorded file.",
             stacklevel=4,
         )
     return table
 
 
 def _check_new(judgments: pd.DataFrame, added: pd.DataFrame) -> None:
-    columns = ["judge", "benchmark", "format", "with_reference", "order"]
-    clash = added[columns].drop_duplicates().merge(judgments[columns].drop_duplicates())
+    clash = added[_SAME_TABLE].drop_duplicates().merge(judgments[_SAME_TABLE].drop_duplicates())
     if len(clash):
         judge, benchmark = clash.iloc[0][["judge", "benchmark"]]
         raise DataError(
@@ -151,41 +154,43 @@ def _check_new(judgments: pd.DataFrame, added: pd.DataFrame) -> None:
 def load_run(scale: Scale, data_dir: str | Path | None = None, real: bool = True) -> Run:
     """Read judgments and benchmark items of a scale and, with `real`, the real benchmarks.
 
-    A benchmark file that is missing is named in a printed line and left out; DataError when none is there or when
-    there are no judgments. Real data is looked for in `data_dir`, else PROMETHEUS_DATA_DIR, else the download cache.
+    Judgments are those of what was asked last (`judging.current_judgments`, which warns of others). A file that is
+    missing is named in `Run.left_out`; a damaged one is a DataError, as is a run without judgments or benchmarks. Real
+    data is looked for in `data_dir`, else PROMETHEUS_DATA_DIR, else the download cache.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> load_run(load_scale("mini", "no such folder"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: ...no judgment files...
     """
-    judgments = latest_judgments(load_judgments(scale.paths.judgments))
-    items = _load_each(TITLES, lambda name: read_items(scale.paths.benchmark(scale.benchmark_name(name))))
+    judgments = current_judgments(scale.paths.judgments)
+    files = {name: scale.paths.benchmark(scale.benchmark_name(name)) for name in TITLES}
+    items, left_out = _load_each({name: partial(read_items, file) for name, file in files.items()})
     if not items:
-        raise DataError(f"{scale.paths.data / 'benchmarks'}: no benchmark files; run notebook 05 first.")
+        raise DataError(f"{scale.paths.data / 'benchmarks'}: no benchmark files; build and judge the benchmarks first.")
     if not real:
-        return Run(scale, judgments, items)
-    found = _load_each(REAL_NAMES, lambda name: benchmarks.load_benchmark(name, data_dir))
-    more = {"replay": benchmarks.load_autoj_replay, "votes": lambda folder: read_votes(benchmarks.data_folder(folder))}
-    others = _load_each(more, lambda name: more[name](data_dir)) if found else {}
-    return Run(scale, judgments, items, found, others.get("replay"), others.get("votes"))
+        return Run(scale, judgments, items, left_out=left_out)
+    found, missing = _load_each({name: partial(benchmarks.load_benchmark, name, data_dir) for name in REAL_NAMES})
+    others, missing_too = _load_each(
+        {
+            "replay": partial(benchmarks.load_autoj_replay, data_dir),
+            "votes": lambda: read_votes(benchmarks.data_folder(data_dir)),
+        }
+    )
+    left_out |= {f"{name} (real)": reason for name, reason in (missing | missing_too).items()}
+    return Run(scale, judgments, items, found, others.get("replay"), others.get("votes"), left_out)
 
 
-def _load_each(names: Iterable[str], load: Callable[[str], Any]) -> dict[str, Any]:
-    found = {}
-    for name in names:
+def _load_each(loaders: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What could be loaded, and for what is not there the reason."""
+    found, missing = {}, {}
+    for name, load in loaders.items():
         try:
-            found[name] = load(name)
-        except DataError as error:
-            print(f"Left out: {error}")
-    return found
-
-
-def latest_judgments(judgments: pd.DataFrame) -> pd.DataFrame:
-    """Keep the last judgment of each judge, item, format, order and draw; earlier ones are counted in a warning.
-
-    A judge that was trained again leaves its old judgments in its file.
-    """
-    old = judgments.duplicated(_SAME_QUESTION, keep="last")
-    if old.any():
-        names = ", ".join(sorted(set(judgments.loc[old, "judge"])))
-        warnings.warn(f"{int(old.sum())} judgments of earlier models are not used ({names}).", stacklevel=2)
-    return judgments[~old].reset_index(drop=True)
+            found[name] = load()
+        except MissingFile as error:
+            missing[name] = str(error)
+    return found, missing
 
 
 def _floats(table: Objects | None) -> Floats | None:

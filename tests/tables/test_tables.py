@@ -156,11 +156,17 @@ def test_missing_judgments_are_warned_about_and_count_as_unparsed():
     assert one(cells, "judge", "Vicuna Bench | sim-strong").unparsed == 1
 
 
-def test_the_last_of_repeated_judgments_counts():
-    rows = [judgment("judge", "flask", "flask/0", d, fingerprint=str(d)) for d in (1, 2, 5)]
-    with pytest.warns(UserWarning, match="2 judgments of earlier models are not used .judge."):
-        kept = tables.latest_judgments(pd.DataFrame([as_row(row) for row in rows]))
-    assert kept["decision"].tolist() == [5]
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"fingerprint": "2"}, "other model weights"), ({"prompt_hash": "2", "draw": 1}, "another prompt"), ({}, "")],
+)
+def test_a_table_never_mixes_two_kinds_of_answers_about_one_item(change, reason):
+    items = direct_items([1, 2, 3, 4])
+    first = [judgment("judge", "vicuna_bench", item.id, 1, fingerprint="1") for item in items]
+    first = [dataclasses.replace(row, prompt_hash="1") for row in first]
+    run = make_run([*first, dataclasses.replace(first[2], **change)], {"vicuna_bench": items}, ["judge"])
+    with pytest.raises(DataError, match=f"1 items of mini_vicuna_bench have answers of .*{reason}"):
+        tables.table_3(run)
 
 
 def test_figure_1_is_symmetric_and_has_ones_on_its_diagonal():
@@ -757,13 +763,29 @@ def test_display_orders_kinds_and_keeps_unparsed_visible():
     assert wide["c"].tolist() == ["0.812 [0.77, 0.85] (2 unparsed)", "- (12 unparsed)", "0.100 [0.00, 0.20]", "0.500"]
 
 
-def test_missing_real_files_are_named_and_the_run_goes_on(saved, tmp_path, capsys):
+def test_missing_real_files_are_data_of_the_run(saved, tmp_path, capsys):
     run = tables.load_run(saved, tmp_path)
-    printed = capsys.readouterr().out
-    assert run.real == {} and len(run.items) == 9
-    for file in ("vicuna_eval.json", "mt_bench_eval.json", "hhh_alignment_eval.json", "autoj_pairwise.json"):
-        assert str(tmp_path / "benchmarks" / file) in printed
-    assert "download_benchmark('vicuna_bench')" in printed
+    assert run.real == {} and len(run.items) == 9 and run.replay is None and run.votes is None
+    files = {"vicuna_bench": "vicuna_eval", "mt_bench": "mt_bench_eval", "hhh_alignment": "hhh_alignment_eval"}
+    for name, file in {**files, "autoj_eval": "autoj_pairwise"}.items():
+        assert str(tmp_path / "benchmarks" / f"{file}.json") in run.left_out[f"{name} (real)"]
+    assert set(run.left_out) == {f"{name} (real)" for name in (*files, "autoj_eval", "replay", "votes")}
+    assert "download_benchmark('vicuna_bench')" in run.left_out["vicuna_bench (real)"]
+    assert capsys.readouterr() == ("", "") and run.on_real().left_out == run.left_out
+
+
+def test_damaged_files_stop_the_run_and_missing_ones_do_not(copied, tmp_path):
+    benchmark = copied.paths.benchmark("mini_flask")
+    benchmark.write_text(benchmark.read_text()[:-20])
+    with pytest.raises(DataError, match=r"mini_flask.jsonl, line \d+: not valid JSON"):
+        tables.load_run(copied, real=False)
+    benchmark.unlink()
+    assert list(tables.load_run(copied, real=False).left_out) == ["flask"]
+    real = tmp_path / "real" / "benchmarks" / "vicuna_eval.json"
+    real.parent.mkdir(parents=True)
+    real.write_text("[{")
+    with pytest.raises(DataError, match="vicuna_eval.json.*damaged"):
+        tables.load_run(copied, tmp_path / "real")
 
 
 def test_no_judgments_and_no_tables_are_clear_errors(tmp_path):
