@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from .records import DataError
 
+PROGRESS_FILE = "PROMETHEUS_PROGRESS_FILE"  # set by the runner: where a notebook's progress line goes
+
 
 class Report(Protocol):
     """What a job calls to say how far it is: units of work done, and tokens generated for them."""
@@ -98,7 +100,7 @@ def run_jobs(
 @contextlib.contextmanager
 def _progress_stream() -> Iterator[Any]:
     """Yield where the bar goes: the file that the notebook runner follows, if it named one, else standard error."""
-    file = os.environ.get("PROMETHEUS_PROGRESS_FILE")
+    file = os.environ.get(PROGRESS_FILE)
     if not file:
         yield None
         return

@@ -1,8 +1,8 @@
-"""The old place of `runner.run`: `python -m prometheus_lib.run` keeps working."""
+"""The old place of `python -m prometheus_lib run`: `python -m prometheus_lib.run` keeps working."""
 
 import sys
 
-from .runner.run import main
+from .runner.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

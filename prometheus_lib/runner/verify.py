@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from .. import tables
-from ..data.benchmarks import DATA_VARIABLE
+from ..data import DATA_VARIABLE
 from ..records import DataError
 from ..scale import Scale, load_scale
 from ..tables.registry import KEY, TABLES, Run

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from prometheus_lib.records import DataError
-from prometheus_lib.runner import run
+from prometheus_lib.runner import command, notebooks, run_notebooks
 
 NUMBERS = [f"{number:02d}" for number in range(11)]
 
@@ -37,10 +37,10 @@ def test_every_notebook_ran_and_left_its_metrics(smoke):
 
 
 def test_an_unchanged_run_skips_every_notebook_and_a_lost_file_brings_one_back(smoke, capsys):
-    assert run.run("smoke", outputs=str(smoke.parent)) == {}
+    assert run_notebooks("smoke", outputs=str(smoke.parent)) == {}
     assert capsys.readouterr().err.count("unchanged, skipped") == len(NUMBERS)
     (smoke / "metrics" / "10.json").unlink()
-    assert list(run.run("smoke", outputs=str(smoke.parent))) == ["10_paper_report"]
+    assert list(run_notebooks("smoke", outputs=str(smoke.parent))) == ["10_paper_report"]
     assert (smoke / "metrics" / "10.json").is_file()
 
 
@@ -59,7 +59,7 @@ def test_a_second_run_generates_and_trains_nothing(smoke):
     stamps = {path: path.stat().st_mtime for path in smoke.glob("*/*/model.safetensors")}
     assert len(before) > 30 and len(stamps) > 15
     for number in ("03", "04", "05"):
-        run.run("smoke", only=number, outputs=str(smoke.parent))
+        run_notebooks("smoke", only=number, outputs=str(smoke.parent))
     assert {path: path.read_bytes() for path in before} == before
     assert {path: path.stat().st_mtime for path in stamps} == stamps
 
@@ -78,8 +78,8 @@ def test_executed_notebooks_name_no_folder_of_this_machine(smoke):
 
 
 @pytest.fixture
-def one_notebook(tmp_path, monkeypatch):
-    """A project folder with a single notebook, `00_only.ipynb`, whose last cell fails on request."""
+def project(tmp_path, monkeypatch):
+    """A folder with a single notebook, `notebooks/00_only.ipynb`, whose last cell fails on request."""
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     )
@@ -92,45 +92,79 @@ def one_notebook(tmp_path, monkeypatch):
     ]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(notebook, tmp_path / "notebooks" / "00_only.ipynb")
-    monkeypatch.setattr(run.scale, "project_folder", lambda: tmp_path)
     monkeypatch.delenv("PROMETHEUS_DATA_DIR", raising=False)
     return tmp_path
 
 
-def test_a_failing_cell_is_named_and_the_notebook_kept(one_notebook, capsys):
-    assert run.main(["--scale", "smoke", "--parameter", "FAIL=yes"]) == 1
+def run_in(project: Path, *arguments: str) -> int:
+    """Run a project's notebooks at smoke; results go to its folder `outputs`."""
+    given = ["--notebooks", str(project / "notebooks"), "--outputs", str(project / "outputs"), "--scale", "smoke"]
+    return command.main([*given, *arguments])
+
+
+def add_cell(project: Path, source: str, name: str = "00_only") -> None:
+    """Write the project's notebook with one more cell, under its own name or another."""
+    notebook = nbformat.read(project / "notebooks" / "00_only.ipynb", 4)
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, project / "notebooks" / f"{name}.ipynb")
+
+
+def test_a_failing_cell_is_named_and_the_notebook_kept(project, capsys):
+    assert run_in(project, "--parameter", "FAIL=yes") == 1
     message = capsys.readouterr().err
     assert "00_only.ipynb, cell 3 failed: AssertionError: as asked" in message
-    folder = one_notebook / "outputs" / "smoke" / "notebooks"
+    folder = project / "outputs" / "smoke" / "notebooks"
     assert [path.name for path in folder.iterdir()] == ["00_only.failed.ipynb"]
     assert "fine" in (folder / "00_only.failed.ipynb").read_text()
-    assert run.main(["--scale", "smoke"]) == 0
+    assert run_in(project) == 0
     assert [path.name for path in folder.iterdir()] == ["00_only.ipynb"]
 
 
-def test_a_killed_kernel_is_reported_in_one_message(one_notebook, capsys):
-    notebook = nbformat.read(one_notebook / "notebooks" / "00_only.ipynb", 4)
-    notebook.cells.append(nbformat.v4.new_code_cell("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
-    nbformat.write(notebook, one_notebook / "notebooks" / "00_only.ipynb")
-    assert run.main(["--scale", "smoke"]) == 1
+def test_a_killed_kernel_is_reported_in_one_message(project, capsys):
+    add_cell(project, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert run_in(project) == 1
     error = capsys.readouterr().err
     assert "the kernel was killed" in error and "Traceback" not in error
 
 
-def test_notebooks_of_a_stage_run_side_by_side_and_a_failure_stops_none_of_them(one_notebook, capsys):
-    folder = one_notebook / "notebooks"
-    notebook = nbformat.read(folder / "00_only.ipynb", 4)
-    nbformat.write(notebook, folder / "06_fine.ipynb")
-    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
-    nbformat.write(notebook, folder / "07_broken.ipynb")
-    assert [[p.stem for p in stage] for stage in run.stages(run.notebook_files())] == [
-        ["00_only"], ["06_fine", "07_broken"]]  # fmt: skip
-    assert run.main(["--scale", "smoke"]) == 1
+def test_the_kernel_is_the_running_python_whatever_is_registered(project, monkeypatch):
+    """Kernels named python3 that belong to another Python, or to one that is gone, stand first in Jupyter's path."""
+    for place in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
+        folder = project / place / "kernels" / "python3"
+        folder.mkdir(parents=True)
+        foreign = {"argv": [str(project / "gone" / "python"), "{connection_file}"], "display_name": "x"}
+        (folder / "kernel.json").write_text(json.dumps({**foreign, "language": "python"}))
+        monkeypatch.setenv(place, str(project / place))
+    add_cell(project, f"import sys\nassert sys.executable == {sys.executable!r}, sys.executable")
+    assert run_in(project) == 0
+
+
+def test_a_notebook_saved_with_another_kernel_runs_all_the_same(project):
+    file = project / "notebooks" / "00_only.ipynb"
+    notebook = nbformat.read(file, 4)
+    notebook.metadata = {"kernelspec": {"name": "my-env", "display_name": "My environment"}}
+    nbformat.write(notebook, file)
+    assert run_in(project) == 0
+
+
+def test_folders_with_braces_and_spaces(project):
+    odd = project / "an {odd} folder"
+    shutil.copytree(project / "notebooks", odd / "notebooks")
+    assert run_in(odd) == 0
+    assert (odd / "outputs" / "smoke" / "notebooks" / "00_only.ipynb").is_file()
+
+
+def test_notebooks_of_a_stage_run_side_by_side_and_a_failure_stops_none_of_them(project, capsys):
+    add_cell(project, "1", "06_fine")
+    add_cell(project, "1 / 0", "07_broken")
+    files = notebooks.notebook_files(project / "notebooks")
+    assert [[p.stem for p in stage] for stage in notebooks.stages(files)] == [["00_only"], ["06_fine", "07_broken"]]
+    assert run_in(project) == 1
     error = capsys.readouterr().err
     assert "07_broken.ipynb, cell 4 failed: ZeroDivisionError" in error
-    done = {path.name for path in (one_notebook / "outputs" / "smoke" / "notebooks").iterdir()}
+    done = {path.name for path in (project / "outputs" / "smoke" / "notebooks").iterdir()}
     assert done == {"00_only.ipynb", "06_fine.ipynb", "07_broken.failed.ipynb"}
-    run.main(["--scale", "smoke"])
+    run_in(project)
     assert capsys.readouterr().err.count("unchanged, skipped") == 2
 
 
@@ -138,24 +172,54 @@ def test_notebooks_of_a_stage_run_side_by_side_and_a_failure_stops_none_of_them(
     ("arguments", "message"),
     [
         (["--scale", "huge"], "unknown scale 'huge'; choose one of"),
-        (["--scale", "smoke", "--only", "42"], "unknown notebook '42'"),
-        (["--scale", "smoke", "--parameter", "SCALLE=x"], "unknown parameters ['SCALLE']"),
-        (["--scale", "smoke", "--parameter", "SCALE"], "write it as NAME=VALUE"),
-        (["--scale", "smoke", "--data", "no/such/folder"], "no/such/folder: this data folder does not exist"),
+        (["--only", "42"], "unknown notebook '42'"),
+        (["--parameter", "SCALLE=x"], "unknown parameters ['SCALLE']"),
+        (["--parameter", "SCALE"], "write it as NAME=VALUE"),
+        (["--parameter", "SCALE=mini"], "set this with --scale"),
+        (["--parameter", "SCALE=smoke"], "set this with --scale"),
+        (["--parameter", "OUTPUTS=elsewhere"], "set this with --outputs"),
+        (["--parameter", "DATA_DIR=elsewhere"], "set this with --data"),
+        (["--parameter", "scale=mini"], "unknown parameters ['scale']"),
+        (["--parameter", "FAIL=", "--parameter", "FAIL=yes"], "FAIL is given twice"),
+        (["--data", "no/such/folder"], "no/such/folder: this data folder does not exist"),
+        (["--notebooks", "no/such/folder"], "no/such/folder: no notebooks here"),
     ],
 )
-def test_bad_arguments_get_one_clear_message(one_notebook, capsys, arguments, message):
-    assert run.main(arguments) == 1
+def test_bad_arguments_get_one_clear_message_and_write_nothing(project, capsys, arguments, message):
+    assert run_in(project, *arguments) == 1
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+    assert not (project / "outputs").exists()
+
+
+def test_a_changed_parameter_runs_a_notebook_again_and_the_same_one_does_not(project, capsys):
+    add_cell(project, "print(SCALE, OUTPUTS)")
+    for arguments, skipped in (((), 0), ((), 1), (("--parameter", "DATA=1"), 0)):
+        if arguments:
+            file = project / "notebooks" / "00_only.ipynb"
+            file.write_text(file.read_text().replace("DATA_DIR =", "DATA ="))
+        assert run_in(project, *arguments) == 0
+        assert capsys.readouterr().err.count("unchanged, skipped") == skipped
+
+
+def test_one_command_line_leads_to_all_others(capsys):
+    from prometheus_lib.__main__ import COMMANDS, main
+
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main([name, "--help"])
+        assert stop.value.code == 0 and "--scale" in capsys.readouterr().out
+    assert main(["run", "--scale", "huge"]) == 1
+    with pytest.raises(SystemExit):
+        main(["walk"])
 
 
 def test_from_and_only_choose_notebooks():
     files = [Path(f"{number}_x.ipynb") for number in NUMBERS]
-    assert [p.stem[:2] for p in run.choose(files, "08", None)] == ["08", "09", "10"]
-    assert [p.stem[:2] for p in run.choose(files, None, "06")] == ["06"]
+    assert [p.stem[:2] for p in notebooks.choose(files, "08", None)] == ["08", "09", "10"]
+    assert [p.stem[:2] for p in notebooks.choose(files, None, "06")] == ["06"]
     with pytest.raises(DataError):
-        run.choose(files, "11", None)
+        notebooks.choose(files, "11", None)
 
 
 def test_missing_data_files_are_named_and_the_run_goes_on(smoke, tmp_path):
@@ -163,13 +227,13 @@ def test_missing_data_files_are_named_and_the_run_goes_on(smoke, tmp_path):
     outputs = tmp_path / "outputs"
     shutil.copytree(smoke, outputs / "smoke")
     (tmp_path / "empty").mkdir()
-    run.run("smoke", only="06", data=str(tmp_path / "empty"), outputs=str(outputs))
+    run_notebooks("smoke", only="06", data=str(tmp_path / "empty"), outputs=str(outputs))
     text = next((outputs / "smoke" / "notebooks").glob("06_*.ipynb")).read_text()
     assert "vicuna_eval.json" in text and "prometheus-eval" in text
 
 
 def test_house_form_of_the_notebooks():
-    for path in run.notebook_files():
+    for path in notebooks.notebook_files():
         notebook = nbformat.read(path, 4)
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         lines = sorted(sum(1 for line in cell.source.splitlines() if line.strip()) for cell in code)

@@ -1,0 +1,39 @@
+"""`python -m prometheus_lib COMMAND`: everything that is done from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from .records import DataError
+
+# Each command's module is imported when it is asked for: help needs none of them.
+COMMANDS = {
+    "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
+    "judge": ("prometheus_lib.judging.command", "judge a scale's benchmarks on one machine or many, or behind an API"),
+    "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Pass the arguments on to the command that the first one names; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m prometheus_lib", description="Prometheus 2 as runnable notebooks.",
+        epilog="`python -m prometheus_lib COMMAND --help` lists a command's options.",
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, text) in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    module, _ = COMMANDS[parser.parse_args(given[:1]).command]
+    try:
+        return importlib.import_module(module).main(given[1:]) or 0
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Execute notebooks with papermill, in kernels of the running Python, and keep them in a form that can be shared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from .. import records
+from ..data import DATA_VARIABLE
+from ..parallel import PROGRESS_FILE, available_workers
+from ..tables import images
+
+
+class NotebookFailed(RuntimeError):
+    """A cell of a notebook raised an error, or its kernel died."""
+
+
+def execute_all(
+    notebooks: Sequence[Path], folder: Path, values: dict[str, Any], real_data: str
+) -> Iterator[tuple[Path, float]]:
+    """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last."""
+    if len(notebooks) < 2:
+        yield from ((notebook, execute(notebook, folder, values, real_data)) for notebook in notebooks)
+        return
+    context = multiprocessing.get_context("spawn")
+    failure = None
+    with _environment(OMP_NUM_THREADS="1"), ProcessPoolExecutor(available_workers(), context) as pool:
+        print(f"side by side: {', '.join(notebook.stem for notebook in notebooks)}", file=sys.stderr)
+        running = {pool.submit(execute, notebook, folder, values, real_data, False): notebook for notebook in notebooks}
+        for done in as_completed(running):
+            if error := done.exception():
+                failure = failure or error
+            else:
+                print(f"{running[done].stem}: done in {done.result():.0f} s", file=sys.stderr)
+                yield running[done], done.result()
+    if failure:
+        raise failure
+
+
+def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "", bar: bool = True) -> float:
+    """Execute one notebook into `folder` and return the seconds; a failed one is kept as `<name>.failed.ipynb`.
+
+    `bar` shows a line that counts cells. The folder of real data goes to the notebook by the environment, so that the
+    executed notebook does not name it. Raises NotebookFailed when a cell fails or the kernel dies.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    running, done, failed = (folder / f"{notebook.stem}{ending}.ipynb" for ending in (".running", "", ".failed"))
+    running.unlink(missing_ok=True)
+    start = time.perf_counter()
+    with _environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem):
+        what = _papermill(notebook, running, values, bar)
+    if what:
+        kept = ""
+        if running.exists():
+            os.replace(running, failed)
+            kept = f" (the executed notebook is kept: {failed})"
+        raise NotebookFailed(f"{notebook.name}, {what}{kept}")
+    failed.unlink(missing_ok=True)
+    make_shareable(running)
+    os.replace(running, done)
+    return time.perf_counter() - start
+
+
+def _papermill(notebook: Path, running: Path, values: dict[str, Any], bar: bool) -> str:
+    """Execute the notebook into the file `running`; return "", or what went wrong."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from .kernel import KERNEL_NAME, OwnKernelManager
+
+    source, target = (str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, running))
+    try:
+        papermill.execute_notebook(  # which formats braces in paths
+            source, target, values, kernel_name=KERNEL_NAME, language="python", cwd=str(notebook.parent),
+            progress_bar={"desc": notebook.stem, "unit": "cell"} if bar else False,
+            request_save_on_cell_execute=True, kernel_manager_class=OwnKernelManager,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        return f"cell {error.cell_index} failed: {error.ename}: {error.evalue}"
+    except DeadKernelError:
+        return "the kernel was killed (memory?); start again, what is finished is kept"
+    except RuntimeError as error:
+        return f"the kernel did not start ({error}); try `{sys.executable} -m ipykernel_launcher --version`"
+    return ""
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the notebooks' kernels (an empty value removes one), then put things back."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update({name: value for name, value in values.items() if value})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def make_shareable(notebook: Path) -> None:
+    """Drop what papermill notes about this machine's paths, and make the pictures smaller."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    noted = content["metadata"].get("papermill", {})
+    for key in ("input_path", "output_path", "environment_variables"):
+        noted.pop(key, None)
+    if "OUTPUTS" in noted.get("parameters", {}):
+        noted["parameters"]["OUTPUTS"] = ""
+    for cell in content["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = re.sub(r"^OUTPUTS = .*$", 'OUTPUTS = ""', "".join(cell["source"]), flags=re.MULTILINE)
+    images.shrink_outputs(content)
+    records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def live_progress(title: str, every: float = 5.0) -> Iterator[None]:
+    """While a notebook runs, show the progress line of its long work (with its ETA) on the terminal."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, stop = Path(folder) / "progress", threading.Event()
+        thread = threading.Thread(target=_follow, args=(title, file, stop, every), daemon=True)
+        thread.start()
+        try:
+            with _environment(**{PROGRESS_FILE: str(file)}):
+                yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _follow(title: str, file: Path, stop: threading.Event, every: float) -> None:
+    from tqdm.auto import tqdm
+
+    shown = ""
+    while not stop.wait(every):
+        text = file.read_bytes().decode("utf-8", "ignore") if file.exists() else ""
+        line = text.rsplit("\r", 1)[-1].strip()
+        if line and line != shown:
+            tqdm.write(f"{title}: {line}", file=sys.stderr)
+            shown = line
