@@ -10,12 +10,12 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-Record = TypeVar("Record", bound="DirectItem | PairItem")
+SCORES = (1, 2, 3, 4, 5)  # what a direct assessment gives
 
 
 class DataError(ValueError):
@@ -34,15 +34,30 @@ def few(names: Collection[str], shown: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Rubric:
-    """A score rubric: the criteria sentence and the descriptions of scores 1 to 5, in that order."""
+    """A score rubric: the criteria sentence and the descriptions of scores 1 to 5, in that order.
+
+    DataError for any other number of descriptions, and for what is no text.
+
+    >>> Rubric("Is it kind?", ["rude", "cold", "neutral", "warm", "very kind"]).descriptions[4]
+    'very kind'
+    """
 
     criteria: str
     descriptions: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.descriptions, str):
-            raise DataError(f"rubric {self.criteria!r}: the descriptions are one text; give one for each score.")
-        object.__setattr__(self, "descriptions", tuple(self.descriptions))
+        if isinstance(self.descriptions, (str, Mapping)) or not isinstance(self.descriptions, Iterable):
+            raise DataError(
+                f"rubric {self.criteria!r}: the descriptions are no list of texts; give one for each score."
+            )
+        vars(self)["descriptions"] = tuple(self.descriptions)  # a list from JSON, so that equal rubrics are equal
+        if len(self.descriptions) != len(SCORES):
+            raise DataError(
+                f"rubric {self.criteria!r}: {len(self.descriptions)} score descriptions, wanted {len(SCORES)}, "
+                "one for each score from 1 to 5."
+            )
+        for name, text in zip(("criteria", *(f"score {n}" for n in SCORES)), (self.criteria, *self.descriptions)):
+            check_text(f"rubric {self.criteria!r}", name, text)
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class DirectItem:
 
     def __post_init__(self) -> None:
         _check_texts(self, ("id", "instruction", "response"))
+        if not isinstance(self.rubric, Rubric):
+            raise DataError(f"item {self.id!r}: rubric is {self.rubric!r}; give a Rubric.")
 
 
 @dataclass(frozen=True)
@@ -94,11 +111,29 @@ class PairItem:
 
 def _check_texts(item: DirectItem | PairItem, names: tuple[str, ...]) -> None:
     for name in (*names, *(["reference_answer"] if item.reference_answer is not None else [])):
-        value = getattr(item, name)
-        if not isinstance(value, str):
-            raise DataError(
-                f"item {item.id!r}: {name} is {value!r}, which is no text; correct it or leave the item out."
-            )
+        check_text(f"item {item.id!r}", name, getattr(item, name))
+
+
+def check_text(where: str, name: str, value: Any) -> None:
+    """Raise DataError, naming place and field, for a value that is no text or that no file can hold.
+
+    A lone surrogate, half of a character outside the basic plane, can be written neither to a file nor to a server.
+
+    >>> check_text("item 'a'", "response", "half an emoji: \\ud83d")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    prometheus_lib.records.DataError: item 'a': response holds a lone surrogate (half of a character) at position 15...
+    """
+    if not isinstance(value, str):
+        raise DataError(f"{where}: {name} is {value!r}, which is no text; correct it or leave the item out.")
+    if value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: {name} holds a lone surrogate (half of a character) at position {error.start}; "
+            'mend it, for example by text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").'
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -144,12 +179,14 @@ def item_from_row(row: dict[str, Any], where: str = "row") -> DirectItem | PairI
     if unknown:
         raise DataError(f"{where}: unknown fields {unknown} for a {kind.__name__}; remove or rename them.")
     values = dict(row)
-    if values.get("rubric") is not None:
-        values["rubric"] = Rubric(**values["rubric"])
     try:
+        if values.get("rubric") is not None:
+            values["rubric"] = Rubric(**values["rubric"])
         return kind(**values)
     except TypeError as error:
         raise DataError(f"{where}: not a complete {kind.__name__} ({error}).") from error
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def open_text(path: Path):
@@ -168,8 +205,9 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     try:
         with open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    rows.append(parse_line(path, number, line))
+                text = line.removeprefix("\ufeff") if number == 1 else line  # a mark that some editors write
+                if text.strip():
+                    rows.append(parse_line(path, number, text))
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}, after line {len(rows)}: damaged ({type(error).__name__}); get or build the file again."
@@ -194,7 +232,13 @@ def parse_line(path: Path, number: int, line: str | bytes) -> dict[str, Any]:
 
 def write_text_atomic(path: str | Path, text: str) -> Path:
     """Write text under a temporary name and rename it, so readers see the old file or the whole new one."""
-    return write_bytes_atomic(path, text.encode("utf-8"))
+    try:
+        return write_bytes_atomic(path, text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 40) : error.start]
+        raise DataError(
+            f"{path}: not written, for there is a lone surrogate (half of a character) after {around!r}."
+        ) from error
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> Path:

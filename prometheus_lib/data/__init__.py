@@ -6,7 +6,7 @@
 True
 """
 
-from .benchmarks import BENCHMARKS, benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
+from .benchmarks import benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
 from .collections import (
     FEEDBACK_FIELDS,
     PREFERENCE_FIELDS,
@@ -27,7 +27,6 @@ from .download import DATA_VARIABLE, data_folder
 from .recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
 
 __all__ = [
-    "BENCHMARKS",
     "DATA_VARIABLE",
     "Example",
     "FEEDBACK_FIELDS",

@@ -90,7 +90,7 @@ def pair_sides(items: list[PairItem], rules: Sequence[Callable[[list[DirectItem]
 
 
 def _side(item: PairItem, side: str) -> DirectItem:
-    rubric = item.rubric or Rubric(item.criteria, ())
+    rubric = item.rubric or Rubric(item.criteria, ("",) * 5)  # no trivial judge reads it
     response = item.response_a if side == "a" else item.response_b
     return DirectItem(f"{item.id}#{side}", item.instruction, response, item.reference_answer, rubric)
 

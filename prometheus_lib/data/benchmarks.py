@@ -34,7 +34,7 @@ Items = list[DirectItem] | list[PairItem]
 AUTOJ_REPOSITORY = "https://github.com/GAIR-NLP/auto-j"
 AUTOJ_ORDER = "e14e6c4dc075"  # digest of the first responses in file order, on which the recorded outputs depend
 
-BENCHMARKS: dict[str, Source] = {
+SOURCES: dict[str, Source] = {
     "vicuna_bench": Source(
         direct_items,
         ("vicuna_eval.json",),
@@ -123,13 +123,13 @@ def download_benchmark(name: str, cache_dir: str | Path | None = None) -> Path:
 
 
 def _source(name: str) -> Source:
-    if name not in BENCHMARKS:
-        raise DataError(f"unknown benchmark {name!r}; choose one of {', '.join(BENCHMARKS)}.")
-    return BENCHMARKS[name]
+    if name not in SOURCES:
+        raise DataError(f"unknown benchmark {name!r}; choose one of {', '.join(SOURCES)}.")
+    return SOURCES[name]
 
 
 def _advice(name: str) -> str:
-    return f"get it with prometheus_lib.data.download_benchmark({name!r}) or by hand from {origin(BENCHMARKS[name])}"
+    return f"get it with prometheus_lib.data.download_benchmark({name!r}) or by hand from {origin(SOURCES[name])}"
 
 
 def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], list[str]]:
@@ -149,7 +149,7 @@ def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], li
 
 
 def _check_autoj_order(data_dir: str | Path | None) -> None:
-    path = next((place for place in places(BENCHMARKS["autoj_eval"], data_dir, False) if place.is_file()), None)
+    path = next((place for place in places(SOURCES["autoj_eval"], data_dir, False) if place.is_file()), None)
     if path and digest(*(str(row.get("response 1")) for row in read_rows(path))) != AUTOJ_ORDER:
         raise DataError(f"{path}: not the rows that Auto-J judged, or in another order; {_advice('autoj_eval')}")
 

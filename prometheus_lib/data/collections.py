@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import prompts
-from ..records import DataError, DirectItem, PairItem, Rubric
+from ..records import SCORES, DataError, DirectItem, PairItem, Rubric
 from . import miniworld
 from .download import hub_rows
 from .miniworld import Domain, Family, Noise
 
-SCORES = (1, 2, 3, 4, 5)
 FEEDBACK_FIELDS = (
     "orig_instruction", "orig_response", "orig_reference_answer", "orig_criteria",
     *(f"orig_score{score}_description" for score in SCORES), "orig_feedback", "orig_score",

@@ -46,7 +46,7 @@ def _others(style: str, synonyms: float) -> Domain:
 
 _STRONG, _BOTH, _ALL = ("sim-strong",), ("sim-strong", "sim-second"), ("sim-strong", "sim-second", "sim-crowd")
 _HUMAN = ("sim-second",)
-BENCHMARKS = (
+_KNOWN = (
     MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 16, 4, _BOTH),
     MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 16, 4, _BOTH),
     MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 20, 4, _ALL),
@@ -59,12 +59,12 @@ BENCHMARKS = (
     MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 20, 10, ()),
     MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 15, 4, ("sim-crowd",)),
 )
-BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+MINIATURES = {benchmark.name: benchmark for benchmark in _KNOWN}
 
 
 def build(name: str, seed: int, share: float = 1.0) -> list[DirectItem] | list[PairItem]:
     """Build a miniature benchmark from a seed; `share` shortens it (for the smoke scale)."""
-    benchmark = BY_NAME[name]
+    benchmark = MINIATURES[name]
     instructions = max(2, round(benchmark.instructions * share))
     makers = {"mini_feedback_bench": _graded, "mini_preference_bench": _preferences}
     maker = makers.get(name, _direct if benchmark.format == "direct" else _pairs)

@@ -61,7 +61,7 @@ def _source(run: Run, name: str) -> str:
     """Name who judged: the raters of a direct benchmark, the simulated rater behind a miniature one's labels."""
     if isinstance(run.items[name][0], DirectItem):
         return ", ".join(raters(run.items[name]))
-    made = minibench.BY_NAME.get(run.scale.benchmark_name(name))
+    made = minibench.MINIATURES.get(run.scale.benchmark_name(name))
     return "humans" if made is None else (", ".join(made.raters) or "true score")
 
 

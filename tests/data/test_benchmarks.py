@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from prometheus_lib.data import download
 from prometheus_lib.data.benchmarks import (
-    BENCHMARKS,
+    SOURCES,
     benchmark_facts,
     download_benchmark,
     load_autoj_replay,
@@ -420,12 +420,12 @@ def test_rubrics_come_back(criteria, descriptions):
 # Missing and damaged files ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", SOURCES)
 def test_a_missing_file_says_where_it_was_looked_for_and_where_to_get_it(tmp_path, name):
     with pytest.raises(DataError) as raised:
         load_benchmark(name, tmp_path)
     message = str(raised.value)
-    assert str(tmp_path / "benchmarks" / BENCHMARKS[name].files[0]) in message
+    assert str(tmp_path / "benchmarks" / SOURCES[name].files[0]) in message
     assert "https://" in message and f"download_benchmark('{name}')" in message
     assert "PROMETHEUS_DATA_DIR" in message
 
@@ -669,14 +669,14 @@ def test_an_older_copy_takes_the_place_of_a_file_that_is_gone(server, tmp_path, 
     (server / "1/flask_eval.json").write_bytes(data)
     with pytest.raises(DataError, match="sha256 of .*/1/flask_eval.json differs"):
         download_benchmark("flask", tmp_path / "cache")
-    known = replace(BENCHMARKS["flask"], older_sha256=hashlib.sha256(data).hexdigest())
-    monkeypatch.setitem(BENCHMARKS, "flask", known)
+    known = replace(SOURCES["flask"], older_sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(SOURCES, "flask", known)
     assert download_benchmark("flask", tmp_path / "cache").read_bytes() == data
     assert load_benchmark("flask", tmp_path / "cache")[0].prompt == GOOD
 
 
 def test_known_sha256_are_those_of_the_real_files(data_dir):
-    for source in BENCHMARKS.values():
+    for source in SOURCES.values():
         if source.sha256:
             data = (data_dir / "benchmarks" / source.files[0]).read_bytes()
             assert hashlib.sha256(data).hexdigest() == source.sha256

@@ -67,7 +67,7 @@ def run(tmp_path_factory):
 # Rubrics whose truth is known --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [b.name for b in minibench.BENCHMARKS if b.format == "direct"])
+@pytest.mark.parametrize("name", [b.name for b in minibench.MINIATURES.values() if b.format == "direct"])
 def test_facts_read_from_texts_give_the_true_scores(name):
     for item in minibench.build(name, 7, 0.5):
         asked, stated = facts(item.reference_answer), facts(item.response)

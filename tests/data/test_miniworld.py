@@ -111,12 +111,12 @@ def test_missing_fields_name_file_and_row():
         data.check_rows(rows, data.FEEDBACK_FIELDS, "some.jsonl")
 
 
-@pytest.mark.parametrize("name", list(minibench.BY_NAME))
+@pytest.mark.parametrize("name", list(minibench.MINIATURES))
 def test_benchmarks_rebuild_and_keep_their_domain(name):
     items = minibench.build(name, 42)
     assert items == minibench.build(name, 42)
     assert len({item.id for item in items}) == len(items)
-    benchmark = minibench.BY_NAME[name]
+    benchmark = minibench.MINIATURES[name]
     assert len(items) == benchmark.instructions * benchmark.per_instruction
     combinations = {frozenset(c) for c in UNSEEN.combinations}
     in_domain = benchmark.domain is SEEN
@@ -130,16 +130,16 @@ def test_benchmarks_rebuild_and_keep_their_domain(name):
 
 def test_benchmark_instructions_never_occur_in_training():
     trained = {row["orig_instruction"] for row in data.feedback_rows(42, 800)}
-    for name in minibench.BY_NAME:
+    for name in minibench.MINIATURES:
         assert not trained & {item.instruction for item in minibench.build(name, 42)}
 
 
-@pytest.mark.parametrize("name", [n for n, b in minibench.BY_NAME.items() if b.format == "pairwise"])
+@pytest.mark.parametrize("name", [n for n, b in minibench.MINIATURES.items() if b.format == "pairwise"])
 def test_pairs_are_balanced_and_tied_where_the_paper_has_ties(name):
     items = minibench.build(name, 42)
     labels = [item.label for item in items]
-    assert ("tie" in labels) == minibench.BY_NAME[name].ties
-    if not minibench.BY_NAME[name].ties:
+    assert ("tie" in labels) == minibench.MINIATURES[name].ties
+    if not minibench.MINIATURES[name].ties:
         assert labels.count("A") == labels.count("B")
     assert 0.75 < minibench.ceiling(items)["accuracy"] <= 1.0
 
@@ -160,7 +160,7 @@ def test_raters_have_the_reliability_they_claim():
 def test_items_survive_their_file(tmp_path):
     from prometheus_lib.records import read_items, write_items
 
-    for name in minibench.BY_NAME:
+    for name in minibench.MINIATURES:
         items = minibench.build(name, 42, 0.2)
         assert read_items(write_items(tmp_path / f"{name}.jsonl", items)) == items
 

@@ -201,7 +201,7 @@ def test_a_stopped_sweep_goes_on_and_a_finished_one_starts_no_engine(sweep, task
 
 def test_the_alphas_of_figure_3_need_no_folder_and_workers_share_them_evenly():
     scale = load_scale("mini")
-    items = {name: minibench.build(name, 1, 0.1) for name in minibench.BY_NAME}
+    items = {name: minibench.build(name, 1, 0.1) for name in minibench.MINIATURES}
     jobs = pipeline.sweep_jobs(scale, items, 2)
     swept = [merge for job in jobs for merge in job.merges]
     assert sorted(m.name for m in swept) == sorted(m.name for m in scale.sweep)
