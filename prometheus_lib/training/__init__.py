@@ -14,6 +14,7 @@ from .experts import (
     tokenise_to_disk,
     train_expert,
 )
+from .loss import answer_loss
 from .settings import EMBEDDED_BASE, Lora, TrainingSettings
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LOG",
     "Lora",
     "TrainingSettings",
+    "answer_loss",
     "fine_tune",
     "load_model",
     "read_examples",

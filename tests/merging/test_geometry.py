@@ -1,0 +1,140 @@
+"""Geometry of experts' changes, against sums over whole models held in memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from prometheus_lib.merging import Merge, geometry, methods
+from prometheus_lib.records import DataError
+
+LINEAR = Merge("half", "linear")
+
+
+@pytest.fixture(scope="module")
+def folders(tiny_base, tiny_experts):
+    return {"base": tiny_base, "direct": tiny_experts / "direct", "pairwise": tiny_experts / "pairwise"}
+
+
+@pytest.fixture(scope="module")
+def weights(folders):
+    return {name: geometry.stored(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(folders):
+    """All weights of each model as one long vector, in double precision and the same order."""
+    states = {n: AutoModelForCausalLM.from_pretrained(f, dtype=torch.float32).state_dict() for n, f in folders.items()}
+    names = sorted(states["base"])
+    return {n: torch.cat([state[k].flatten() for k in names]).double().numpy() for n, state in states.items()}
+
+
+@pytest.fixture(scope="module")
+def products(weights):
+    half = geometry.merged(LINEAR, *weights.values())
+    return geometry.inner_products(weights["base"], {**weights, "half": half})
+
+
+def test_inner_products_are_those_of_whole_models(products, whole, monkeypatch, weights):
+    d, p = (whole[name] - whole["base"] for name in ("direct", "pairwise"))
+    assert products.loc["direct", "pairwise"] == pytest.approx(d @ p, rel=1e-9)
+    assert products.loc["direct", "direct"] == pytest.approx(d @ d, rel=1e-9)
+    assert products.loc["base"].abs().max() == 0
+    monkeypatch.setattr(geometry, "PIECE", 1000)  # tensors cut into many pieces
+    again = geometry.inner_products(weights["base"], {"direct": weights["direct"], "pairwise": weights["pairwise"]})
+    assert np.allclose(again, products.loc[again.index, again.columns], rtol=1e-12)
+
+
+def test_positions_find_effective_coefficients(products, whole):
+    table = geometry.positions(products)
+    assert table.loc["direct", ["a", "b"]].tolist() == pytest.approx([1, 0])
+    assert table.loc["half", ["a", "b"]].tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
+    assert table.loc["half", "out of plane"] < 1e-3
+    d, p = (whole[name] - whole["base"] for name in ("direct", "pairwise"))
+    apart = np.linalg.norm(d - p) / np.linalg.norm(d)
+    assert table.loc["direct", "to pairwise"] == pytest.approx(apart, rel=1e-6)
+    assert table.loc["half", "to direct"] == pytest.approx(apart / 2, rel=1e-4)
+    x, y = geometry.in_plane(products, 0.0, 1.0)
+    assert math.hypot(x, y) == pytest.approx(table.loc["pairwise", "to base"])
+
+
+def test_cosines_have_ones_on_the_diagonal(products):
+    found = geometry.cosines(products)
+    assert found.loc["direct", "direct"] == pytest.approx(1) and math.isnan(found.loc["base", "direct"])
+    assert -1 <= found.loc["direct", "pairwise"] <= 1
+
+
+def test_changes_by_module_sum_to_the_whole_change(weights, whole):
+    table = geometry.changes_by_module(*weights.values())
+    assert set(table["layer"]) == {-1, 0, 1} and {"q", "down", "embed_tokens", "lm_head"} <= set(table["module"])
+    one = table[(table["layer"] == 0) & (table["module"] == "q")].iloc[0]
+    name = "model.layers.0.self_attn.q_proj.weight"
+    base, direct, pairwise = (model.read(name).flatten() for model in weights.values())
+    assert one["first"] == pytest.approx(((direct - base).norm() / base.norm()).item(), rel=1e-5)
+    cosine = torch.cosine_similarity(direct - base, pairwise - base, dim=0).item()
+    assert one["cosine"] == pytest.approx(cosine, abs=1e-5)
+
+
+def test_the_experts_of_a_mixture_count_together():
+    tensors = {f"model.layers.0.block_sparse_moe.experts.{n}.w1.weight": torch.full((2, 2), n + 1.0) for n in range(2)}
+    base = geometry.Weights(tuple(tensors), lambda name: tensors[name])
+    moved = geometry.Weights(tuple(tensors), lambda name: tensors[name] + 1)
+    table = geometry.changes_by_module(base, moved, moved)
+    assert len(table) == 1 and table.loc[0, "module"] == "w1"
+    assert table.loc[0, "first"] == pytest.approx(math.sqrt(8 / (4 * 1 + 4 * 4)))
+
+
+def test_sign_conflicts_by_hand():
+    base = geometry.Weights(("w",), lambda name: torch.zeros(4))
+    one = geometry.Weights(("w",), lambda name: torch.tensor([4.0, 3.0, 1.0, 0.5]))
+    two = geometry.Weights(("w",), lambda name: torch.tensor([-4.0, 1.0, 3.0, 0.5]))
+    table = geometry.sign_conflicts(base, one, two, [1.0, 0.5, 0.25])
+    assert table.loc[1.0].tolist() == [1.0, 0.25]
+    assert table.loc[0.5].tolist() == [0.25, 1.0]  # kept: entries 0, 1 and 0, 2
+    assert table.loc[0.25].tolist() == [0.25, 1.0]
+
+
+def test_slerp_angles_agree_with_the_methods_weights(weights):
+    table = geometry.slerp_angles(weights["direct"], weights["pairwise"])
+    assert table["degrees"].is_monotonic_increasing and len(table) == len(weights["base"].names)
+    name = table.index[-1]
+    pair = methods.slerp_weights(weights["direct"].read(name), weights["pairwise"].read(name), 0.5)
+    assert table.loc[name, "weights sum to"] == pytest.approx(sum(pair))
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("model.layers.11.mlp.experts.gate_up_proj", (11, "gate_up")),
+        ("model.language_model.layers.2.pre_feedforward_layernorm.weight", (2, "pre_feedforward_layernorm")),
+        ("model.layers.5.self_attn.q_norm.weight", (5, "q_norm")),
+        ("model.layers.4.mlp.gate.weight", (4, "router")),
+        ("lm_head.weight", (-1, "lm_head")),
+    ],
+)
+def test_names_of_other_architectures(name, place):
+    assert geometry.place_of(name) == place
+
+
+def test_weights_are_put_into_a_live_model(weights, folders):
+    model = AutoModelForCausalLM.from_pretrained(folders["base"], dtype=torch.float32)
+    geometry.load_into(model, geometry.combined(*weights.values(), 0.0, 1.0))
+    name = "model.layers.1.mlp.down_proj.weight"
+    assert torch.allclose(model.state_dict()[name], weights["pairwise"].read(name), atol=1e-6)
+    strange = geometry.Weights(("model.nothing.weight",), weights["base"].read)
+    with pytest.raises(DataError, match="model.nothing.weight"):
+        geometry.load_into(model, strange)
+
+
+def test_rounding_once_beats_merging_in_bfloat16(weights):
+    table = geometry.bfloat16_errors(weights["direct"], weights["pairwise"], (0.0, 0.1, 0.5))
+    assert table.loc[0.0].abs().max() == 0
+    assert table.loc[0.1, "rounded once"] < table.loc[0.1, "in bfloat16"]
+    assert table.loc[0.5, "rounded once"] == pytest.approx(table.loc[0.5, "in bfloat16"])  # one half is exact
+    # As bfloat16, 0.1 and 0.9 do not sum to 1: all weights grow or shrink by what is missing.
+    pair = torch.tensor([0.1, 0.9]).bfloat16().double().sum().item()
+    assert abs(pair - 1) > 1e-4 and table.loc[0.1, "gain in %"] == pytest.approx(100 * (pair - 1), rel=0.2)
