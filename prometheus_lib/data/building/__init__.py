@@ -1,11 +1,17 @@
 """Building the two training collections: from graded responses to pairs with verbal feedback (paper, section 3.3)."""
 
+from .files import Card, Statistics, build_pairs, push, write_collection
 from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
 from .loading import HUB, HubSource, load_collection, read_rows, stream_collection
 from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_up
 from .schema import Rejects, problem
 
 __all__ = [
+    "Card",
+    "Statistics",
+    "build_pairs",
+    "push",
+    "write_collection",
     "Columns",
     "HUB",
     "HubSource",

@@ -22,8 +22,8 @@ from .schema import SCORES, Rejects, Row, problem
 LONGEST_CELL = 1 << 30  # characters of a CSV cell; Python's own limit of 131,072 is less than a long response
 
 _RAGGED = (
-    "not as many cells as there are columns; mend the row (a carriage return outside quotes ends a row: pandas writes it "
-    "so unless to_csv has quoting=csv.QUOTE_ALL)."
+    "not as many cells as there are columns; mend the row (a carriage return outside quotes ends a row, and pandas "
+    "writes it so unless to_csv has quoting=csv.QUOTE_ALL)."
 )
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from itertools import combinations
 from typing import Any
 
@@ -30,7 +31,7 @@ PAIR_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Graded:
     """One response to an instruction: its text, what stands for it, its grade and the feedback written for it."""
 
@@ -40,18 +41,17 @@ class Graded:
     feedback: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Pair:
-    """Two responses with different grades; `key` stands for the two texts in either order."""
+    """Two responses with different grades; `key` is the pair's place in a random order, `gap` how far grades are apart.
+
+    Gaps are rounded, so that those of means of several grades are equal where they should be.
+    """
 
     better: Graded
     worse: Graded
     key: bytes
-
-    @property
-    def gap(self) -> float:
-        """Return how far the grades are apart; means of several grades are rounded, so that equal gaps are equal."""
-        return round(self.better.grade - self.worse.grade, 6)
+    gap: float
 
 
 @dataclass
@@ -92,33 +92,34 @@ class PairCounts:
 # --- which pairs -----------------------------------------------------------------------------------------------------
 
 
-def grade_of(row: Mapping[str, Any]) -> float:
-    """Return a row's grade: its exact one, where graded data had another range, else its score."""
+def graded_response(row: Mapping[str, Any]) -> Graded:
+    """Return a row's response with its grade: the exact one where graded data had another range, else its score."""
     grade = row.get("grade")
-    return float(row["orig_score"]) if grade is None else float(grade)
+    text = row["orig_response"]
+    return Graded(text, digest(text), float(row["orig_score"] if grade is None else grade), row["orig_feedback"])
 
 
-def merged(rows: Sequence[Row], counts: PairCounts) -> list[Graded]:
-    """Return the distinct responses of an instruction's rows; a repeated one has the mean of its grades.
+def merged(responses: Sequence[Graded], counts: PairCounts) -> list[Graded]:
+    """Return the distinct responses of an instruction; a repeated one has the mean of its grades.
 
     Its feedback is the one whose grade is nearest to the mean; between equals a hash decides.
     """
-    by_text: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_text[row["orig_response"]].append(row)
-    counts.rows += len(rows)
+    by_text: dict[bytes, list[Graded]] = defaultdict(list)
+    for response in responses:
+        by_text[response.key].append(response)
+    counts.rows += len(responses)
     counts.instructions += 1
     counts.responses[len(by_text)] += 1
-    counts.repeated += len(rows) - len(by_text)
-    return [_merged(text, same) for text, same in by_text.items()]
+    counts.repeated += len(responses) - len(by_text)
+    return [_merged(same) for same in by_text.values()]
 
 
-def _merged(text: str, same: Sequence[Row]) -> Graded:
+def _merged(same: Sequence[Graded]) -> Graded:
     if len(same) == 1:
-        return Graded(text, digest(text), grade_of(same[0]), same[0]["orig_feedback"])
-    mean = sum(sorted(map(grade_of, same))) / len(same)
-    nearest = min(same, key=lambda row: (abs(grade_of(row) - mean), digest(row["orig_feedback"])))
-    return Graded(text, digest(text), mean, nearest["orig_feedback"])
+        return same[0]
+    mean = sum(sorted(response.grade for response in same)) / len(same)
+    nearest = min(same, key=lambda response: (abs(response.grade - mean), digest(response.feedback)))
+    return replace(nearest, grade=mean)
 
 
 def pairs_of(responses: Sequence[Graded], seed: int, most: int | None, counts: PairCounts) -> list[Pair]:
@@ -130,11 +131,12 @@ def pairs_of(responses: Sequence[Graded], seed: int, most: int | None, counts: P
     """
     pairs = []
     for one, two in combinations(sorted(responses, key=lambda response: response.key), 2):
-        if abs(one.grade - two.grade) < 1e-6:
+        gap = round(one.grade - two.grade, 6)
+        if not gap:
             counts.equal += 1
         else:
-            better, worse = (one, two) if one.grade > two.grade else (two, one)
-            pairs.append(Pair(better, worse, place(seed, one.key, two.key)))
+            better, worse = (one, two) if gap > 0 else (two, one)
+            pairs.append(Pair(better, worse, place(seed, one.key, two.key), abs(gap)))
     pairs.sort(key=lambda pair: pair.key)
     left_out = 0 if most is None else max(0, len(pairs) - most)
     counts.beyond += left_out
@@ -174,8 +176,8 @@ def odd_signs(odd: Mapping[bytes, OddGaps], seed: int) -> dict[bytes, dict[float
             last = keys.pop()
             signs[last] = {}
             alone += [(last, gap) for gap in gaps]
-        for number, key in enumerate(keys):
-            signs[key] = {gap: (-1) ** (number + index) for index, gap in enumerate(gaps)}
+        both = [{gap: (-1) ** (turn + index) for index, gap in enumerate(gaps)} for turn in (0, 1)]
+        signs.update((key, both[number % 2]) for number, key in enumerate(keys))
     for (key, gap), sign in zip(alone, balanced_signs(alone), strict=True):
         signs[key][gap] = sign
     return signs
@@ -233,22 +235,35 @@ def oriented(pairs: Sequence[Pair], signs: Mapping[float, Sign]) -> Iterator[tup
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Group:
+    """The responses to one instruction under one criterion, and what they share: `texts` as in SHARED."""
+
+    texts: tuple[str, ...]
+    responses: list[Graded] = field(default_factory=list)
+
+
+def shared_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the responses to an instruction share, in the order of SHARED."""
+    return tuple(row.get(name) or "" for name in SHARED)
+
+
 def pair_rows(
-    shared: Mapping[str, Any], pairs: Sequence[Pair], signs: Mapping[float, Sign], counts: PairCounts
+    key: bytes, texts: Sequence[str], pairs: Sequence[Pair], signs: Mapping[float, Sign], counts: PairCounts
 ) -> Iterator[Row]:
     """Yield an instruction's pairs as Preference Collection rows whose `orig_feedback` is not written yet.
 
-    Scores are texts, as published ("3"; "3.67" for the mean of several). The `id` stands for instruction, criterion,
-    reference answer and the two responses in either order.
+    Scores are texts, as published ("3"; "3.66667" for the mean of several). The `id` stands for instruction, criterion,
+    reference answer (the key) and the two responses in either order.
     """
-    key = group_key(shared)
     for pair, preference in oriented(pairs, signs):
         counts.gaps[pair.gap, preference] += 1
         a, b = (pair.better, pair.worse) if preference == "A" else (pair.worse, pair.better)
-        name = digest(key.hex(), *sorted([a.key.hex(), b.key.hex()])).hex()
-        scores = f"{a.grade:.6g}", f"{b.grade:.6g}"
-        fixed = [shared.get(field) or "" for field in SHARED]
-        values = (name, fixed[0], a.text, b.text, *fixed[1:], "", preference, *scores, a.feedback, b.feedback)
+        name = blake2b(key + min(a.key, b.key) + max(a.key, b.key), digest_size=8).hexdigest()
+        values = (
+            name, texts[0], a.text, b.text, *texts[1:], "", preference, f"{a.grade:.6g}", f"{b.grade:.6g}",
+            a.feedback, b.feedback,
+        )  # fmt: skip
         yield dict(zip(PAIR_COLUMNS, values, strict=True))
 
 
@@ -265,9 +280,12 @@ def pair_up(rows: Iterable[Row], seed: int = 42, most: int | None = MOST) -> tup
     ({'A': 5, 'B': 5}, [(5, 1)])
     """
     counts = PairCounts()
-    groups: dict[bytes, list[Row]] = defaultdict(list)
+    groups: dict[bytes, Group] = {}
     for row in rows:
-        groups[group_key(row)].append(row)
-    pairs = {key: pairs_of(merged(group, counts), seed, most, counts) for key, group in groups.items()}
+        group = groups.setdefault(group_key(row), Group(shared_texts(row)))
+        group.responses.append(graded_response(row))
+    pairs = {key: pairs_of(merged(group.responses, counts), seed, most, counts) for key, group in groups.items()}
     signs = odd_signs({key: odd_gaps(some) for key, some in pairs.items()}, seed)
-    return [row for key, some in pairs.items() for row in pair_rows(groups[key][0], some, signs[key], counts)], counts
+    return [
+        r for key, some in pairs.items() for r in pair_rows(key, groups[key].texts, some, signs[key], counts)
+    ], counts

@@ -34,7 +34,7 @@ def is_blank(text: str) -> bool:
     >>> is_blank("\\u200b \\n"), is_blank("no")
     (True, False)
     """
-    return all(unicodedata.category(char) in _UNSEEN for char in text)
+    return not text[:1].isalnum() and all(unicodedata.category(char) in _UNSEEN for char in text)
 
 
 def half_character(text: str) -> int | None:
@@ -43,6 +43,8 @@ def half_character(text: str) -> int | None:
     >>> half_character("smile \\ud83d"), half_character("smile \\U0001f600")
     (6, None)
     """
+    if text.isascii():
+        return None
     try:
         text.encode()
     except UnicodeEncodeError as error:
