@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from prometheus_lib import metrics, tables
-from prometheus_lib.data import benchmarks, minibench, recorded
+from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference_rows, recorded
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, write_items, write_jsonl
 from prometheus_lib.runner import verify
 from prometheus_lib.scale import load_scale
@@ -721,6 +721,7 @@ def saved(world, tmp_path_factory):
     run = tables.load_run(scale, real=False)
     for number, table in tables.TABLES.items():
         tables.save_table(table(run), number, scale.paths.tables)
+    tables.save_table(verify.collections_table(scale), "1", scale.paths.tables)
     return scale
 
 
@@ -816,11 +817,44 @@ def change(scale, number, edit):
     (scale.paths.tables / f"{tables.file_name(number)}.csv").write_text(tables.to_csv(cells))
 
 
+def keep(scale, *numbers):
+    """Remove all saved tables but Table 1 and those named."""
+    for path in scale.paths.tables.glob("*.csv"):
+        if path.stem not in map(tables.file_name, ("1", *numbers)):
+            path.unlink()
+
+
 def test_verify_agrees_with_its_own_tables(copied, capsys):
     assert verify.main(["--scale", "smoke", "--outputs", str(copied.paths.root.parent)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "PROMETHEUS_DATA_DIR is not set" in lines[0]
-    assert [line.split(":")[0] for line in lines[1:-1]] == [tables.file_name(number) for number in tables.TABLES]
+    assert [line.split(":")[0] for line in lines[1:-1]] == [
+        tables.file_name(number) for number in ("1", *tables.TABLES)
+    ]
+
+
+def test_verify_counts_the_collections_again(copied, capsys, monkeypatch):
+    monkeypatch.setattr(verify, "TABLES", {})
+    keep(copied)
+    assert verify.verify(copied) == 0  # nothing of them is kept: written again from the seed
+    rows = feedback_rows(copied.seed, copied.collection_instructions)
+    write_jsonl(copied.paths.rows("feedback"), rows[:-5])
+    write_jsonl(copied.paths.rows("preference"), preference_rows(copied.seed, copied.collection_instructions))
+    assert verify.verify(copied) == 1
+    place = "row '# Instances' (benchmark), column 'Feedback Collection (ours)'"
+    assert f"table_01, {place}: value is {len(rows)} in the committed table" in capsys.readouterr().out
+    paper = dataclasses.replace(copied, miniature=False)
+    assert verify.check_table(Run(paper, pd.DataFrame(), {}), "1", paper.paths.tables, False)[0]
+    copied.paths.rows("preference").unlink()
+    found, text = verify.check_table(Run(paper, pd.DataFrame(), {}), "1", paper.paths.tables, False)
+    assert not found and "not compared" in text and "preference_collection.jsonl: file not found" in text
+
+
+def test_verify_names_a_table_that_nothing_recomputes(copied, capsys, monkeypatch):
+    monkeypatch.setattr(verify, "TABLES", {"2": tables.table_2})
+    (copied.paths.tables / "table_99.csv").write_bytes((copied.paths.tables / "table_02.csv").read_bytes())
+    assert verify.verify(copied) > 1
+    assert "table_99: DIFFERS (unknown)" in capsys.readouterr().out
 
 
 def test_verify_names_every_kind_of_difference(copied, capsys, monkeypatch):
@@ -834,6 +868,7 @@ def test_verify_names_every_kind_of_difference(copied, capsys, monkeypatch):
     change(copied, "13", lambda cells: pd.concat([cells, cells[cells["row"] == "base"].assign(row="ghost")]))
     (copied.paths.tables / "table_15.csv").unlink()
     wanted = ("3", "5", "6", "13", "15")
+    keep(copied, *wanted)
     monkeypatch.setattr(verify, "TABLES", {number: tables.TABLES[number] for number in wanted})
     assert verify.main(["--scale", "smoke", "--outputs", str(copied.paths.root.parent)]) == 1
     printed = capsys.readouterr().out
@@ -854,6 +889,7 @@ def test_verify_notices_a_changed_judgment(copied, capsys, monkeypatch):
     lines[place] = lines[place].replace(old, swapped[old])
     path.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(verify, "TABLES", {"4": tables.table_4})
+    keep(copied, "4")
     assert verify.verify(copied) == 1
     assert "row 'linear' (judge), column 'Preference Bench': value is" in capsys.readouterr().out
 
