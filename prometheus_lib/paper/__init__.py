@@ -1,1 +1,45 @@
-"""The paper's printed numbers."""
+"""The paper's side: its printed numbers, and what arithmetic finds wrong among them.
+
+>>> from prometheus_lib import paper
+>>> paper.published_value(4, "PROMETHEUS-2-7B", "HHH ALIGNMENT | Total Avg.")
+74.66
+>>> len(paper.hhh_total_mismatch())
+1
+"""
+
+from .audit import (
+    ACCURACY_ROWS,
+    FINDING_COLUMNS,
+    HHH_GROUPS,
+    RESTATED,
+    all_contradictions,
+    averages_that_differ,
+    hhh_total_mismatch,
+    impossible_accuracies,
+    repaired_table,
+    restated_values_that_differ,
+    spearman_values_in_pearson_columns,
+    ties_counted_wrong,
+    values_shared_with_another_row,
+)
+from .published import AVERAGES, load_published, published_table, published_value
+
+__all__ = [
+    "ACCURACY_ROWS",
+    "AVERAGES",
+    "FINDING_COLUMNS",
+    "HHH_GROUPS",
+    "RESTATED",
+    "all_contradictions",
+    "averages_that_differ",
+    "hhh_total_mismatch",
+    "impossible_accuracies",
+    "load_published",
+    "published_table",
+    "published_value",
+    "repaired_table",
+    "restated_values_that_differ",
+    "spearman_values_in_pearson_columns",
+    "ties_counted_wrong",
+    "values_shared_with_another_row",
+]

@@ -16,7 +16,7 @@ from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..merging.catalogue import ALPHAS, alpha_judge
 from ..metrics.accuracy import Comparison, Floats
 from ..metrics.agreement import correlation
-from ..paper.published import published_table
+from ..paper import published_table
 from .cells import (
     COMPARISON_RESAMPLES,
     NAN,

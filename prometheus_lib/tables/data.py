@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..data import benchmarks, minibench
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, TITLES
-from ..paper.published import published_table
+from ..paper import published_table
 from ..records import DirectItem
 from .averages import benchmark_sample
 from .cells import Cell, ceilings, cell, cells_table, raters, sample_cell

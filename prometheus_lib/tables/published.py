@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..data import minibench
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TIE_BENCHMARKS, TITLES
-from ..paper.published import published_table
+from ..paper import published_table
 from .cells import Cell, cell, human_rater, raters
 from .run import Items, Run
 

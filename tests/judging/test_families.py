@@ -25,7 +25,7 @@ from prometheus_lib.judging.families import (
 )
 from prometheus_lib.judging.judges import Decoding, tasks_for
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
-from prometheus_lib.paper import published
+from prometheus_lib.paper import load_published
 from prometheus_lib.prompts.chat import render_chat
 from prometheus_lib.prompts.templates import PROMETHEUS_1
 from prometheus_lib.records import DataError
@@ -64,7 +64,7 @@ def pairs():
 
 @pytest.mark.parametrize("table, format", [(3, "direct"), (4, "pairwise")])
 def test_every_row_of_the_papers_tables_is_one_family_that_knows_the_format(table, format):
-    cells = published.load_published()
+    cells = load_published()
     rows = set(cells.loc[cells["table"] == table, "row"])
     named = [row for family in FAMILIES.values() if format in family.formats for row in family.rows]
     assert rows <= set(named) and len(named) == len(set(named))
@@ -83,7 +83,7 @@ def test_decoding_is_table_8s_for_all_that_read_the_papers_prompts():
 
 def test_the_papers_auto_j_was_not_greedy():
     """What the note in the table says: over three greedy runs alpha would be 1."""
-    cells = published.load_published()
+    cells = load_published()
     printed = cells[(cells["table"] == 14) & (cells["row"] == "AUTO-J (13B)")]["value"]
     assert len(printed) == 3 and (printed < 0.7).all()
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from prometheus_lib.paper import published
-from prometheus_lib.paper.published import PUBLISHED_CSV, load_published, published_table, published_value
+from prometheus_lib.paper import audit, load_published, published_table, published_value
+from prometheus_lib.paper.published import PUBLISHED_CSV
 
 PAIRWISE = "PAIRWISE RANKING BENCHMARKS"
 SINGLE_HEADER = {1, 2, 14}
@@ -140,7 +140,7 @@ def test_loading_hands_out_a_fresh_copy():
 
 
 def test_last_column_of_table_17_is_not_the_mean_of_the_two_averages():
-    found = published.averages_that_differ(17)
+    found = audit.averages_that_differ(17)
     assert set(found["column"]) == {"Average"} and len(found) == 6
     assert found["note"].str.contains("mean of Feedback Bench alone").all()
     linear = found.set_index("row").loc["LINEAR"]
@@ -149,45 +149,45 @@ def test_last_column_of_table_17_is_not_the_mean_of_the_two_averages():
 
 def test_averages_of_tables_5_and_6():
     average = f"{PAIRWISE} | Average"
-    assert places(published.averages_that_differ(5)) == {(5, "Mixtral-Instruct-8x7B | PROMPTING", average)}
+    assert places(audit.averages_that_differ(5)) == {(5, "Mixtral-Instruct-8x7B | PROMPTING", average)}
     same_format = "DIRECT ASSESSMENT & DIRECT ASSESSMENT"
-    assert places(published.averages_that_differ(6)) == {(6, same_format, average)}
+    assert places(audit.averages_that_differ(6)) == {(6, same_format, average)}
     with pytest.raises(ValueError, match="Table 3 has no column of averages"):
-        published.averages_that_differ(3)
+        audit.averages_that_differ(3)
 
 
 def test_a_repaired_average_is_no_finding_and_a_broken_one_is():
     average = f"{PAIRWISE} | Average"
     repaired = edited(5, "Mixtral-Instruct-8x7B | PROMPTING", average, 74.12)
-    assert published.averages_that_differ(5, repaired).empty
+    assert audit.averages_that_differ(5, repaired).empty
     broken = edited(6, "PAIRWISE RANKING ONLY", average, 72.63)
-    assert (6, "PAIRWISE RANKING ONLY", average) in places(published.averages_that_differ(6, broken))
+    assert (6, "PAIRWISE RANKING ONLY", average) in places(audit.averages_that_differ(6, broken))
 
 
 def test_flask_of_the_merged_judge_belongs_to_the_larger_one():
-    found, flask = published.values_shared_with_another_row(), "DIRECT ASSESSMENT BENCHMARKS | FLASK"
+    found, flask = audit.values_shared_with_another_row(), "DIRECT ASSESSMENT BENCHMARKS | FLASK"
     assert places(found) == {
         (5, "Mistral-Instruct-7B | WEIGHT MERGING", flask),
         (6, "DIRECT ASSESSMENT & PAIRWISE RANKING", flask),
     }
     assert (found["published"] == 0.659).all() and (found["recomputed"] == 0.617).all()
     assert found["note"].str.endswith("PROMETHEUS-2-8x7B").all()
-    assert published.restated_values_that_differ(17).empty
+    assert audit.restated_values_that_differ(17).empty
 
 
 def test_restated_values():
-    found = published.restated_values_that_differ(13)
+    found = audit.restated_values_that_differ(13)
     assert places(found) == {(13, "CLAUDE-3-OPUS", "AUTO-J EVAL | Pair2Pair")}
     column = "HHH ALIGNMENT | Pair2Pair"
     changed = edited(13, "PROMETHEUS-2-7B", column, 75.57)
-    note = published.restated_values_that_differ(13, changed).set_index("column").loc[column, "note"]
+    note = audit.restated_values_that_differ(13, changed).set_index("column").loc[column, "note"]
     assert "that of AUTO-J (13B)" in note
     with pytest.raises(ValueError, match="Table 14 restates no cell"):
-        published.restated_values_that_differ(14)
+        audit.restated_values_that_differ(14)
 
 
 def test_spearman_values_stand_in_the_pearson_column_of_table_16():
-    found = published.spearman_values_in_pearson_columns()
+    found = audit.spearman_values_in_pearson_columns()
     rows = {row for table, row, _ in places(found) if table == 16}
     assert rows == {"MISTRAL-INSTRUCT", "MIXTRAL-INSTRUCT", "GPT-3.5-TURBO-0613"}
     for rater in ("GPT-4-1106", "Claude-3-Opus"):
@@ -196,7 +196,7 @@ def test_spearman_values_stand_in_the_pearson_column_of_table_16():
 
 
 def test_impossible_accuracies():
-    found = published.impossible_accuracies()
+    found = audit.impossible_accuracies()
     assert (4, "PROMETHEUS-2-7B", "HHH ALIGNMENT | Help.") in places(found)
     assert (4, "ULTRA RM (13B)", "Preference Bench | Instance-wise Criteria") in places(found)
     assert len(found) == 13
@@ -207,21 +207,21 @@ def test_impossible_accuracies():
 def test_impossible_accuracies_know_possible_ones():
     column = "HHH ALIGNMENT | Help."
     repaired = edited(4, "PROMETHEUS-2-7B", column, 72.88)
-    assert (4, "PROMETHEUS-2-7B", column) not in places(published.impossible_accuracies(repaired))
+    assert (4, "PROMETHEUS-2-7B", column) not in places(audit.impossible_accuracies(repaired))
     for right in range(60):
         possible = edited(4, "AUTO-J (13B)", column, round(100 * right / 59, 2))
-        assert (4, "AUTO-J (13B)", column) not in places(published.impossible_accuracies(possible))
+        assert (4, "AUTO-J (13B)", column) not in places(audit.impossible_accuracies(possible))
 
 
 def test_one_hhh_total_is_not_the_sum_of_its_groups():
-    found, total = published.hhh_total_mismatch(), "HHH ALIGNMENT | Total Avg."
+    found, total = audit.hhh_total_mismatch(), "HHH ALIGNMENT | Total Avg."
     assert places(found) == {(4, "PROMETHEUS-2-7B", total)}
     assert "43 + 46 + 47 + 33 = 169 right answers of 221, total 165" in found["note"].iloc[0]
-    assert published.hhh_total_mismatch(edited(4, "PROMETHEUS-2-7B", total, 76.47)).empty
+    assert audit.hhh_total_mismatch(edited(4, "PROMETHEUS-2-7B", total, 76.47)).empty
 
 
 def test_judges_whose_ties_all_count_as_wrong():
-    found = published.ties_counted_wrong()
+    found = audit.ties_counted_wrong()
     assert len(found) == 5 and (found["published"] == found["recomputed"]).all()
     for benchmark in ("MT BENCH HUMAN JUDG.", "AUTO-J EVAL"):
         for row in ("PROMETHEUS-2-7B", "CLAUDE-3-OPUS"):
@@ -229,8 +229,8 @@ def test_judges_whose_ties_all_count_as_wrong():
 
 
 def test_all_contradictions_names_every_finder():
-    found = published.all_contradictions()
-    assert list(found.columns) == ["check", *published.FINDING_COLUMNS]
+    found = audit.all_contradictions()
+    assert list(found.columns) == ["check", *audit.FINDING_COLUMNS]
     assert found["check"].value_counts().to_dict() == {
         "averages_that_differ": 8,
         "restated_values_that_differ": 10,
@@ -239,5 +239,5 @@ def test_all_contradictions_names_every_finder():
         "hhh_total_mismatch": 1,
         "ties_counted_wrong": 5,
     }
-    empty = published.all_contradictions(load_published().assign(value=float("nan")))
+    empty = audit.all_contradictions(load_published().assign(value=float("nan")))
     assert empty.empty and list(empty.columns) == list(found.columns)

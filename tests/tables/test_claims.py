@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from prometheus_lib import metrics
-from prometheus_lib.paper.published import published_table
+from prometheus_lib.paper import published_table
 from prometheus_lib.records import Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import claims
