@@ -30,11 +30,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from prometheus_lib import artifacts
+from prometheus_lib import artifacts, judging
 from prometheus_lib.artifacts import project_folder
 from prometheus_lib.data import benchmarks, minibench
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.judges import Decoding, Policy, Task
+from prometheus_lib.judging import Decoding, Policy, Task
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.training import EMBEDDED_BASE, base_model
 
@@ -61,7 +60,7 @@ NOISE = 0.88  # standard deviations: with so much noise about half of the miniat
 def vicuna_tasks() -> list[Task]:
     """All prompts of Vicuna Bench, with three draws each."""
     items = benchmarks.load_benchmark("vicuna_bench", os.environ.get("PROMETHEUS_DATA_DIR"))
-    return judges.direct_tasks("vicuna_bench", items, True, 3)
+    return judging.direct_tasks("vicuna_bench", items, True, 3)
 
 
 def spread(tasks: Sequence[Task], count: int) -> list[Task]:
@@ -115,7 +114,7 @@ def save_damaged_judge(folder: Path) -> Path:
 
 
 def prompt_rows(judge: Any, tasks: Sequence[Task]) -> list[list[int]]:
-    from prometheus_lib.judging.engines.transformers_judge import prompt_ids
+    from prometheus_lib.judging.engines.writing import prompt_ids
 
     return prompt_ids(judge.tokenizer, tasks)
 
@@ -141,13 +140,13 @@ def three_passes(tasks: Sequence[Task]) -> list[Task]:
 
 def generate_all(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> None:
     """Let a judge generate in its batches."""
-    for batch in judges.batches(tasks, judge.batch_size):
+    for batch in judging.batches(tasks, judge.batch_size):
         judge.generate(batch, decoding, 0)
 
 
 def generate_plainly(judge: Any, tasks: Sequence[Task], decoding: Decoding = DECODING) -> None:
     """Generate with transformers alone, in the judge's batches: one draw each."""
-    for batch in judges.batches(tasks, judge.batch_size):
+    for batch in judging.batches(tasks, judge.batch_size):
         plain_batch(judge, batch, decoding)
 
 
@@ -208,7 +207,7 @@ def measure_overhead(judge: Any, tasks: Sequence[Task], folder: Path) -> dict[st
 def collect_afresh(judge: Any, tasks: Sequence[Task], folder: Path) -> None:
     path = folder / "afresh.jsonl"
     path.unlink(missing_ok=True)
-    judges.collect(judge, tasks, JudgmentStore(path), DECODING)
+    judging.collect(judge, tasks, JudgmentStore(path), DECODING)
 
 
 KILL_TASKS, KILL_DECODING, KILL_BATCH = 1600, Decoding(max_new_tokens=2), 64
@@ -216,7 +215,7 @@ KILL_TASKS, KILL_DECODING, KILL_BATCH = 1600, Decoding(max_new_tokens=2), 64
 
 def collect_and_count(folder: Path, share: float = 1.0) -> int:
     """Judge many short tasks, note every batch of judgments that is begun, and return how many were generated."""
-    judge = judges.TransformersJudge("base", EMBEDDED_BASE, KILL_BATCH)
+    judge = judging.TransformersJudge("base", EMBEDDED_BASE, KILL_BATCH)
     generate, log = judge.generate, folder / "begun"
 
     def counted(tasks: Sequence[Task], decoding: Decoding, seed: int) -> Any:
@@ -227,8 +226,8 @@ def collect_and_count(folder: Path, share: float = 1.0) -> int:
     judge.generate = counted
     items = [i for seed in range(20) for i in minibench.build("mini_flask", seed, 1.0)]
     named = [replace(item, id=f"{n}/{item.id}") for n, item in enumerate(items)][:KILL_TASKS]
-    tasks = judges.direct_tasks("mini_flask", named[: int(share * len(named))], True, 3)
-    return judges.collect(judge, tasks, JudgmentStore(folder / "judgments" / "base.jsonl"), KILL_DECODING)
+    tasks = judging.direct_tasks("mini_flask", named[: int(share * len(named))], True, 3)
+    return judging.collect(judge, tasks, JudgmentStore(folder / "judgments" / "base.jsonl"), KILL_DECODING)
 
 
 def measure_kill(folder: Path) -> dict[str, Any]:
@@ -256,12 +255,12 @@ def measure_kill(folder: Path) -> dict[str, Any]:
 
 def measure_policies(folder: Path, count: int = 96) -> dict[str, Any]:
     """Tokens per valid judgment of each policy, and how far the scores move from those of valid first answers."""
-    judge = judges.TransformersJudge("damaged", save_damaged_judge(folder / "damaged"))
-    tasks = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:count], True, 3)
+    judge = judging.TransformersJudge("damaged", save_damaged_judge(folder / "damaged"))
+    tasks = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:count], True, 3)
     policies = {"once": Policy(), "redraw": Policy("redraw", 5), "finish": Policy("finish")}
     figures: dict[str, Any] = {}
     for name, policy in policies.items():
-        judges.collect(judge, tasks, JudgmentStore(folder / "policies" / "damaged.jsonl"), DECODING, policy=policy)
+        judging.collect(judge, tasks, JudgmentStore(folder / "policies" / "damaged.jsonl"), DECODING, policy=policy)
         table = load_judgments(folder / "policies", policy=policy.label)
         valid = table[table["status"] == "ok"]
         scores = valid["decision"].astype(int)
@@ -292,7 +291,7 @@ def measure_batches(name: str, judge: Any, tasks: Sequence[Task], sizes: Sequenc
 
     def ours(label: str, size: int) -> None:
         judge.batch_size = size
-        found = [judge.generate(part, decoding, 0) for part in judges.batches(tasks, size)]
+        found = [judge.generate(part, decoding, 0) for part in judging.batches(tasks, size)]
         tokens[label, size] = sum(each.tokens for part in found for draws in part for each in draws)
 
     ways: dict[tuple[str, int], Callable[[], None]] = {}
@@ -315,7 +314,7 @@ def measure_vllm(model: Path, folder: Path) -> dict[str, Any]:
     tasks = spread(vicuna_tasks(), PROMPTS)
     figures: dict[str, Any] = {}
     for name, cache in (("vllm", True), ("vllm_uncached", False)):
-        judge = judges.VLLMJudge(
+        judge = judging.VLLMJudge(
             name, model, bf16=False, enforce_eager=True, max_num_seqs=64, enable_prefix_caching=cache,
             disable_log_stats=False,
         )  # fmt: skip
@@ -363,7 +362,7 @@ def vllm_prompt_tokens(judge: Any, way: Callable[[], None]) -> int:
 def vllm_overhead(judge: Any, tasks: Sequence[Task], folder: Path) -> dict[str, Any]:
     from vllm import SamplingParams
 
-    from prometheus_lib.judging.engines.vllm_judge import task_seeds
+    from prometheus_lib.judging.engines.writing import task_seeds
 
     settings = {name: getattr(DECODING, name) for name in ("temperature", "top_p", "repetition_penalty")}
     params = [SamplingParams(n=3, seed=seed, max_tokens=64, **settings) for seed in task_seeds(tasks, 0)]
@@ -399,8 +398,8 @@ def measure(folder: Path) -> dict[str, Any]:
     """Run all parts, print their figures as they come, and return them."""
     everything = vicuna_tasks()
     model, vicuna = save_random_mistral(folder / "random", everything), spread(everything, PROMPTS)
-    random, base = judges.TransformersJudge("random", model), judges.TransformersJudge("base", EMBEDDED_BASE)
-    mini = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:64], True, 3)
+    random, base = judging.TransformersJudge("random", model), judging.TransformersJudge("base", EMBEDDED_BASE)
+    mini = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:64], True, 3)
     mini.sort(key=lambda task: artifacts.text_hash(task.item_id))
     generate_all(random, vicuna[:2])  # warm up
     figures: dict[str, Any] = {}

@@ -27,10 +27,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 if "--vllm" in sys.argv:
     os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1", VLLM_LOGGING_LEVEL="ERROR")
 
-from prometheus_lib import merging  # noqa: E402
+from prometheus_lib import judging, merging  # noqa: E402
 from prometheus_lib.data import minibench  # noqa: E402
-from prometheus_lib.judging import judges, sweeps  # noqa: E402
-from prometheus_lib.judging.judges import Decoding  # noqa: E402
+from prometheus_lib.judging import Decoding, sweeps  # noqa: E402
 from prometheus_lib.judging.store import JudgmentStore  # noqa: E402
 from prometheus_lib.merging.catalogue import ALPHAS  # noqa: E402
 from prometheus_lib.merging.spec import Merge  # noqa: E402
@@ -78,11 +77,11 @@ def weight_bytes(folder: Path) -> int:
 # --- the ways --------------------------------------------------------------------------------------------------------
 
 
-def start(folder: str | Path) -> judges.Judge:
+def start(folder: str | Path) -> judging.Judge:
     """Start a judge on a model folder."""
     if "--vllm" in sys.argv:
-        return judges.VLLMJudge("", folder, bf16=False, enforce_eager=True, max_num_seqs=64)
-    return judges.TransformersJudge("", folder)
+        return judging.VLLMJudge("", folder, bf16=False, enforce_eager=True, max_num_seqs=64)
+    return judging.TransformersJudge("", folder)
 
 
 def linear(alpha: float) -> Merge:
@@ -117,16 +116,15 @@ def judge_folder(name: str, folder: Path, alphas: list[float], out: Path) -> lis
     judge = start(folder)
     judge.name = f"linear-{alphas[0]}"
     collect(name, judge, out / f"{alphas[0]}.jsonl")
-    if hasattr(judge, "close"):
-        judge.close()
+    judge.close()
     return []
 
 
-def collect(name: str, judge: judges.Judge, file: Path) -> None:
+def collect(name: str, judge: judging.Judge, file: Path) -> None:
     """Judge the workload of a model into a file of its own."""
     pairs, tokens = WORKLOADS[name]
-    tasks = judges.pairwise_tasks("mini_hhh_alignment", minibench.build("mini_hhh_alignment", 42)[:pairs])
-    judges.collect(judge, tasks, JudgmentStore(file), Decoding(max_new_tokens=tokens))
+    tasks = judging.pairwise_tasks("mini_hhh_alignment", minibench.build("mini_hhh_alignment", 42)[:pairs])
+    judging.collect(judge, tasks, JudgmentStore(file), Decoding(max_new_tokens=tokens))
 
 
 WAYS = {"in place": in_place, "judge a folder": judge_folder}

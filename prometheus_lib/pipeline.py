@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import artifacts, merging, training
-from .data import attacks, benchmarks, biases, minibench
+from .data import benchmarks, minibench
+from .data.attacks import SOURCES, victims_at
+from .data.biases import POSITION_SOURCE, RUBRIC_SOURCE
 from .data.catalogue import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
-from .judging import judges, sweeps
-from .judging.judges import Judge, JudgingJob, Policy, Task
-from .judging.sweeps import SweepJob
+from .judging import engine_named, studies
+from .judging.jobs import JudgingJob, run_judge, start_judge
+from .judging.judge import Judge
+from .judging.policies import Policy
+from .judging.sweeps import SweepJob, run_sweep
+from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import DirectItem, PairItem, write_items
@@ -115,28 +120,36 @@ def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Tas
     tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items))
     if judge in scale.main_judges:
         tasks += _consistency_tasks(scale, items)
-        tasks += biases.tasks_for_scale(scale, items)
-        tasks += attacks.tasks_for_scale(scale, items)
+        tasks += _study_tasks(scale, items)
     return tasks
+
+
+def _study_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    """What biases and attacks are studied with; benchmarks' own judgments are the other half of each bias."""
+    share = scale.benchmark_share
+    position, rubric, *attacked = map(scale.benchmark_name, (POSITION_SOURCE, RUBRIC_SOURCE, *SOURCES))
+    yield from studies.position_tasks(position, items[position])
+    yield from studies.rubric_tasks(items[rubric], share, scale.draws)
+    yield from studies.attack_suite(victims_at(share, *(items[name] for name in attacked)))
 
 
 def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items]) -> Iterator[Task]:
     for name in names:
         known = scale.benchmark_name(name)
         if name in DIRECT_BENCHMARKS:
-            yield from judges.direct_tasks(known, items[known], True, scale.draws)
+            yield from direct_tasks(known, items[known], True, scale.draws)
         else:
-            yield from judges.pairwise_tasks(known, items[known])
+            yield from pairwise_tasks(known, items[known])
 
 
 def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
     for name in map(scale.benchmark_name, CONSISTENCY_BENCHMARKS):
-        yield from judges.direct_for_pairs_tasks(name, items[name], scale.draws)
+        yield from direct_for_pairs_tasks(name, items[name], scale.draws)
     for name in REFERENCE_BENCHMARKS:
         known = scale.benchmark_name(name)
-        yield from judges.direct_tasks(known, items[known], False, scale.draws)
+        yield from direct_tasks(known, items[known], False, scale.draws)
         if name not in DIRECT_BENCHMARKS:
-            yield from judges.direct_tasks(known, items[known], True, scale.draws)
+            yield from direct_tasks(known, items[known], True, scale.draws)
 
 
 def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
@@ -175,7 +188,7 @@ def _job(scale: Scale, judge: str, folder: str, tasks: tuple[Task, ...]) -> Judg
 
 def load_judge(scale: Scale, name: str) -> Judge:
     """Start a judge of the scale, to be asked directly; its model folder must be there."""
-    return judges.ENGINES[scale.engine](_job(scale, name, scale.model_folder(name), ()))
+    return start_judge(_job(scale, name, scale.model_folder(name), ()))
 
 
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
@@ -216,7 +229,7 @@ def run_judging(
     """
     jobs = sorted(jobs, key=lambda job: -sum(map(_needed, parts(job))))
     single = [part for job in jobs for part in parts(job)]
-    isolated = start is None and any(part.engine == "vllm" for part in single)
+    isolated = start is None and any(engine_named(part.engine).isolated for part in single)
     total = sum(map(_needed, single))
     done = run_jobs(partial(_judge, start=start), jobs, total, "judgment", workers, "judging", isolated)
     return _table(
@@ -241,9 +254,9 @@ def _judge(
 ) -> list[tuple[int, float]]:
     """Return judgments added and seconds for each judge of the job."""
     if isinstance(job, SweepJob):
-        return sweeps.run_sweep(job, report)
+        return run_sweep(job, report)
     began = time.perf_counter()
-    added = judges.run_judge(job, report, start)
+    added = run_judge(job, report, start)
     return [(added, time.perf_counter() - began)]
 
 

@@ -143,7 +143,7 @@ class Judgment:
     `decision` is 1-5, "A", "B", "tie" (of judges whose format has it) or None (unparsed), and a pairwise decision is
     already mapped back to the item's own A and B: `order` "ba" only records that the prompt showed response B first.
     `key` identifies model, prompt, decoding and draw, so equal keys never need a second generation. `policy` says what
-    was done about an answer that could not be read ("once": nothing; see judges.Policy), and `attempts` how many
+    was done about an answer that could not be read ("once": nothing; see judging.Policy), and `attempts` how many
     answers were generated for it. `prompt_hash` identifies the prompt's text alone ("" in files written before it was
     recorded), so that answers to different prompts about one item can be told apart.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .artifacts import project_folder
 from .data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
-from .judging.judges import Decoding
+from .judging.tasks import Decoding
 from .merging.catalogue import ALPHAS, SECOND_RUN, alpha_judge, further_merges, paper_merges
 from .merging.spec import Merge
 from .records import DataError

@@ -4,22 +4,20 @@ Every attack is one way to write such a text. The suite puts it into responses t
 worse side of a pair) and asks each judge twice: with the text as it is (variant `paper-code`, as the released code
 does) and neutralised (`corrected`). Both are compared with the same judge's answer about the response without the text;
 decoding is greedy, so that a change of decision comes from the text. An attack without any mark of the prompt cannot be
-neutralised: whether a judge falls for it is up to the judge. `table_attacks` has the results.
+neutralised: whether a judge falls for it is up to the judge. `judging.studies` makes the tasks, `tables.attacks` has
+the results.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from .. import prompts
-from ..judging.judges import Task
 from ..prompts.parsing import SWAPPED
 from ..prompts.wording import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, Variant
 from ..records import DirectItem, PairItem
-from ..scale import Scale
 
 Item = DirectItem | PairItem
 BENCHMARK = "attacks"  # the benchmark name of all judgments of the suite
@@ -138,49 +136,11 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
-# --- what the judges are asked ---------------------------------------------------------------------------------------
-
-
-def attack_tasks(items: Iterable[Item], kind: str, variant: Variant = "paper-code") -> list[Task]:
-    """Return one task per item, attacked in one way and rendered in one variant; kind "clean" attacks nothing.
-
-    All tasks carry the benchmark name "attacks" and ids "<kind>:<variant>:<item>", so that a judge can take them in
-    large batches.
-    """
-    items = list(items)
-    shown = items if kind == CLEAN else attacked(items, kind)
-    return [_task(item, trial_id(kind, variant, item.id), variant) for item in shown]
+def victims_at(share: float, direct: Sequence[DirectItem], pairs: Sequence[PairItem]) -> list[Item]:
+    """Return the items to attack where only a share of the benchmarks is judged, four at least."""
+    return victims(direct, pairs, max(4, round(ITEMS * share)))
 
 
 def trial_id(kind: str, variant: str, item_id: str) -> str:
     """Return the item id under which the judgment of an attacked item is stored."""
     return f"{kind}:{variant}:{item_id}"
-
-
-def _task(item: Item, item_id: str, variant: Variant) -> Task:
-    direct = isinstance(item, DirectItem)
-    with_reference = direct and bool(item.reference_answer)
-    render = prompts.render_direct if direct else prompts.render_pairwise
-    prompt = render(item, with_reference, variant=variant)
-    format = "direct" if direct else "pairwise"
-    return Task(BENCHMARK, item_id, format, with_reference, "ab", 1, prompt, item, temperature=0.0)
-
-
-def suite(items: Sequence[Item], kinds: Iterable[str] = tuple(ATTACKS)) -> list[Task]:
-    """Return all tasks of the suite; a prompt that neutralising does not change is asked once, as `paper-code`."""
-    tasks = attack_tasks(items, CLEAN)
-    for kind in kinds:
-        plain = attack_tasks(items, kind)
-        safe = attack_tasks(items, kind, "corrected")
-        tasks += plain + [new for old, new in zip(plain, safe, strict=True) if old.prompt != new.prompt]
-    return tasks
-
-
-def tasks_for_scale(scale: Scale, items: Mapping[str, Sequence[Item]]) -> list[Task]:
-    """Return the suite of a scale; `items` as `pipeline.build_benchmarks` returns them."""
-    return suite(scale_victims(scale, *(items[scale.benchmark_name(name)] for name in SOURCES)))
-
-
-def scale_victims(scale: Scale, direct: Sequence[Item], pairs: Sequence[Item]) -> list[Item]:
-    """Return the items that a scale attacks; `direct` and `pairs` are the items of `SOURCES`."""
-    return victims(direct, pairs, max(4, round(ITEMS * scale.benchmark_share)))  # type: ignore[arg-type]

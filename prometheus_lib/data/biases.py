@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..judging import judges
-from ..judging.judges import Task
-from ..records import DataError, DirectItem, PairItem, Rubric
-from ..scale import Scale
+from ..records import DataError, DirectItem, Rubric
 from . import miniworld
 from .attacks import first_by_hash
 
@@ -25,23 +22,12 @@ RUBRICS = "rubrics"  # the benchmark name of judgments under a rubric that is in
 RESPONSES = 30  # judged under another rubric
 
 
-def tasks_for_scale(scale: Scale, items: Mapping[str, Sequence[DirectItem | PairItem]]) -> list[Task]:
-    """Return what a judge is asked; `items` as `pipeline.build_benchmarks` returns them.
+def rubric_couples(items: Sequence[DirectItem], share: float = 1.0) -> list[Couple]:
+    """Choose responses and return each under its own and under another rubric; none where no other is known.
 
-    Decoding is that of the benchmarks (`scale.decoding`), whose judgments are the other half of each comparison.
+    `share` is that of the benchmarks that is judged; four responses at least.
     """
-    name = scale.benchmark_name(POSITION_SOURCE)
-    couples = rubric_couples(scale, items[scale.benchmark_name(RUBRIC_SOURCE)])
-    new = [other for _, other in couples if other.id.startswith(f"{RUBRICS}/")]
-    return [
-        *judges.pairwise_tasks(name, items[name], order="ba"),
-        *judges.direct_tasks(RUBRICS, new, True, scale.draws),
-    ]
-
-
-def rubric_couples(scale: Scale, items: Sequence[DirectItem]) -> list[Couple]:
-    """Choose responses and return each under its own and under another rubric; none where no other is known."""
-    count = max(4, round(RESPONSES * scale.benchmark_share))
+    count = max(4, round(RESPONSES * share))
     if items and "true_score" in items[0].meta:
         return [(item, other_rubric(item)) for item in first_by_hash(items, count)]
     groups: dict[tuple[str, str], list[DirectItem]] = {}

@@ -1,1 +1,107 @@
-"""Judges, judgments and the store that holds them."""
+"""Judging: tasks, judges of every kind, collecting what they say, and the files in which it is kept.
+
+Importing this loads no engine: torch, vLLM and `openai` are loaded when a judge is made.
+"""
+
+from .collecting import collect
+from .engines import (
+    ENGINES,
+    LOCAL_ENGINES,
+    APIJudge,
+    PairRankerJudge,
+    ReplayJudge,
+    RewardModelJudge,
+    TransformersJudge,
+    TrivialJudge,
+    VLLMJudge,
+    engine_named,
+)
+from .engines.api_settings import SERVERS, APISettings, load_settings
+from .engines.api_usage import Estimate, Prices, Usage
+from .families import FAMILIES, Family, family_named, judge_for, template_for
+from .jobs import JudgingJob, is_complete, job_fingerprint, run_judge, start_judge
+from .judge import Completion, Found, Judge, judgments
+from .policies import ONCE, Policy
+from .ray_judging import RayJudge
+from .reading import asked_last, check_one_kind, current_judgments, judgments_of
+from .sharing import gather, parse_share, share_of, shares
+from .store import JudgmentStore, compress, judgment_files, load_judgments, with_policy
+from .sweeps import Sweep, SweepJob, run_sweep
+from .tasks import (
+    MENUS,
+    Decoding,
+    Task,
+    batches,
+    direct_for_pairs_tasks,
+    direct_tasks,
+    pairwise_tasks,
+    split_pair,
+    task_keys,
+    tasks_for,
+)
+from .verifying import VERIFIED_MENUS, verify
+
+__all__ = [
+    "APIJudge",
+    "APISettings",
+    "Completion",
+    "Decoding",
+    "ENGINES",
+    "Estimate",
+    "FAMILIES",
+    "Family",
+    "Found",
+    "Judge",
+    "JudgingJob",
+    "JudgmentStore",
+    "LOCAL_ENGINES",
+    "MENUS",
+    "ONCE",
+    "PairRankerJudge",
+    "Policy",
+    "Prices",
+    "RayJudge",
+    "ReplayJudge",
+    "RewardModelJudge",
+    "SERVERS",
+    "Sweep",
+    "SweepJob",
+    "Task",
+    "TransformersJudge",
+    "TrivialJudge",
+    "Usage",
+    "VERIFIED_MENUS",
+    "VLLMJudge",
+    "asked_last",
+    "batches",
+    "check_one_kind",
+    "collect",
+    "compress",
+    "current_judgments",
+    "direct_for_pairs_tasks",
+    "direct_tasks",
+    "engine_named",
+    "family_named",
+    "gather",
+    "is_complete",
+    "job_fingerprint",
+    "judge_for",
+    "judgment_files",
+    "judgments",
+    "judgments_of",
+    "load_judgments",
+    "load_settings",
+    "pairwise_tasks",
+    "parse_share",
+    "run_judge",
+    "run_sweep",
+    "share_of",
+    "shares",
+    "split_pair",
+    "start_judge",
+    "task_keys",
+    "tasks_for",
+    "template_for",
+    "verify",
+    "with_policy",
+]

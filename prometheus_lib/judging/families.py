@@ -6,16 +6,17 @@ in its own words; Auto-J, UltraRM and PairRM follow their own releases (appendix
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import artifacts
 from ..prompts.templates import PROMETHEUS, Template, template_named
 from ..records import DataError
-from .judges import Decoding, Judge
+from .engines import APIJudge, engine_named
+from .engines.api_settings import SERVERS
+from .judge import Judge
+from .tasks import Decoding
 
 # Llama 2's form of a conversation, for tokenizers that were released before chat templates were kept with them.
 LLAMA_2_CHAT = (
@@ -27,15 +28,6 @@ TABLE_8 = Decoding()
 TABLE_8_API = Decoding(repetition_penalty=1.0)  # these servers take no repetition penalty
 GREEDY = Decoding(temperature=0.0, top_p=1.0, repetition_penalty=1.0)
 NOTHING_WRITTEN = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=0, repetition_penalty=1.0)
-
-# engine: (module, class); the API judge is made from settings (see `_api_judge`).
-ENGINES = {
-    "vllm": ("engines.vllm_judge", "VLLMJudge"),
-    "transformers": ("engines.transformers_judge", "TransformersJudge"),
-    "reward": ("engines.reward", "RewardModelJudge"),
-    "pair-ranker": ("engines.reward", "PairRankerJudge"),
-}
-_WRITING = ("vllm", "transformers", "api")
 
 
 @dataclass(frozen=True)
@@ -144,37 +136,14 @@ def judge_for(
     """
     family = family_named(name)
     engine = engine or family.engine
-    if engine != family.engine and not {engine, family.engine} <= set(_WRITING):
+    kind, own = engine_named(engine), engine_named(family.engine)
+    if kind is not own and not (kind.writes and own.writes):
         raise DataError(f"{name} runs as {family.engine!r} and not as {engine!r}.")
+    options, model = {**family.options, **options}, model or family.model
+    if not kind.writes:
+        return kind(name, model, **options)
     template = template or template_for(name, wording)
-    options = {**family.options, **options}
-    if engine == "api":
-        return _api_judge(family, template, str(model or family.model), options)
-    module, kind = ENGINES[engine]
-    judge = getattr(importlib.import_module(f".{module}", __package__), kind)(name, model or family.model, **options)
-    return speaking(judge, template, family.chat) if engine in _WRITING else judge
-
-
-def _api_judge(family: Family, template: Template, model: str, options: Mapping[str, Any]) -> Judge:
-    from .engines.api import APIJudge
-    from .engines.api_settings import SERVERS
-
-    settings = {"model": model, "system_role": family.system_role, **options}
-    return APIJudge(family.name, replace(SERVERS[family.server], **settings), template=template)
-
-
-def speaking(judge: Any, template: Template, chat: str | None = None) -> Judge:
-    """Let a judge with a tokenizer speak and be read by a template; return the judge.
-
-    `chat` is used where the tokenizer holds no chat template. That, and a system message of the family's own, change
-    the fingerprint, because other prompts are other judgments.
-    """
-    own = judge.tokenizer.chat_template
-    if (own or chat) is None:
-        raise DataError(f"judge {judge.name!r}: its tokenizer has no chat template; give one.")
-    judge.template, judge.parsers = template, template.parsers
-    judge.tokenizer.chat_template = own or chat
-    spoken = [text for text in (None if own else chat, template.system) if text is not None]
-    if spoken:
-        judge.fingerprint = artifacts.text_hash(judge.fingerprint, *spoken)
-    return judge
+    if kind is APIJudge:
+        settings = {"model": str(model), "system_role": family.system_role, **options}
+        return APIJudge(name, replace(SERVERS[family.server], **settings), template=template)
+    return kind(name, model, template=template, chat=family.chat, **options)

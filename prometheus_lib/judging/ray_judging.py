@@ -15,55 +15,46 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from .. import artifacts
 from ..records import DataError
-from . import judges
-from .command import shares
-from .judges import Completion, Decoding, JudgingJob, Task
-
-Found = list[tuple[int, list[Completion]]]
+from .jobs import JudgingJob, job_fingerprint, start_judge
+from .judge import Completion, Found, Judge
+from .sharing import shares
+from .tasks import Decoding, Task
 
 
 class Replica:
     """One engine, in a process of its own on some machine of the cluster."""
 
     def __init__(self, job: JudgingJob, fingerprint: str):
-        found = judges.job_fingerprint(job)
+        found = job_fingerprint(job)
         if found != fingerprint:
             raise DataError(f"{job.folder}: this machine has another model there ({found}, not {fingerprint}).")
-        self.judge = judges.ENGINES[job.engine](job)
+        self.judge = start_judge(job)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names the items that do not fit."""
-        if hasattr(self.judge, "check"):
-            self.judge.check(tasks, decoding)
+        self.judge.check(tasks, decoding)
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
-        """Finish given feedback (see `judges.Judge`)."""
+        """Finish given feedback (see `judge.Judge`)."""
         return self.judge.finish(tasks, texts, decoding, seed)
 
     def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[Found]:
-        """Yield (place of a task, its draws) as they become ready, one by one or batch by batch."""
-        if hasattr(self.judge, "stream"):
-            for one in self.judge.stream(tasks, decoding, seed):
-                yield [one]
-            return
-        places = {id(task): place for place, task in enumerate(tasks)}
-        for batch in judges.batches(tasks, self.judge.batch_size):
-            own_seed = int(artifacts.text_hash(seed, [task.prompt for task in batch]), 16) % 2**31
-            draws = self.judge.generate(batch, decoding, own_seed)
-            yield [(places[id(task)], each) for task, each in zip(batch, draws, strict=True)]
+        """Yield answers as they become ready, one by one or batch by batch."""
+        yield from self.judge.stream(tasks, decoding, seed)
 
 
-class RayJudge:
+class RayJudge(Judge):
     """A judge whose engines are `replicas` Ray actors with `gpus` GPUs each; they start when they are first needed.
 
     An engine may use several GPUs of its machine (tensor parallelism): give it that many.
     """
 
+    in_batches, stored_together = False, 32
+
     def __init__(self, job: JudgingJob, replicas: int, gpus: float = 1):
         self.name, self.batch_size = job.name, job.batch_size * replicas
-        self.fingerprint = judges.job_fingerprint(job)
+        self.fingerprint = job_fingerprint(job)
         self._job, self._count, self._gpus = replace(job, tasks=()), replicas, gpus
 
     @cached_property
@@ -84,11 +75,10 @@ class RayJudge:
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Return every task's draws, in the order of the tasks."""
-        found = dict(self.stream(tasks, decoding, seed))
-        return [found[place] for place in range(len(tasks))]
+        return self.in_order(self.stream(tasks, decoding, seed), len(tasks))
 
-    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (place of a task, its draws) as any of the engines has them ready."""
+    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[Found]:
+        """Yield answers as any of the engines has them ready."""
         import ray
 
         def start(replica: Any, places: list[int]) -> Any:
@@ -104,10 +94,10 @@ class RayJudge:
                 except StopIteration:
                     del arriving[stream]
                     continue
-                yield from ((arriving[stream][place], draws) for place, draws in found)
+                yield [(arriving[stream][place], draws) for place, draws in found]
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
-        """Finish given feedback (see `judges.Judge`), each engine its share."""
+        """Finish given feedback (see `judge.Judge`), each engine its share."""
 
         def start(replica: Any, places: list[int]) -> Any:
             mine, own = [tasks[place] for place in places], [texts[place] for place in places]

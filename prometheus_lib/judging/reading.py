@@ -17,8 +17,9 @@ from typing import Any
 import pandas as pd
 
 from ..records import DataError, few
-from .judges import Decoding, Judge, Task, prompt_hash, task_places, task_question
+from .judge import Judge
 from .store import QUESTION, Asked, JudgmentStore, Question, judgment_files, load_judgments, read_asked
+from .tasks import Decoding, Task, prompt_hash, task_places, task_question
 
 _COLUMNS, _PLACE = list(QUESTION), ["key", "benchmark", "item_id"]
 MODEL, PROMPT, SETTINGS = "by other model weights", "to another prompt", "with other decoding settings"
@@ -36,8 +37,7 @@ def judgments_of(
     the answers to two prompts are two tables.
 
     >>> import tempfile
-    >>> from prometheus_lib.judging.engines.simple import TrivialJudge
-    >>> from prometheus_lib.judging.judges import Decoding, collect, direct_tasks
+    >>> from prometheus_lib.judging import Decoding, TrivialJudge, collect, direct_tasks
     >>> from prometheus_lib.records import DirectItem, Rubric
     >>> rubric = Rubric("Is it right?", ("no", "hardly", "half", "mostly", "yes"))
     >>> items = [DirectItem(name, "2 + 2?", name, None, rubric) for name in ("10", "9")]

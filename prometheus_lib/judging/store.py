@@ -25,7 +25,7 @@ from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write
 Place = tuple[str, str, str]
 Question = tuple[str, str, str, str, bool, str]  # judge, benchmark, item, format, with reference, order
 QUESTION = ("judge", "benchmark", "item_id", "format", "with_reference", "order")
-LABELS = re.compile(r"once|finish|redraw-\d+")  # see judges.Policy
+LABELS = re.compile(r"once|finish|redraw-\d+")  # see policies.Policy
 COLUMNS = tuple(field.name for field in fields(Judgment))
 ADDED_LATER = {"policy": "once", "prompt_hash": ""}  # fields that files of earlier versions lack, and what they mean
 

@@ -23,9 +23,11 @@ from ..merging.checks import check_mergeable, read_layout
 from ..merging.spec import Merge
 from ..parallel import Report, silent
 from ..records import DataError
-from . import judges
-from .judges import Judge, JudgingJob
+from .collecting import collect
+from .jobs import JudgingJob, is_complete, start_judge
+from .judge import Judge
 from .store import JudgmentStore
+from .tasks import note_asked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,7 +129,7 @@ class Sweep:
     def close(self) -> None:
         """Give back what the engine holds (a vLLM engine keeps its memory until it is closed)."""
         live, self._live = self._live, None
-        if live is not None and hasattr(live.judge, "close"):
+        if live is not None:
             live.judge.close()
 
     def _folders(self, merge: Merge) -> tuple[Path | None, Path, Path]:
@@ -318,14 +320,14 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
 
 
 def _engine(job: JudgingJob, folder: str) -> Judge:
-    return judges.ENGINES[job.engine](replace(job, folder=folder))
+    return start_judge(replace(job, folder=folder))
 
 
 def _collect(sweep: Sweep, merge: Merge, job: JudgingJob, report: Report) -> int:
     store = JudgmentStore(job.out)
     fingerprint = sweep.fingerprint(merge)
-    if judges.is_complete(job, fingerprint, store):
-        judges.note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
+    if is_complete(job, fingerprint, store):
+        note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
         return 0
-    return judges.collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)
+    return collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)

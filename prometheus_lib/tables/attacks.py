@@ -25,11 +25,11 @@ from ..data.attacks import (
     SOURCES,
     VARIANTS,
     Item,
-    scale_victims,
-    suite,
     target,
     trial_id,
+    victims_at,
 )
+from ..judging.studies import attack_suite
 from .cells import COMPARISON_RESAMPLES, cell, cells_table, comparison_cell, comparison_note, decide
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def outcomes(judgments: pd.DataFrame, items: Sequence[Item], judges: Iterable[st
 
 def _plan(items: Sequence[Item]) -> pd.DataFrame:
     """One row per attack, variant and item, with the ids under which both answers are stored."""
-    asked = {task.item_id for task in suite(items)}
+    asked = {task.item_id for task in attack_suite(items)}
     rows = []
     for kind, variant, item in itertools.product(ATTACKS, VARIANTS, items):
         own, plain = (trial_id(kind, name, item.id) for name in (variant, VARIANTS[0]))
@@ -139,7 +139,7 @@ def changes(
     resampled), `feedback` (share whose feedback is not word for word the same), `unparsed`, and `n` (items with a
     readable clean answer). `options` go to `metrics.bootstrap_mean`.
     """
-    lengths = {task.item_id: length(task.prompt) for task in suite(items)}
+    lengths = {task.item_id: length(task.prompt) for task in attack_suite(items)}
     plan = _plan(items)
     plan = plan[plan["stored"] == list(map(trial_id, plan["kind"], plan["variant"], plan["item"]))]
     asked = judgments[(judgments["benchmark"] == BENCHMARK) & (judgments["judge"] == judge)]
@@ -166,7 +166,7 @@ def _changed(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
 
 def with_marks(items: Sequence[Item]) -> list[str]:
     """Return the attacks that use marks of the prompt, which neutralising takes away from some item."""
-    asked = {task.item_id for task in suite(items)}
+    asked = {task.item_id for task in attack_suite(items)}
     return [kind for kind in ATTACKS if any(trial_id(kind, "corrected", item.id) in asked for item in items)]
 
 
@@ -178,7 +178,7 @@ def table(run: Run) -> pd.DataFrame:
     """
     if len(run.present(SOURCES)) < len(SOURCES):
         return cells_table(BENCHMARK, [])
-    items = scale_victims(run.scale, *(run.items[name] for name in SOURCES))
+    items = victims_at(run.scale.benchmark_share, *(run.items[name] for name in SOURCES))
     frame = _with_totals(outcomes(run.judgments, items, run.scale.main_judges), with_marks(items))
     groups = dict(list(frame.groupby(["row", "kind"], sort=False)))
     contrasts = _contrasts(run.scale.main_judges, run.scale.merged_judge, groups)

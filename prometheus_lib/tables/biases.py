@@ -170,7 +170,7 @@ def rubric_sensitivity(run: Run, judge: str) -> dict[str, Sample]:
     """
     if RUBRIC_SOURCE not in run.items:
         return {}
-    couples, given = rubric_couples(run.scale, run.items[RUBRIC_SOURCE]), _scores(run, judge)
+    couples, given = rubric_couples(run.items[RUBRIC_SOURCE], run.scale.benchmark_share), _scores(run, judge)
     if not couples or couples[0][1].id not in given:
         return {}
     change = np.array([given.get(other.id, np.nan) - given.get(own.id, np.nan) for own, other in couples])

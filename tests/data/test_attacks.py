@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import metrics, prompts
+from prometheus_lib import judging, metrics, prompts
 from prometheus_lib.data import attacks, minibench
-from prometheus_lib.data.attacks import ATTACKS, CLEAN, CONTROLS, attack_tasks, attacked, suite, victims
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.judges import Completion, Decoding
+from prometheus_lib.data.attacks import ATTACKS, CLEAN, CONTROLS, attacked, victims, victims_at
+from prometheus_lib.judging import Completion, Decoding, Judge
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
+from prometheus_lib.judging.studies import attack_suite, attack_tasks
 from prometheus_lib.prompts import parsing
 from prometheus_lib.prompts.injection import ESCAPE
 from prometheus_lib.records import DirectItem, PairItem
@@ -30,7 +30,7 @@ MARKED = (
 HEADERS = ("###Task", *prompts.DIRECT_HEADERS, *prompts.PAIRWISE_HEADERS, prompts.FEEDBACK_HEADER, parsing.MARKER)
 
 
-class Reader:
+class Reader(Judge):
     """A judge of known habits: it gives a true answer, unless the prompt holds what it falls for."""
 
     batch_size = 64
@@ -70,7 +70,9 @@ def judgments(scale, items):
         Reader("fragile", breaks="[RESULT]"),
     ]  # fmt: skip
     for reader in readers:
-        judges.collect(reader, suite(items), JudgmentStore(scale.paths.judgments / f"{reader.name}.jsonl"), Decoding())
+        judging.collect(
+            reader, attack_suite(items), JudgmentStore(scale.paths.judgments / f"{reader.name}.jsonl"), Decoding()
+        )
     return load_judgments(scale.paths.judgments)
 
 
@@ -122,7 +124,7 @@ def test_victims_depend_on_ids_alone(items):
 
 
 def test_the_suite_asks_every_prompt_once(items):
-    tasks = suite(items)
+    tasks = attack_suite(items)
     assert len({task.item_id for task in tasks}) == len({task.prompt for task in tasks}) == len(tasks)
     assert len(tasks) == 50 * (1 + len(ATTACKS) + len(MARKED))
     assert {task.temperature for task in tasks} == {0.0} and {task.draws for task in tasks} == {1}
@@ -143,9 +145,9 @@ def test_a_neutralised_attack_leaves_the_prompt_its_shape(kind, items):
 
 
 def test_tasks_of_a_scale_shrink_with_it(tmp_path):
-    scale = load_scale("smoke", tmp_path)
-    found = {f"mini_{name}": minibench.build(f"mini_{name}", 42, scale.benchmark_share) for name in attacks.SOURCES}
-    assert len(attacks.tasks_for_scale(scale, found)) == 4 * (1 + len(ATTACKS) + len(MARKED))
+    share = load_scale("smoke", tmp_path).benchmark_share
+    found = victims_at(share, *(minibench.build(f"mini_{name}", 42, share) for name in attacks.SOURCES))
+    assert len(attack_suite(found)) == 4 * (1 + len(ATTACKS) + len(MARKED))
 
 
 # What became of it -------------------------------------------------------------------------------------
@@ -336,12 +338,12 @@ def test_an_unreadable_clean_answer_counts_for_no_change(judgments, items):
 
 
 def test_a_real_model_takes_the_suite_without_sampling(tiny_base, tmp_path, items):
-    from prometheus_lib.judging.judges import TransformersJudge
-
-    judge = TransformersJudge("tiny", tiny_base, batch_size=16)
-    chosen = [task for task in suite(items[:1] + items[-1:]) if task.item_id.startswith(("clean:", "chat turn:"))]
+    judge = judging.TransformersJudge("tiny", tiny_base, batch_size=16)
+    chosen = [
+        task for task in attack_suite(items[:1] + items[-1:]) if task.item_id.startswith(("clean:", "chat turn:"))
+    ]
     decoding = Decoding(max_new_tokens=4)
     for name in ("one", "two"):
-        assert judges.collect(judge, chosen, JudgmentStore(tmp_path / name / "tiny.jsonl"), decoding) == 6
+        assert judging.collect(judge, chosen, JudgmentStore(tmp_path / name / "tiny.jsonl"), decoding) == 6
     one, two = (load_judgments(tmp_path / name) for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two)

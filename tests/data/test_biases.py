@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prometheus_lib import judging
 from prometheus_lib.data import baselines, biases, minibench, miniworld
 from prometheus_lib.data.biases import facts, other_rubric, rubric_couples
 from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.judges import Completion, Decoding
+from prometheus_lib.judging import Completion, Decoding, Judge, studies
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.records import DataError, DirectItem, Rubric
 from prometheus_lib.scale import load_scale
@@ -28,7 +28,7 @@ RULES = {  # how each judge decides a pair as shown (True: the first), and score
 }
 
 
-class Rule:
+class Rule(Judge):
     """A judge that follows one of the rules; `own` is a response's true score under its own benchmark's rubric."""
 
     batch_size = 64
@@ -49,18 +49,26 @@ class Rule:
         return "A" if self.chooses(first, second, (one, two)) else "B"
 
 
+def bias_tasks(scale, items):
+    pairs, responses = (items[name] for name in (biases.POSITION_SOURCE, biases.RUBRIC_SOURCE))
+    return [
+        *studies.position_tasks(f"mini_{biases.POSITION_SOURCE}", pairs),
+        *studies.rubric_tasks(responses, scale.benchmark_share, scale.draws),
+    ]
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     scale = replace(load_scale("mini", tmp_path_factory.mktemp("outputs")), main_judges=tuple(RULES), resamples=200)
     items = {name: minibench.build(f"mini_{name}", 42) for name in (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)}
-    tasks = biases.tasks_for_scale(scale, {f"mini_{name}": found for name, found in items.items()})
+    tasks = bias_tasks(scale, items)
     for name in DIRECT_BENCHMARKS:
-        tasks += judges.direct_tasks(f"mini_{name}", items[name], True, scale.draws)
+        tasks += judging.direct_tasks(f"mini_{name}", items[name], True, scale.draws)
     for name in PAIR_BENCHMARKS:
-        tasks += judges.pairwise_tasks(f"mini_{name}", items[name])
+        tasks += judging.pairwise_tasks(f"mini_{name}", items[name])
     own = {item.id: item.meta["true_score"] for name in DIRECT_BENCHMARKS for item in items[name]}
     for name in RULES:
-        judges.collect(Rule(name, own), tasks, JudgmentStore(scale.paths.judgments / f"{name}.jsonl"), Decoding())
+        judging.collect(Rule(name, own), tasks, JudgmentStore(scale.paths.judgments / f"{name}.jsonl"), Decoding())
     return Run(scale, load_judgments(scale.paths.judgments), items)
 
 
@@ -106,20 +114,16 @@ def test_real_items_are_coupled_by_their_response(tmp_path):
         DirectItem("c", "Say hello.", "Hello!", None, kind, {"human": [1]}),
         DirectItem("d", "Say bye.", "Hi!", None, clear, {"human": [1]}),
     ]
-    scale = load_scale("7b", tmp_path)
-    ((own, other),) = rubric_couples(scale, items)
+    ((own, other),) = rubric_couples(items)
     assert (own.id, other.id) == ("a", "b")
     assert table_biases.true_score(own) - table_biases.true_score(other) == 2.5
-    assert rubric_couples(scale, items[2:]) == rubric_couples(scale, []) == []
+    assert rubric_couples(items[2:]) == rubric_couples([]) == []
 
 
 def test_what_is_asked_shrinks_with_the_scale(tmp_path):
     scale = load_scale("smoke", tmp_path)
-    found = {
-        f"mini_{name}": minibench.build(f"mini_{name}", 42, scale.benchmark_share)
-        for name in (biases.POSITION_SOURCE, biases.RUBRIC_SOURCE)
-    }
-    tasks = biases.tasks_for_scale(scale, found)
+    sources = (biases.POSITION_SOURCE, biases.RUBRIC_SOURCE)
+    tasks = bias_tasks(scale, {name: minibench.build(f"mini_{name}", 42, scale.benchmark_share) for name in sources})
     assert {(task.benchmark, task.order) for task in tasks} == {("mini_hhh_alignment", "ba"), ("rubrics", "ab")}
     assert sum(task.draws for task in tasks if task.benchmark == "rubrics") == 4 * scale.draws
 

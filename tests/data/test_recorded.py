@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import metrics, tables
+from prometheus_lib import judging, metrics, tables
 from prometheus_lib.data import benchmarks
 from prometheus_lib.data.recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
-from prometheus_lib.judging import judges
 from prometheus_lib.judging.store import COLUMNS
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
@@ -82,7 +81,7 @@ def test_pairs_need_criteria_only_and_no_label(tmp_path):
     first, second = read_own_items(csv_file(tmp_path, text), RUBRIC)
     assert first == PairItem("1", "Do it.", "one", "two", None, "Kind?")
     assert second == PairItem("2", "Do it.", "one", "two", None, RUBRIC.criteria, "B", rubric=RUBRIC)
-    (task, _) = judges.pairwise_tasks("own", [first, second])
+    (task, _) = judging.pairwise_tasks("own", [first, second])
     assert "Kind?" in task.prompt and task.item == first
 
 

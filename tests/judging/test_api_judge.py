@@ -21,12 +21,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import ModelScript, OpenAIServer, Reply, completion, refusal
 
-from prometheus_lib import artifacts, prompts
+from prometheus_lib import artifacts, judging, prompts
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.engines.api import WITHHELD, APIJudge, Prices, retry_after, shares
-from prometheus_lib.judging.engines.api_settings import SERVERS, APISettings, load_settings
-from prometheus_lib.judging.judges import Decoding, Policy, Task, TransformersJudge
+from prometheus_lib.judging import (
+    SERVERS,
+    APIJudge,
+    APISettings,
+    Decoding,
+    Policy,
+    Prices,
+    Task,
+    TransformersJudge,
+    load_settings,
+)
+from prometheus_lib.judging.engines.api_requests import WITHHELD, retry_after, shares
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts import templates
 from prometheus_lib.records import DataError
@@ -108,7 +116,7 @@ def test_a_template_of_another_family_is_sent_and_read_and_identified():
     with server:
         found = judge.generate(tasks(1), PLAIN, 0)
     assert server.bodies[0]["messages"][0] == {"role": "system", "content": "Be kind."}
-    assert judges.judgments(judge, tasks(1)[0], ["k"], found[0])[0].decision == 7
+    assert judging.judgments(judge, tasks(1)[0], ["k"], found[0])[0].decision == 7
     assert judge.fingerprint != paper.fingerprint
 
 
@@ -137,7 +145,7 @@ def test_answers_belong_to_their_tasks_and_draws():
 def test_the_finish_reason_decides_the_status(reason, text, status, feedback):
     server, judge = served(lambda body, number: completion(text, reason=reason))
     with server:
-        (row,) = judges.judgments(judge, tasks(1)[0], ["k"], judge.generate(tasks(1), PLAIN, 0)[0])
+        (row,) = judging.judgments(judge, tasks(1)[0], ["k"], judge.generate(tasks(1), PLAIN, 0)[0])
     assert (row.status, row.feedback) == (status, feedback)
 
 
@@ -350,7 +358,7 @@ def test_prompts_that_do_not_fit_are_all_named_and_the_others_answered():
     found = []
     with server, pytest.raises(DataError, match="2 prompts do not fit .*: bench/i2, bench/i5; leave them out"):
         found.extend(judge.stream(tasks(8), PLAIN, 0))
-    assert sorted(place for place, _ in found) == [0, 1, 3, 4, 6, 7]
+    assert sorted(place for ((place, _),) in found) == [0, 1, 3, 4, 6, 7]
     assert len(server.bodies) == 8
 
 
@@ -363,11 +371,11 @@ def test_what_was_answered_before_a_failure_is_stored_and_not_asked_again(tmp_pa
     server, judge = served(script, requests_at_once=2)
     with server:
         with pytest.raises(DataError, match="bench/i7: no answer after 3 attempts"):
-            judges.collect(judge, tasks(12, 3), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
+            judging.collect(judge, tasks(12, 3), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
         kept = len(load_judgments(tmp_path))
         assert kept == 3 * judge.usage.requests >= 15
         broken, asked = False, len(server.bodies)
-        judges.collect(judge, tasks(12, 3), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
+        judging.collect(judge, tasks(12, 3), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
     assert 3 * (len(server.bodies) - asked) == 36 - kept
     assert len(load_judgments(tmp_path)) == 36
 
@@ -378,9 +386,9 @@ TESTS = Path(__file__).parent.parent
 WORKER = """
 import json, sys
 sys.path[:0] = [sys.argv[3], sys.argv[3] + '/judging']
-from test_api_judge import PLAIN, APIJudge, APISettings, JudgmentStore, judges, tasks
+from test_api_judge import PLAIN, APIJudge, APISettings, JudgmentStore, judging, tasks
 judge = APIJudge("api", APISettings(**json.loads(sys.argv[1])))
-judges.collect(judge, tasks(200), JudgmentStore(sys.argv[2]), PLAIN)
+judging.collect(judge, tasks(200), JudgmentStore(sys.argv[2]), PLAIN)
 """
 
 
@@ -407,7 +415,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
         )
         _, complaint = worker.communicate(timeout=60)
         assert worker.returncode != 0 and (how == signal.SIGKILL or b"KeyboardInterrupt" in complaint)
-        judges.collect(judge, tasks(200), JudgmentStore(path), PLAIN)
+        judging.collect(judge, tasks(200), JudgmentStore(path), PLAIN)
     assert len(load_judgments(tmp_path)) == 200
     assert 200 <= len(server.bodies) <= 1.02 * 200
 
@@ -440,8 +448,8 @@ def miniature():
 
 
 def mini_tasks() -> list[Task]:
-    direct = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 0.2)[:3], True, 1)
-    return [*direct, *judges.pairwise_tasks("mini_autoj_eval", minibench.build("mini_autoj_eval", 1, 0.2)[:3])]
+    direct = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 0.2)[:3], True, 1)
+    return [*direct, *judging.pairwise_tasks("mini_autoj_eval", minibench.build("mini_autoj_eval", 1, 0.2)[:3])]
 
 
 def mini_settings(server: OpenAIServer) -> APISettings:
@@ -453,7 +461,7 @@ def test_greedy_judgments_are_those_of_the_model_itself(miniature, tmp_path):
     direct = TransformersJudge("direct", EMBEDDED_BASE)
     through = APIJudge("api", mini_settings(miniature))
     for judge in (direct, through):
-        judges.collect(judge, mini_tasks(), JudgmentStore(tmp_path / f"{judge.name}.jsonl"), greedy)
+        judging.collect(judge, mini_tasks(), JudgmentStore(tmp_path / f"{judge.name}.jsonl"), greedy)
     columns = ["benchmark", "item_id", "decision", "feedback", "status"]
     api, own = (
         load_judgments(tmp_path, [name])[columns].sort_values(columns[:2]).reset_index(drop=True)
@@ -468,7 +476,7 @@ def test_a_feedback_is_finished_with_the_decision_the_model_prefers(miniature):
     own = TransformersJudge("direct", EMBEDDED_BASE).finish(mini_tasks(), texts, greedy, 0)
     through = APIJudge("api", mini_settings(miniature)).finish(mini_tasks(), texts, greedy, 0)
     assert [c.text for c in through] == [c.text for c in own]
-    with pytest.raises(DataError, match="cannot go on with a given feedback"):
+    with pytest.raises(DataError, match="cannot finish a given feedback"):
         APIJudge("api", settings(miniature)).finish(mini_tasks(), texts, greedy, 0)
 
 
@@ -482,7 +490,7 @@ def test_answers_without_a_decision_are_drawn_again(tmp_path):
     server, judge = served(lambda body, number: completion("no verdict" if number < 6 else GOOD))
     with server:
         store = JudgmentStore(tmp_path / "api.jsonl")
-        judges.collect(judge, tasks(4), store, PLAIN, policy=Policy("redraw", 2))
+        judging.collect(judge, tasks(4), store, PLAIN, policy=Policy("redraw", 2))
     rows = load_judgments(tmp_path)
     assert (rows[rows["policy"] == "redraw-2"]["decision"] == 4).all() and (rows["policy"] == "once").sum() == 4
     assert len(server.bodies) == 4 + 4 + 2
@@ -535,10 +543,10 @@ def test_no_key_is_written_anywhere(monkeypatch, tmp_path):
     monkeypatch.setenv("TEST_API_KEY", "sk-secret-2")
     server, judge = served(echo, key_variable="TEST_API_KEY")
     with server:
-        judges.collect(judge, tasks(2), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
+        judging.collect(judge, tasks(2), JudgmentStore(tmp_path / "api.jsonl"), PLAIN)
     files = [Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names]
     assert files and not any(b"sk-secret" in file.read_bytes() for file in files)
 
 
 def test_it_is_one_of_the_judges():
-    assert judges.APIJudge is APIJudge
+    assert judging.APIJudge is APIJudge

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from openai_server import OpenAIServer, completion
 
-from prometheus_lib import prompts
+from prometheus_lib import artifacts, judging, prompts
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
+from prometheus_lib.judging import Decoding, tasks_for
 from prometheus_lib.judging.engines.transformers_judge import TransformersJudge, prompt_ids
 from prometheus_lib.judging.families import (
     FAMILIES,
@@ -20,10 +20,8 @@ from prometheus_lib.judging.families import (
     LLAMA_2_CHAT,
     family_named,
     judge_for,
-    speaking,
     template_for,
 )
-from prometheus_lib.judging.judges import Decoding, tasks_for
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.paper import load_published
 from prometheus_lib.prompts.chat import render_chat
@@ -115,7 +113,7 @@ def test_every_family_that_writes_judges_through_the_store(tiny_base, bare_base,
         items = {"direct": direct, "pairwise": pairs}
         tasks = [t for format in family.formats for t in tasks_for(template, "b", items[format], format)]
         store = JudgmentStore(tmp_path / f"{family.name}.jsonl")
-        assert judges.collect(judge, tasks, store, decoding) == len(tasks) > 0
+        assert judging.collect(judge, tasks, store, decoding) == len(tasks) > 0
     table = load_judgments(tmp_path)
     assert set(table["judge"]) == {family.name for family in writing}
     assert set(table.loc[table["judge"] == "prometheus-13b", "format"]) == {"direct"}
@@ -129,7 +127,7 @@ def test_a_template_of_its_own_is_heard_and_changes_the_fingerprint(tiny_base, b
     assert prompts.DIRECT_SYSTEM_PROMPT in heard[0] and PROMETHEUS_1.system in heard[1]
     assert heard[0].replace(prompts.DIRECT_SYSTEM_PROMPT, PROMETHEUS_1.system) == heard[1]
     assert heard[0].startswith("<s>[INST] <<SYS>>") and heard[0].endswith(" [/INST]")
-    assert len({plain.fingerprint, own.fingerprint, TransformersJudge("x", bare_base).fingerprint}) == 3
+    assert len({plain.fingerprint, own.fingerprint, artifacts.judge_fingerprint(bare_base)}) == 3
     assert [row.count(own.tokenizer.bos_token_id) for row in prompt_ids(own.tokenizer, [task], own.template)] == [1]
     # A judge that speaks as its model folder says is the judge that any other notebook makes from that folder.
     kept = judge_for("mistral-7b-instruct", engine="transformers", model=tiny_base)
@@ -137,10 +135,9 @@ def test_a_template_of_its_own_is_heard_and_changes_the_fingerprint(tiny_base, b
 
 
 def test_a_tokenizer_without_a_chat_template_needs_one(bare_base):
-    judge = TransformersJudge("x", bare_base)
-    with pytest.raises(DataError, match="'x': its tokenizer has no chat template"):
-        speaking(judge, template_for("prometheus-2-7b"))
-    assert speaking(judge, template_for("prometheus-2-7b"), LLAMA_2_CHAT).tokenizer.chat_template == LLAMA_2_CHAT
+    with pytest.raises(DataError, match="this tokenizer has no chat template"):
+        TransformersJudge("x", bare_base, template=PROMETHEUS_1)
+    assert TransformersJudge("x", bare_base, chat=LLAMA_2_CHAT).tokenizer.chat_template == LLAMA_2_CHAT
 
 
 def test_families_behind_an_api(monkeypatch, wording, direct, pairs, tmp_path):
@@ -161,7 +158,7 @@ def test_families_behind_an_api(monkeypatch, wording, direct, pairs, tmp_path):
             *tasks_for(template_for(judge.name), "b", direct, "direct", with_reference=True, draws=3),
             *tasks_for(template_for(judge.name), "b", pairs, "pairwise", order="ba"),
         ]
-        judges.collect(judge, tasks, JudgmentStore(tmp_path / "m.jsonl"), FAMILIES[judge.name].decoding)
+        judging.collect(judge, tasks, JudgmentStore(tmp_path / "m.jsonl"), FAMILIES[judge.name].decoding)
         assert all([m["role"] for m in body["messages"]] == ["user"] for body in server.bodies)  # no system role
         with pytest.warns(UserWarning):
             auto_j = judge_for("auto-j-13b", engine="api", wording=wording, base_url=server.url)

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_lib import artifacts, parallel
+from prometheus_lib import artifacts, judging, parallel
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.engines import transformers_judge
-from prometheus_lib.judging.judges import MENUS, Completion, Decoding, JudgingJob, Policy, Task, TransformersJudge
+from prometheus_lib.judging import MENUS, Completion, Decoding, Judge, JudgingJob, Policy, Task, TransformersJudge
+from prometheus_lib.judging.engines import transformers_judge, writing
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts.parsing import PARSERS
 from prometheus_lib.records import DataError, read_jsonl, write_jsonl
@@ -27,9 +26,9 @@ def tasks():
     direct = minibench.build("mini_flask", 1, 0.2)
     pairs = minibench.build("mini_autoj_eval", 1, 0.2)
     return [
-        *judges.direct_tasks("mini_flask", direct, True, 3),
-        *judges.pairwise_tasks("mini_autoj_eval", pairs),
-        *judges.direct_for_pairs_tasks("mini_autoj_eval", pairs[:3], 2),
+        *judging.direct_tasks("mini_flask", direct, True, 3),
+        *judging.pairwise_tasks("mini_autoj_eval", pairs),
+        *judging.direct_for_pairs_tasks("mini_autoj_eval", pairs[:3], 2),
     ]
 
 
@@ -38,7 +37,7 @@ def needed(tasks) -> int:
 
 
 def test_batches_hold_every_task_once_and_fit(tasks):
-    cut = judges.batches(tasks, 12)
+    cut = judging.batches(tasks, 12)
     assert sorted((t for batch in cut for t in batch), key=repr) == sorted(tasks, key=repr)
     for batch in cut:
         assert len({task.draws for task in batch}) == 1
@@ -51,26 +50,26 @@ def test_direct_for_pairs_is_reference_free_and_names_both_sides(tasks):
     assert not any("Reference Answer" in task.prompt or task.with_reference for task in singles)
     pair = replace(minibench.build("mini_autoj_eval", 1, 0.2)[0], rubric=None)
     with pytest.raises(DataError, match="no score rubric"):
-        judges.split_pair(pair)
+        judging.split_pair(pair)
 
 
 def test_decisions_of_swapped_prompts_are_mapped_back(tiny_base):
-    class Fixed:
+    class Fixed(Judge):
         name, fingerprint = "fixed", "f"
 
     texts = [Completion("Better. [RESULT] A", 5, True)]
     for order, decision in (("ab", "A"), ("ba", "B")):
         task = Task("b", "i", "pairwise", False, order, 1, "prompt")
-        assert judges.judgments(Fixed, task, ["k"], texts)[0].decision == decision
+        assert judging.judgments(Fixed, task, ["k"], texts)[0].decision == decision
 
 
 def test_unparsed_and_truncated_are_told_apart():
-    class Fixed:
+    class Fixed(Judge):
         name, fingerprint = "fixed", "f"
 
     task = Task("b", "i", "direct", True, "ab", 3, "prompt")
     texts = [Completion("no verdict", 2, True), Completion("no verdict", 2, False), Completion("[RESULT] 4", 3, True)]
-    rows = judges.judgments(Fixed, task, ["a", "b", "c"], texts)
+    rows = judging.judgments(Fixed, task, ["a", "b", "c"], texts)
     assert [row.status for row in rows] == ["unparsed", "truncated", "ok"]
     assert [row.decision for row in rows] == [None, None, 4]
 
@@ -78,18 +77,18 @@ def test_unparsed_and_truncated_are_told_apart():
 def test_collecting_resumes_and_then_generates_nothing(tiny_base, tasks, tmp_path):
     judge = TransformersJudge("base", tiny_base, batch_size=12)
     whole = JudgmentStore(tmp_path / "whole" / "base.jsonl")
-    assert judges.collect(judge, tasks, whole, SHORT) == needed(tasks)
-    assert judges.collect(judge, tasks, whole, SHORT) == 0
+    assert judging.collect(judge, tasks, whole, SHORT) == needed(tasks)
+    assert judging.collect(judge, tasks, whole, SHORT) == 0
 
     path = tmp_path / "killed" / "base.jsonl"
-    judges.collect(judge, tasks, JudgmentStore(path), SHORT)
+    judging.collect(judge, tasks, JudgmentStore(path), SHORT)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])  # as a kill leaves it: cut inside a line
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         store = JudgmentStore(path)
     kept = len(store.keys)
-    assert judges.collect(judge, tasks, store, SHORT) == needed(tasks) - kept > 0
+    assert judging.collect(judge, tasks, store, SHORT) == needed(tasks) - kept > 0
     one, two = (
         load_judgments(tmp_path / f).sort_values(["item_id", "format", "draw"]).reset_index(drop=True)
         for f in ("whole", "killed")
@@ -100,14 +99,19 @@ def test_collecting_resumes_and_then_generates_nothing(tiny_base, tasks, tmp_pat
 def test_a_job_whose_judgments_are_there_loads_no_model(tiny_base, tasks, tmp_path):
     job = JudgingJob("base", str(tiny_base), tuple(tasks[:4]), str(tmp_path / "base.jsonl"), SHORT)
     progress = []
-    assert judges.run_judge(job, lambda done, tokens=0: progress.append(done)) == needed(job.tasks) == sum(progress)
-    missing_engine = replace(job, engine="an engine that does not exist")
-    assert judges.run_judge(missing_engine) == 0
+    assert judging.run_judge(job, lambda done, tokens=0: progress.append(done)) == needed(job.tasks) == sum(progress)
+
+    def never(job):
+        raise AssertionError("a judge was started")
+
+    assert judging.run_judge(job, start=never) == 0
+    with pytest.raises(DataError, match="unknown engine 'steam'; choose one of transformers, .*trivial"):
+        judging.run_judge(replace(job, engine="steam"))
 
 
 def test_other_weights_and_other_decoding_are_other_judgments(tiny_base, tiny_experts, tasks):
     keys = {
-        judges.task_keys(tasks[0], artifacts.model_fingerprint(folder), decoding)[0]
+        judging.task_keys(tasks[0], artifacts.model_fingerprint(folder), decoding)[0]
         for folder in (tiny_base, tiny_experts / "direct")
         for decoding in (SHORT, replace(SHORT, temperature=0.5))
     }
@@ -118,8 +122,8 @@ def test_items_asked_twice_are_refused_and_any_iterable_of_tasks_will_do(tiny_ba
     judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "base.jsonl")
     other = replace(tasks[0], prompt="another prompt")
     with pytest.raises(DataError, match=f"1 items are asked for more than once: {tasks[0].benchmark}/.*its own id"):
-        judges.collect(judge, [tasks[0], other], store, SHORT)
-    assert judges.collect(judge, (task for task in tasks[:2]), store, SHORT) == needed(tasks[:2])
+        judging.collect(judge, [tasks[0], other], store, SHORT)
+    assert judging.collect(judge, (task for task in tasks[:2]), store, SHORT) == needed(tasks[:2])
 
 
 def test_models_that_are_not_there_or_cannot_talk_are_named(tiny_base, tasks, tmp_path):
@@ -164,7 +168,7 @@ def test_a_response_cannot_bring_a_control_token_of_the_tokenizer(tiny_base, tas
     judge.tokenizer.add_special_tokens({"additional_special_tokens": ["[[ponder]]"]})
     control = judge.tokenizer.convert_tokens_to_ids("[[ponder]]")
     text = tasks[0].prompt.replace("###Response", "[[ponder]] ###Response")
-    (row,) = transformers_judge.prompt_ids(judge.tokenizer, [replace(tasks[0], prompt=text)])
+    (row,) = writing.prompt_ids(judge.tokenizer, [replace(tasks[0], prompt=text)])
     assert control not in row and text != tasks[0].prompt
     assert control in judge.tokenizer(text)["input_ids"]
 
@@ -176,7 +180,7 @@ def test_padding_changes_no_score():
     items = minibench.build("mini_flask", 1, 1.0)[:6]
     longer = [replace(item, response=" ".join([item.response] * (2 * n + 1))) for n, item in enumerate(items)]
     judge = TransformersJudge("base", EMBEDDED_BASE)
-    rows = transformers_judge.prompt_ids(judge.tokenizer, judges.direct_tasks("b", longer, True, 1))
+    rows = writing.prompt_ids(judge.tokenizer, judging.direct_tasks("b", longer, True, 1))
     assert len(set(map(len, rows))) == len(rows)
 
     def scores(each):
@@ -194,7 +198,7 @@ def test_the_nucleus_is_that_of_the_temperature(tiny_base, tasks, temperature):
     import torch
 
     judge = TransformersJudge("base", tiny_base)
-    ids, mask = judge._padded(transformers_judge.prompt_ids(judge.tokenizer, tasks[:4]))
+    ids, mask = judge._padded(writing.prompt_ids(judge.tokenizer, tasks[:4]))
     with torch.no_grad():
         judge.model.lm_head.weight.mul_(20)
     common = {"max_new_tokens": 1, "output_scores": True, "return_dict_in_generate": True, "attention_mask": mask}
@@ -249,14 +253,14 @@ def test_sharing_the_prompt_between_draws_changes_no_token(tiny_base, tasks):
 def test_a_task_may_have_a_temperature_of_its_own(tiny_base, tasks, tmp_path):
     judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
     asked = [tasks[0], replace(tasks[0], temperature=0.0)]
-    judges.collect(judge, asked, store, SHORT)
+    judging.collect(judge, asked, store, SHORT)
     assert len(store.keys) == 6
-    assert set(judges.task_keys(asked[1], judge.fingerprint, SHORT)) == set(
-        judges.task_keys(tasks[0], judge.fingerprint, replace(SHORT, temperature=0.0))
+    assert set(judging.task_keys(asked[1], judge.fingerprint, SHORT)) == set(
+        judging.task_keys(tasks[0], judge.fingerprint, replace(SHORT, temperature=0.0))
     )
     texts = load_judgments(tmp_path).set_index("key")["feedback"]
-    assert texts[judges.task_keys(asked[1], judge.fingerprint, SHORT)].nunique() == 1
-    assert texts[judges.task_keys(asked[0], judge.fingerprint, SHORT)].nunique() == 3
+    assert texts[judging.task_keys(asked[1], judge.fingerprint, SHORT)].nunique() == 1
+    assert texts[judging.task_keys(asked[0], judge.fingerprint, SHORT)].nunique() == 3
 
 
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0, 30.0])
@@ -293,12 +297,12 @@ def forgetful():
 
 def test_policies_repair_what_failed_and_keep_the_first_answers(forgetful, tasks, tmp_path):
     store, decoding = JudgmentStore(tmp_path / "j.jsonl"), Decoding(max_new_tokens=64)
-    judges.collect(forgetful, tasks, store, decoding)
+    judging.collect(forgetful, tasks, store, decoding)
     failed = len(store.failed)
     assert needed(tasks) * 0.2 < failed < needed(tasks) * 0.8
     for policy in (Policy("redraw", 8), Policy("finish")):
-        assert judges.collect(forgetful, tasks, store, decoding, policy=policy) == failed
-        assert judges.collect(forgetful, tasks, store, decoding, policy=policy) == 0
+        assert judging.collect(forgetful, tasks, store, decoding, policy=policy) == failed
+        assert judging.collect(forgetful, tasks, store, decoding, policy=policy) == 0
     first, redrawn, finished = (load_judgments(tmp_path, policy=p) for p in ("once", "redraw-8", "finish"))
     assert len(first) == len(redrawn) == len(finished) == needed(tasks)
     assert (first["status"] != "ok").sum() == failed
@@ -326,7 +330,7 @@ def test_finishing_takes_the_verdict_the_judge_would_have_written(forgetful, tas
 
 def test_an_untrained_judge_stays_unparsed_after_its_redraws(tiny_base, tasks, tmp_path):
     judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
-    judges.collect(judge, tasks[:3], store, SHORT, policy=Policy("redraw", 2))
+    judging.collect(judge, tasks[:3], store, SHORT, policy=Policy("redraw", 2))
     table = load_judgments(tmp_path, policy="redraw-2")
     assert (table["status"] != "ok").all() and set(table["attempts"]) == {3}
 
@@ -335,19 +339,20 @@ def test_an_unknown_policy_and_a_judge_that_cannot_finish_are_refused(tmp_path, 
     with pytest.raises(DataError, match="unknown policy"):
         Policy("again")
 
-    class Silent:
+    class Silent(Judge):
         name, fingerprint, batch_size = "silent", "f", 8
 
         def generate(self, tasks, decoding, seed):
             return [[Completion("", 0, True)] * task.draws for task in tasks]
 
     with pytest.raises(DataError, match="cannot finish"):
-        judges.collect(Silent(), tasks[:2], JudgmentStore(tmp_path / "j.jsonl"), SHORT, policy=Policy("finish"))
+        judging.collect(Silent(), tasks[:2], JudgmentStore(tmp_path / "j.jsonl"), SHORT, policy=Policy("finish"))
 
 
 def test_a_judge_that_streams_keeps_what_arrived_before_it_failed(tmp_path, tasks):
-    class Breaking:
+    class Breaking(Judge):
         name, fingerprint, batch_size = "breaking", "f", 8
+        in_batches, stored_together = False, 32
         limit, asked = 40, 0
 
         def stream(self, tasks, decoding, seed):
@@ -355,18 +360,18 @@ def test_a_judge_that_streams_keeps_what_arrived_before_it_failed(tmp_path, task
                 if self.asked == self.limit:
                     raise DataError("the server is gone")
                 self.asked += 1
-                yield place, [Completion("Good. [RESULT] 4", 4, True)] * tasks[place].draws
+                yield [(place, [Completion("Good. [RESULT] 4", 4, True)] * tasks[place].draws)]
 
     judge, path = Breaking(), tmp_path / "j.jsonl"
     many = [
         replace(task, item_id=f"{task.item_id}-{n}", prompt=f"{task.prompt}{n}") for n in range(4) for task in tasks
     ]
     with pytest.raises(DataError, match="gone"):
-        judges.collect(judge, many, JudgmentStore(path), SHORT)
+        judging.collect(judge, many, JudgmentStore(path), SHORT)
     kept = len(JudgmentStore(path).keys)
     assert kept == sum(task.draws for task in sorted(many, key=lambda t: (t.format, t.prompt))[-40:])
     judge.limit = 10**9
-    assert judges.collect(judge, many, JudgmentStore(path), SHORT) == needed(many) - kept
+    assert judging.collect(judge, many, JudgmentStore(path), SHORT) == needed(many) - kept
     assert judge.asked == len(many)
 
 
@@ -374,7 +379,7 @@ def test_all_items_that_do_not_fit_are_named_before_anything_is_generated(tiny_b
     long = [replace(task, item_id=f"long-{n}", prompt=task.prompt + " word" * 3000) for n, task in enumerate(tasks[:2])]
     judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
     with pytest.raises(DataError, match=r"2 prompts are longer.*long-0.*long-1"):
-        judges.collect(judge, [*tasks, *long], store, SHORT)
+        judging.collect(judge, [*tasks, *long], store, SHORT)
     assert not store.keys
 
 
@@ -396,13 +401,13 @@ def test_a_killed_worker_is_reported_clearly():
 def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_path):
     judge, path = TransformersJudge("base", tiny_base), tmp_path / "base.jsonl"
     asked = tasks[:6]
-    judges.collect(judge, asked, JudgmentStore(path), SHORT)
+    judging.collect(judge, asked, JudgmentStore(path), SHORT)
 
     def said(rows, **options) -> str:
         other = write_jsonl(tmp_path / "other.jsonl", rows)
-        return " / ".join(judges.verify(other, "base", asked, SHORT, judge.fingerprint, **options))
+        return " / ".join(judging.verify(other, "base", asked, SHORT, judge.fingerprint, **options))
 
-    def wrong(menus=judges.VERIFIED_MENUS, **changes) -> str:
+    def wrong(menus=judging.VERIFIED_MENUS, **changes) -> str:
         rows = read_jsonl(path)
         rows[4] |= changes
         return said(rows, menus=menus)
@@ -435,5 +440,5 @@ def test_verify_finds_every_record_that_does_not_belong(tiny_base, tasks, tmp_pa
     wide = {"direct": [str(score) for score in range(1, 11)], "pairwise": ["A", "B"]}
     assert "does not go" in wrong(**rating) and wrong(menus=wide, **rating) == ""
     changed = [replace(task, prompt=task.prompt + " ") for task in asked]
-    assert len(judges.verify(path, "base", changed, SHORT, judge.fingerprint)) == needed(asked) + 1
-    assert len(judges.verify(path, "base", asked[:2], SHORT, judge.fingerprint)) == needed(asked) - needed(asked[:2])
+    assert len(judging.verify(path, "base", changed, SHORT, judge.fingerprint)) == needed(asked) + 1
+    assert len(judging.verify(path, "base", asked[:2], SHORT, judge.fingerprint)) == needed(asked) - needed(asked[:2])

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from openai_server import OpenAIServer, completion
 
+from prometheus_lib import judging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import command as judging
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.engines import vllm_judge
-from prometheus_lib.judging.judges import Decoding, TransformersJudge
+from prometheus_lib.judging import Decoding, TransformersJudge, sharing
+from prometheus_lib.judging.engines import vllm_judge, writing
 from prometheus_lib.judging.store import JudgmentStore, compress, load_judgments
 from prometheus_lib.records import DataError
+from prometheus_lib.runner.judge import main
 from prometheus_lib.scale import load_scale
 from prometheus_lib.training import EMBEDDED_BASE
 
@@ -26,7 +26,7 @@ SHORT = Decoding(max_new_tokens=4)
 def tasks():
     items = minibench.build("mini_flask", 1, 0.4)
     pairs = minibench.build("mini_autoj_eval", 1, 0.2)
-    return [*judges.direct_tasks("mini_flask", items, True, 3), *judges.pairwise_tasks("mini_autoj_eval", pairs)]
+    return [*judging.direct_tasks("mini_flask", items, True, 3), *judging.pairwise_tasks("mini_autoj_eval", pairs)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -48,17 +48,17 @@ def test_shares_keep_equal_prompts_together_and_neighbours_in_order(tasks):
 
 def test_shares_of_nothing_and_shares_that_are_none():
     assert judging.shares([], 3) == [[], [], []]
-    assert judging.parse_share("2/3") == (2, 3)
+    assert sharing.parse_share("2/3") == (2, 3)
     for text in ("3/3", "-1/3", "1", "a/b", ""):
         with pytest.raises(DataError, match="no share"):
-            judging.parse_share(text)
+            sharing.parse_share(text)
 
 
 def test_gathering_adds_what_is_missing_and_nothing_twice(tiny_base, tasks, tmp_path):
     judge = TransformersJudge("base", tiny_base)
     half = len(tasks) // 2
     for folder, own in (("ours", tasks[: half + 3]), ("theirs", tasks[half:])):
-        judges.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
+        judging.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
     gained = judging.gather(tmp_path / "ours", tmp_path / "theirs")
     assert gained == {"base": sum(task.draws for task in tasks[half + 3 :])}
     assert judging.gather(tmp_path / "ours", tmp_path / "theirs") == {"base": 0}
@@ -71,7 +71,7 @@ def test_gathering_adds_what_is_missing_and_nothing_twice(tiny_base, tasks, tmp_
 def test_gathering_starts_from_what_is_recorded(tiny_base, tasks, tmp_path):
     judge = TransformersJudge("base", tiny_base)
     for folder, own in (("ours", tasks[:4]), ("theirs", tasks[4:6])):
-        judges.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
+        judging.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
     compress(tmp_path / "ours")
     (tmp_path / "ours" / "base.jsonl").unlink()
     judging.gather(tmp_path / "ours", tmp_path / "theirs")
@@ -81,7 +81,7 @@ def test_gathering_starts_from_what_is_recorded(tiny_base, tasks, tmp_path):
 def test_two_shares_judge_everything_once(tmp_path, capsys):
     arguments = ["--scale", "smoke", "--outputs", str(tmp_path), "--judge", "base"]
     for share in ("0/2", "1/2", "0/1"):
-        judging.main([*arguments, "--share", share])
+        main([*arguments, "--share", share])
     added = [int(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
     assert added[0] > 0 and added[1] > 0 and added[2] == 0
     table = load_judgments(load_scale("smoke", tmp_path).paths.judgments)
@@ -93,25 +93,25 @@ def test_a_judge_behind_an_api_is_asked_everything_once(tmp_path, capsys):
     arguments = ["--scale", "smoke", "--outputs", str(tmp_path), "--judge", "elsewhere", "--api", str(settings)]
     with OpenAIServer(lambda body, number: completion(*["Good. [RESULT] 4"] * body.get("n", 1))) as server:
         settings.write_text(json.dumps({"server": "vllm", "model": "m", "base_url": server.url}))
-        judging.main(arguments)
-        judging.main(arguments)
+        main(arguments)
+        main(arguments)
     first, second = (int(line.split()[1]) for line in capsys.readouterr().out.splitlines())
     table = load_judgments(load_scale("smoke", tmp_path).paths.judgments)
     assert first == len(table) > 100 and second == 0
     assert set(table["judge"]) == {"elsewhere"} and set(table["format"]) == {"direct", "pairwise"}
     with pytest.raises(DataError, match="needs one --judge"):
-        judging.main([*arguments, "--judge", "another"])
+        main([*arguments, "--judge", "another"])
 
 
 def test_judges_that_are_not_there_are_named(tmp_path):
     arguments = ["--scale", "smoke", "--outputs", str(tmp_path)]
     with pytest.raises(DataError, match="nobody: no judge has this name; choose from .*linear-0.3"):
-        judging.main([*arguments, "--judge", "nobody"])
+        main([*arguments, "--judge", "nobody"])
     for judge in ("direct", "linear-0.3"):
         with pytest.raises(DataError, match="direct.*notebooks 03 and 04"):
-            judging.main([*arguments, "--judge", judge])
+            main([*arguments, "--judge", judge])
     with pytest.raises(DataError, match="linear-0.3: no judge has this name"):  # one engine changes its weights
-        judging.main([*arguments, "--judge", "linear-0.3", "--replicas", "2"])
+        main([*arguments, "--judge", "linear-0.3", "--replicas", "2"])
 
 
 def test_merges_without_a_folder_are_judged_in_place(tiny_experts, tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_merges_without_a_folder_are_judged_in_place(tiny_experts, tmp_path, cap
     shutil.copytree(tiny_experts, paths.experts)
     arguments = ["--scale", "smoke", "--outputs", str(tmp_path), "--judge", "linear-0.3", "--judge", "linear-0.7"]
     for share in ("0/2", "1/2", "0/1"):
-        judging.main([*arguments, "--share", share])
+        main([*arguments, "--share", share])
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     added = {name: [int(row[1]) for row in rows if row[0] == name] for name in ("linear-0.3", "linear-0.7")}
     assert all(first > 0 and second > 0 and third == 0 for first, second, third in added.values())
@@ -160,13 +160,13 @@ def test_the_size_of_the_weights_follows_from_the_configuration():
 
 
 def test_every_task_has_a_seed_of_its_own(tasks):
-    seeds = vllm_judge.task_seeds(tasks, 1)
+    seeds = writing.task_seeds(tasks, 1)
     assert len(set(seeds)) == len(tasks)
-    assert vllm_judge.task_seeds(tasks[::-1], 1) == seeds[::-1]
-    assert not set(seeds) & set(vllm_judge.task_seeds(tasks, 2))
-    once, again = vllm_judge.task_seeds([tasks[0]] * 2, 1)
+    assert writing.task_seeds(tasks[::-1], 1) == seeds[::-1]
+    assert not set(seeds) & set(writing.task_seeds(tasks, 2))
+    once, again = writing.task_seeds([tasks[0]] * 2, 1)
     assert once == seeds[0] != again
     # Two items with one prompt are drawn apart, and what is left after a stop is drawn as it would have been.
     twins = [tasks[0], replace(tasks[0], item_id="twin"), tasks[1]]
-    whole = vllm_judge.task_seeds(twins, 1)
-    assert len(set(whole)) == 3 and vllm_judge.task_seeds(twins[1:], 1) == whole[1:]
+    whole = writing.task_seeds(twins, 1)
+    assert len(set(whole)) == 3 and writing.task_seeds(twins[1:], 1) == whole[1:]

@@ -9,8 +9,8 @@ import warnings
 import pandas as pd
 import pytest
 
-from prometheus_lib.judging import judges, reading
-from prometheus_lib.judging.judges import Completion, Decoding, collect, direct_tasks
+from prometheus_lib import judging
+from prometheus_lib.judging import Completion, Decoding, Judge, collect, direct_tasks, reading
 from prometheus_lib.judging.store import JudgmentStore, asked_file, compress, load_judgments, start_from_recorded
 from prometheus_lib.records import DataError, DirectItem, Rubric
 
@@ -20,7 +20,7 @@ A, B = Rubric("Is it right?", TEXTS), Rubric("Is it polite?", TEXTS)
 IDS = ("1", "10", "11", "2")
 
 
-class Teller:
+class Teller(Judge):
     """A judge that decides what `score` says of a task and draw."""
 
     name, batch_size = "teller", 100
@@ -241,10 +241,10 @@ def test_a_complete_job_is_asked_without_starting_a_judge(tmp_path):
 
     def run(text):
         (folder / "model.safetensors").write_text(text)
-        job = judges.JudgingJob("model", str(folder), tuple(tasks()), str(out), WARM)
-        judge = Teller(judges.job_fingerprint(job), lambda task, draw: int(text))
+        job = judging.JudgingJob("model", str(folder), tuple(tasks()), str(out), WARM)
+        judge = Teller(judging.job_fingerprint(job), lambda task, draw: int(text))
         judge.name = "model"
-        return judges.run_judge(job, start=lambda _: judge)
+        return judging.run_judge(job, start=lambda _: judge)
 
     assert (run("5"), run("1"), run("5")) == (4, 4, 0)
     assert scores(out.parent, "4 of model by other model weights") == dict.fromkeys(IDS, [5])

@@ -10,11 +10,10 @@ import pytest
 import torch
 from transformers import MistralForCausalLM, MixtralConfig
 
-from prometheus_lib import artifacts, merging, pipeline
+from prometheus_lib import artifacts, judging, merging, pipeline
 from prometheus_lib.data import minibench
 from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
-from prometheus_lib.judging import judges, sweeps
-from prometheus_lib.judging.judges import Decoding, JudgingJob, TransformersJudge
+from prometheus_lib.judging import Decoding, JudgingJob, TransformersJudge, sweeps
 from prometheus_lib.judging.sweeps import Sweep, SweepJob
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError, read_jsonl
@@ -34,8 +33,8 @@ MERGES = (
 def tasks():
     direct, pairs = minibench.build("mini_flask", 1, 0.1), minibench.build("mini_autoj_eval", 1, 0.1)
     return (
-        *judges.direct_tasks("mini_flask", direct[:3], True, 2),
-        *judges.pairwise_tasks("mini_autoj_eval", pairs[:3]),
+        *judging.direct_tasks("mini_flask", direct[:3], True, 2),
+        *judging.pairwise_tasks("mini_autoj_eval", pairs[:3]),
     )
 
 
@@ -172,7 +171,7 @@ def test_a_sweep_judges_as_folders_do_and_writes_judgments_only(sweep, tiny_base
     assert sorted(files) == ["linear-0.3.jsonl", "slerp.jsonl"]
     merging.merge_experts(LINEAR, tiny_base, tiny_experts, tmp_path / "merged")
     folder = JudgingJob(LINEAR.name, str(tmp_path / "merged"), tasks, str(tmp_path / "disk.jsonl"), SHORT, batch_size=6)
-    judges.run_judge(folder)
+    judging.run_judge(folder)
     rows = [read_jsonl(tmp_path / name) for name in ("in_place/linear-0.3.jsonl", "disk.jsonl")]
     apart = [{k: v for k, v in row.items() if k not in ("key", "fingerprint")} for row in rows[1]]
     assert [{k: v for k, v in row.items() if k not in ("key", "fingerprint")} for row in rows[0]] == apart

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus_lib import prompts
+from prometheus_lib import judging, prompts
 from prometheus_lib.data import benchmarks, minibench
-from prometheus_lib.judging import judges
+from prometheus_lib.judging import tasks_for
 from prometheus_lib.judging.families import LLAMA_2_CHAT
-from prometheus_lib.judging.judges import tasks_for
 from prometheus_lib.prompts import templates
 from prometheus_lib.prompts.chat import render_chat
 from prometheus_lib.prompts.templates import PROMETHEUS, PROMETHEUS_1, Template, template_named
@@ -66,9 +65,9 @@ def pairs():
 
 def test_the_papers_template_gives_the_papers_tasks(direct, pairs):
     found = tasks_for(PROMETHEUS, "b", direct, "direct", with_reference=True, draws=3)
-    assert found == judges.direct_tasks("b", direct, True, 3)
-    assert tasks_for(PROMETHEUS, "b", pairs, "pairwise", order="ba") == judges.pairwise_tasks("b", pairs, "ba")
-    assert tasks_for(PROMETHEUS, "b", pairs, "direct", draws=2) == judges.direct_for_pairs_tasks("b", pairs, 2)
+    assert found == judging.direct_tasks("b", direct, True, 3)
+    assert tasks_for(PROMETHEUS, "b", pairs, "pairwise", order="ba") == judging.pairwise_tasks("b", pairs, "ba")
+    assert tasks_for(PROMETHEUS, "b", pairs, "direct", draws=2) == judging.direct_for_pairs_tasks("b", pairs, 2)
 
 
 def test_every_family_template_shows_the_item(auto_j, direct, pairs):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ... import artifacts
 from ...records import DataError
-from ..judges import Decoding
+from ..tasks import Decoding
 
 SENDABLE = ("temperature", "top_p", "n", "seed", "repetition_penalty")
 NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}

@@ -15,8 +15,9 @@ from ... import artifacts
 from ...prompts.injection import neutralise, special_tokens
 from ...prompts.wording import shown
 from ...records import DataError, few
-from ..judges import Completion, Decoding, Task
-from .transformers_judge import check_lengths
+from ..judge import Completion, Judge
+from ..tasks import Decoding, Task
+from .writing import check_lengths
 
 # How a reward model reads an instruction and a response. UltraRM's card gives the first; its examples are written like
 # the second. "chat" is the chat template of the model's own tokenizer.
@@ -28,12 +29,14 @@ LAYOUTS = {
 TURNS = ("Human", "Assistant")  # a line of a response that opens with one would be a turn in the plain layouts
 
 
-class RewardModelJudge:
+class RewardModelJudge(Judge):
     """A reward model: any sequence classification model with one logit, or UltraRM's released layout.
 
     Loads whatever `AutoModelForSequenceClassification` loads. DataError when the folder has no such head (it would be
     made up at random), or more than one logit.
     """
+
+    engine, in_batches = "reward", False
 
     def __init__(
         self, name: str, folder: str | Path, batch_size: int = 32, bf16: bool = False, layout: str = "ultrarm"
@@ -50,7 +53,12 @@ class RewardModelJudge:
         names = {r"^regression_head\.": "score."}
         self.model = _load_model(AutoModelForSequenceClassification, folder, bf16, num_labels=1, key_mapping=names)
         self.pad = _padding(self.model, self.tokenizer)
-        self.fingerprint = artifacts.text_hash(artifacts.model_fingerprint(folder), layout, bf16, TURNS)
+        self.fingerprint = self.identify(folder, bf16, layout)
+
+    @classmethod
+    def identify(cls, source: str | Path, bf16: bool = False, layout: str = "ultrarm") -> str:
+        """Return the fingerprint of a model folder that is read in a layout, without loading it."""
+        return artifacts.text_hash(artifacts.model_fingerprint(source), layout, bf16, TURNS)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for direct assessment, and for items that do not fit into the model's context (named)."""
@@ -97,13 +105,15 @@ MARKERS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 SOURCE_TOKENS, PAIR_TOKENS = 1224, 2048
 
 
-class PairRankerJudge:
+class PairRankerJudge(Judge):
     """A pair ranker of PairRM's kind: one reading of instruction and both responses, one number in favour of the first.
 
     With `both_orders` (as the release compares) each pair is read in both orders and the mean counts, so position has
     no say. Items that are longer than the release reads are refused, unless `shorten` says to cut them as it does: the
     end of the instruction, and the end of each response; then the text of the judgment says so.
     """
+
+    engine, in_batches = "pair-ranker", False
 
     def __init__(
         self,
@@ -122,7 +132,12 @@ class PairRankerJudge:
         if unknown:
             raise DataError(f"{folder}: the tokenizer does not know {', '.join(unknown)}; give a pair ranker's folder.")
         self.pad = _padding(self.model, self.tokenizer)
-        self.fingerprint = artifacts.text_hash(artifacts.model_fingerprint(folder), both_orders, shorten, bf16)
+        self.fingerprint = self.identify(folder, bf16, both_orders, shorten)
+
+    @classmethod
+    def identify(cls, source: str | Path, bf16: bool = False, both_orders: bool = True, shorten: bool = False) -> str:
+        """Return the fingerprint of a model folder that compares in this way, without loading it."""
+        return artifacts.text_hash(artifacts.model_fingerprint(source), both_orders, shorten, bf16)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for direct assessment, and for items longer than the release reads (named)."""

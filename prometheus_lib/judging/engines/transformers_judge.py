@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,74 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
-from ...prompts.chat import chat_ids, render_chat
-from ...prompts.injection import escape_tokens, unknown_tokens
-from ...prompts.parsing import MARKER
 from ...prompts.templates import PROMETHEUS, Template
-from ...records import DataError, few
-from ..judges import MENUS, Completion, Decoding, Task
+from ..judge import Completion, Judge
+from ..tasks import MENUS, Decoding, Task
+from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, voice
 
 
-def prompt_ids(tokenizer: Any, tasks: Sequence[Task], template: Template = PROMETHEUS) -> list[list[int]]:
-    """Tokenise prompts as in training, in the voice of the template.
+class TransformersJudge(Judge):
+    """A judge that runs in this process through transformers' generate, on a CPU or one GPU.
 
-    A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
-    escaped here. DataError when the tokenizer does not say how a conversation is written.
+    It is asked and read by the template of its family; `chat` is used where its tokenizer holds no chat template.
     """
-    own = unknown_tokens(tokenizer)
-    return chat_ids(
-        tokenizer, [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format, template) for task in tasks]
-    )
 
+    engine, writes = "transformers", True
 
-def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
-    """Raise DataError that names the items whose prompts have more than `limit` tokens."""
-    if limit < 1:
-        raise DataError("the new tokens asked for leave no room for a prompt in the model's context; ask for fewer.")
-    long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
-    if long:
-        raise DataError(
-            f"{len(long)} prompts are longer than {limit} tokens: {few(long)}; "
-            "leave these items out, or ask for fewer new tokens."
-        )
-
-
-def finished_text(text: str, decision: str) -> str:
-    """Return an answer with its verdict, if it holds one, replaced by this decision."""
-    return f"{_feedback(text).rstrip()} {MARKER} {decision}"
-
-
-def _feedback(text: str) -> str:
-    return text.rpartition(MARKER)[0] if MARKER in text else text
-
-
-def candidate_ids(
-    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int
-) -> tuple[list[int], list[int]]:
-    """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
-
-    What is more than `limit` tokens is taken off the feedback's end (an answer that filled the model's context leaves
-    no room for a verdict). DataError when two decisions begin with the same token.
-    """
-    answers = [finished_text(text, decision) for decision in menu]
-    rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
-    shared = len(os.path.commonprefix(rows))
-    candidates = [row[shared] for row in rows]
-    if len(set(candidates)) < len(menu):
-        raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
-    over = len(ids) + shared - limit
-    feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
-    if not feedback:
-        return [*ids, *rows[0][:shared]], candidates
-    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
-
-
-class TransformersJudge:
-    """A judge that runs in this process through transformers' generate, on a CPU or one GPU."""
-
-    template: Template = PROMETHEUS
-
-    def __init__(self, name: str, folder: str | Path, batch_size: int = 192, bf16: bool = False):
+    def __init__(
+        self,
+        name: str,
+        folder: str | Path,
+        batch_size: int = 192,
+        bf16: bool = False,
+        template: Template = PROMETHEUS,
+        chat: str | None = None,
+    ):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
         from transformers.utils.logging import disable_progress_bar
@@ -85,8 +39,9 @@ class TransformersJudge:
         disable_progress_bar()
         self.name, self.batch_size = name, batch_size
         artifacts.check_base_model(folder)
-        self.fingerprint = artifacts.judge_fingerprint(folder, bf16)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.template, self.parsers = template, template.parsers
+        self.fingerprint = voice(self.tokenizer, artifacts.judge_fingerprint(folder, bf16), template, chat)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()

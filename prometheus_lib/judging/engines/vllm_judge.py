@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from ... import artifacts
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError
-from ..judges import MENUS, Completion, Decoding, Task
-from .transformers_judge import candidate_ids, check_lengths, finished_text, prompt_ids
+from ..judge import Completion, Found, Judge
+from ..tasks import MENUS, Decoding, Task
+from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, task_seeds, voice
 
 SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
@@ -71,33 +71,29 @@ def weight_bytes(model: str | Path, dtype: str) -> int:
     return sum(p.numel() for p in shape.parameters()) * getattr(torch, dtype).itemsize
 
 
-def task_seeds(tasks: Sequence[Task], seed: int) -> list[int]:
-    """Return one seed per task: from its prompt and its item, and from how often both came before in this list.
-
-    So a draw depends neither on its neighbours nor on the order nor on what was judged before a stop. Two items with
-    one prompt are drawn apart, and so is an item that is asked again for several failed draws.
-    """
-    seen: Counter[tuple[str, ...]] = Counter()
-    seeds = []
-    for task in tasks:
-        place = (task.prompt, task.benchmark, task.item_id, task.order)
-        seeds.append(int(artifacts.text_hash(seed, *place, seen[place]), 16) % 2**31)
-        seen[place] += 1
-    return seeds
-
-
-class VLLMJudge:
+class VLLMJudge(Judge):
     """A judge that runs through vLLM; all draws of an item are one request, and equal openings are computed once.
 
     Further settings go to the engine as they are (see `engine_settings`). Unless told otherwise, the weights lie on as
     few GPUs as hold them. For data parallelism run several processes, each with a share of the tasks
     (`python -m prometheus_lib.judging --share 0/4`), or Ray (`ray_judging`), or `vllm serve --data-parallel-size` with
-    the API judge.
+    the API judge. It is asked and read by the template of its family; `chat` is used where its tokenizer holds no chat
+    template.
     """
 
-    template: Template = PROMETHEUS
+    engine, writes, isolated = "vllm", True, True
+    in_batches, stored_together = False, 32
 
-    def __init__(self, name: str, folder: str | Path, batch_size: int = 4096, bf16: bool = True, **engine: Any):
+    def __init__(
+        self,
+        name: str,
+        folder: str | Path,
+        batch_size: int = 4096,
+        bf16: bool = True,
+        template: Template = PROMETHEUS,
+        chat: str | None = None,
+        **engine: Any,
+    ):
         try:
             from vllm import LLM
             from vllm.platforms import current_platform
@@ -109,13 +105,20 @@ class VLLMJudge:
         self.name, self.batch_size = name, batch_size
         artifacts.check_base_model(folder)
         dtype, settings = "bfloat16" if bf16 else "float32", engine_settings(engine, current_platform.is_cpu())
-        self.fingerprint = artifacts.judge_fingerprint(folder, bf16, settings.get("quantization"))
+        fingerprint = artifacts.judge_fingerprint(folder, bf16, settings.get("quantization"))
         if "tensor_parallel_size" not in settings and not current_platform.is_cpu():
             gpu, visible = current_platform.get_device_total_memory(), current_platform.device_count()
             settings["tensor_parallel_size"] = gpus_needed(weight_bytes(folder, dtype), gpu, visible)
         self.llm = LLM(model=str(folder), dtype=dtype, **settings)
         self.tokenizer = self.llm.get_tokenizer()
+        self.template, self.parsers = template, template.parsers
+        self.fingerprint = voice(self.tokenizer, fingerprint, template, chat)
         self._requests = 0
+
+    @classmethod
+    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+        """Return the fingerprint of a model judged with the environment's settings, without starting anything."""
+        return artifacts.judge_fingerprint(source, bf16, engine_settings({}, cpu=False).get("quantization"))
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""
@@ -123,11 +126,10 @@ class VLLMJudge:
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Return every task's draws, in the order of the tasks."""
-        found = dict(self.stream(tasks, decoding, seed))
-        return [found[place] for place in range(len(tasks))]
+        return self.in_order(self.stream(tasks, decoding, seed), len(tasks))
 
-    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield (place of a task, its draws) as they become ready; what is left when the caller stops is called off."""
+    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[Found]:
+        """Yield answers as they become ready; what is left when the caller stops is called off."""
         ids = prompt_ids(self.tokenizer, tasks, self.template)
         check_lengths(tasks, ids, self._limit(decoding.max_new_tokens))
         settings = {
@@ -137,7 +139,7 @@ class VLLMJudge:
         seeds = task_seeds(tasks, seed)
         params = [_sampling(n=task.draws, seed=own, **settings) for task, own in zip(tasks, seeds, strict=True)]
         for place, outputs in self._run(ids, params):
-            yield place, [Completion(o.text, len(o.token_ids), o.finish_reason == "stop") for o in outputs]
+            yield [(place, [Completion(o.text, len(o.token_ids), o.finish_reason == "stop") for o in outputs])]
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""

@@ -14,12 +14,11 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_lib import artifacts
+from prometheus_lib import artifacts, judging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
+from prometheus_lib.judging import Decoding
 from prometheus_lib.judging.engines.api import APIJudge
 from prometheus_lib.judging.engines.api_settings import SERVERS
-from prometheus_lib.judging.judges import Decoding
 from prometheus_lib.records import DataError
 
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64)
@@ -78,13 +77,13 @@ def judge(url, base):
 
 @pytest.fixture(scope="module")
 def transformers(base):
-    return judges.TransformersJudge("base", base)
+    return judging.TransformersJudge("base", base)
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    direct = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:12], True, 1)
-    return [*direct, *judges.pairwise_tasks("mini_autoj_eval", minibench.build("mini_autoj_eval", 1, 1.0)[:12])]
+    direct = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:12], True, 1)
+    return [*direct, *judging.pairwise_tasks("mini_autoj_eval", minibench.build("mini_autoj_eval", 1, 1.0)[:12])]
 
 
 def by_format(judge, tasks, decoding):
@@ -97,7 +96,7 @@ def test_greedy_answers_are_those_of_transformers(judge, transformers, tasks):
     """Texts, token counts and whether they ended by themselves, with the repetition penalty of Table 8."""
     answers = judge.generate(tasks, GREEDY, 0)
     assert answers == by_format(transformers, tasks, GREEDY)
-    decisions = [judges.judgments(judge, t, ["k"], a)[0].decision for t, a in zip(tasks, answers, strict=True)]
+    decisions = [judging.judgments(judge, t, ["k"], a)[0].decision for t, a in zip(tasks, answers, strict=True)]
     assert len(set(decisions[:12])) > 1 and len(set(decisions[12:])) > 1
 
 
@@ -129,4 +128,4 @@ def test_prompts_that_do_not_fit_are_named_and_the_others_answered(judge, tasks)
     found = []
     with pytest.raises(DataError, match=r"1 prompts do not fit .*: mini_flask/long;"):
         found.extend(judge.stream([tasks[0], long, tasks[1]], GREEDY, 0))
-    assert sorted(place for place, _ in found) == [0, 2]
+    assert sorted(place for ((place, _),) in found) == [0, 2]

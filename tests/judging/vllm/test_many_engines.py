@@ -9,14 +9,14 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from prometheus_lib import judging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import command as judging
-from prometheus_lib.judging import judges
+from prometheus_lib.judging import Decoding, JudgingJob, Policy
 from prometheus_lib.judging.engines import vllm_judge
-from prometheus_lib.judging.judges import Decoding, JudgingJob, Policy
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.parallel import run_jobs
 from prometheus_lib.records import DataError
+from prometheus_lib.runner.judge import main
 
 SHORT = Decoding(max_new_tokens=12)
 COMMAND = "--scale smoke --judge base --engine transformers --replicas 2 --gpus 0"
@@ -26,7 +26,7 @@ COMMAND = "--scale smoke --judge base --engine transformers --replicas 2 --gpus 
 def tasks():
     items = minibench.build("mini_flask", 1, 1.0)[:12]
     pairs = minibench.build("mini_autoj_eval", 1, 1.0)[:12]
-    return [*judges.direct_tasks("mini_flask", items, True, 3), *judges.pairwise_tasks("mini_autoj_eval", pairs)]
+    return [*judging.direct_tasks("mini_flask", items, True, 3), *judging.pairwise_tasks("mini_autoj_eval", pairs)]
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_judges_one_after_the_other_leave_nothing_running(job, tmp_path):
     other = replace(job, name="other", folder=str(copy), out=str(tmp_path / "out" / "other.jsonl"))
     needed = sum(task.draws for task in job.tasks)
     before = set(psutil.Process().children(recursive=True))
-    assert run_jobs(judges.run_judge, [job, other], 2 * needed, "judgment", isolated=True) == [needed, needed]
-    assert [judges.run_judge(each) for each in (job, other)] == [0, 0]
+    assert run_jobs(judging.run_judge, [job, other], 2 * needed, "judgment", isolated=True) == [needed, needed]
+    assert [judging.run_judge(each) for each in (job, other)] == [0, 0]
     after = [p for p in psutil.Process().children(recursive=True) if p not in before and "tracker" not in _line(p)]
     assert not after
     assert set(rows(tmp_path / "out")["judge"]) == {"base", "other"}
@@ -70,18 +70,18 @@ def test_two_engines_on_ray_give_the_judgments_of_one(job, engine, tasks, tmp_pa
     try:
         many = RayJudge(job, replicas=2, gpus=0)
         policy = Policy("finish")
-        added = judges.collect(many, tasks, JudgmentStore(job.out), SHORT, policy=policy)
+        added = judging.collect(many, tasks, JudgmentStore(job.out), SHORT, policy=policy)
         with pytest.raises(DataError, match="1 prompts .*the long one"):
-            judges.collect(many, [replace(tasks[0], item_id="the long one", prompt="x " * 4000)], *_nowhere(tmp_path))
+            judging.collect(many, [replace(tasks[0], item_id="the long one", prompt="x " * 4000)], *_nowhere(tmp_path))
         many.close()
-        judging.main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
-        judging.main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
+        main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
+        main(COMMAND.split() + ["--outputs", str(tmp_path / "scale")])
     finally:
         ray.shutdown()
     first, second = (int(line.split()[1]) for line in capsys.readouterr().out.splitlines() if line.startswith("base"))
     assert first == len(load_judgments(tmp_path / "scale" / "smoke" / "judgments")) > 100 and second == 0
-    one = judges.VLLMJudge("base", job.folder, **engine)
-    assert judges.collect(one, tasks, JudgmentStore(tmp_path / "one" / "base.jsonl"), SHORT, policy=policy) == added
+    one = judging.VLLMJudge("base", job.folder, **engine)
+    assert judging.collect(one, tasks, JudgmentStore(tmp_path / "one" / "base.jsonl"), SHORT, policy=policy) == added
     one.close()
     assert rows(tmp_path / "one").equals(rows(tmp_path / "out"))
     assert (load_judgments(tmp_path / "out", policy="finish")["status"] == "ok").all()

@@ -8,9 +8,9 @@ import pytest
 from safetensors.torch import save_file
 from test_moe_names import tiny_mixtral
 
+from prometheus_lib import judging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.judges import Decoding
+from prometheus_lib.judging import Decoding
 from prometheus_lib.merging import moe_names
 
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=16)
@@ -30,9 +30,9 @@ def test_renamed_experts_load_and_answer_as_in_transformers(fused, engine, tmp_p
     folder = tmp_path / "split"
     shutil.copytree(fused, folder)
     assert moe_names.split_fused_experts(folder)
-    tasks = judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:16], True, 1)
-    expected = judges.TransformersJudge("moe", fused).generate(tasks, GREEDY, 0)
-    judge = judges.VLLMJudge("moe", folder, **engine)
+    tasks = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:16], True, 1)
+    expected = judging.TransformersJudge("moe", fused).generate(tasks, GREEDY, 0)
+    judge = judging.VLLMJudge("moe", folder, **engine)
     answers = judge.generate(tasks, GREEDY, 0)
     judge.close()
     assert answers == expected

@@ -8,10 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from prometheus_lib import merging
+from prometheus_lib import judging, merging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges, sweeps
-from prometheus_lib.judging.judges import Decoding
+from prometheus_lib.judging import Decoding, sweeps
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
@@ -38,14 +37,14 @@ def experts(base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sweep(base, experts, engine):
-    made = sweeps.Sweep(base, experts, lambda folder: judges.VLLMJudge("", folder, **engine))
+    made = sweeps.Sweep(base, experts, lambda folder: judging.VLLMJudge("", folder, **engine))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    return judges.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:24], True, 1)
+    return judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 1.0)[:24], True, 1)
 
 
 def test_every_merge_answers_as_in_transformers(sweep, base, experts, tasks, tmp_path):
@@ -54,7 +53,7 @@ def test_every_merge_answers_as_in_transformers(sweep, base, experts, tasks, tmp
     for merge in MERGES:
         answers = sweep.set(merge).generate(tasks, GREEDY, 0)
         merging.merge_experts(merge, base, experts, tmp_path / merge.name, engine="prometheus")
-        assert answers == judges.TransformersJudge("t", tmp_path / merge.name).generate(tasks, GREEDY, 0)
+        assert answers == judging.TransformersJudge("t", tmp_path / merge.name).generate(tasks, GREEDY, 0)
         texts.add(tuple(draws[0].text for draws in answers))
     assert len(texts) == len(MERGES)
 
@@ -77,6 +76,6 @@ def test_sampled_answers_are_those_of_a_fresh_engine(sweep, base, experts, engin
     answers = sweep.set(merge).generate(tasks, sampled, 7)
     sweep.close()
     merging.merge_experts(merge, base, experts, tmp_path / merge.name, engine="prometheus")
-    fresh = judges.VLLMJudge("v", tmp_path / merge.name, **engine)
+    fresh = judging.VLLMJudge("v", tmp_path / merge.name, **engine)
     assert answers == fresh.generate(tasks, sampled, 7)
     fresh.close()

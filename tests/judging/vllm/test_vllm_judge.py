@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from prometheus_lib import judging
 from prometheus_lib.data import minibench
-from prometheus_lib.judging import judges
-from prometheus_lib.judging.engines import vllm_judge
-from prometheus_lib.judging.judges import Decoding, Policy
+from prometheus_lib.judging import Decoding, Policy
+from prometheus_lib.judging.engines import writing
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts.parsing import PARSERS
 from prometheus_lib.records import DataError
@@ -23,8 +23,8 @@ def tasks():
     """At least 64 tasks of each format."""
     direct = minibench.build("mini_feedback_bench", 1, 1.0)[:64]
     pairs = minibench.build("mini_preference_bench", 1, 1.0)[:64]
-    tasks = [*judges.direct_tasks("mini_feedback_bench", direct, True, 1)]
-    tasks += judges.pairwise_tasks("mini_preference_bench", pairs)
+    tasks = [*judging.direct_tasks("mini_feedback_bench", direct, True, 1)]
+    tasks += judging.pairwise_tasks("mini_preference_bench", pairs)
     assert len(tasks) == 128
     return tasks
 
@@ -36,20 +36,20 @@ def thrice(tasks):
 
 @pytest.fixture(scope="module")
 def vllm(base, engine):
-    judge = judges.VLLMJudge("base", base, **engine)
+    judge = judging.VLLMJudge("base", base, **engine)
     yield judge
     judge.close()
 
 
 @pytest.fixture(scope="module")
 def transformers(base):
-    return judges.TransformersJudge("base", base)
+    return judging.TransformersJudge("base", base)
 
 
 def by_transformers(judge, tasks, decoding):
     """Answers in batches of one format, as `collect` would ask for them."""
     found = {}
-    for batch in judges.batches(tasks, 64):
+    for batch in judging.batches(tasks, 64):
         found.update(zip(batch, judge.generate(batch, decoding, 0), strict=True))
     return [found[task] for task in tasks]
 
@@ -58,7 +58,7 @@ def test_greedy_answers_are_those_of_transformers(vllm, transformers, tasks):
     """Texts, token counts and whether they ended by themselves; one repetition penalty for all of the prompt."""
     answers = vllm.generate(tasks, GREEDY, 0)
     assert answers == by_transformers(transformers, tasks, GREEDY)
-    decisions = [judges.judgments(vllm, t, ["k"], a)[0].decision for t, a in zip(tasks, answers, strict=True)]
+    decisions = [judging.judgments(vllm, t, ["k"], a)[0].decision for t, a in zip(tasks, answers, strict=True)]
     assert len(set(decisions[:64])) > 2 and {"A", "B"} <= set(decisions[64:])
 
 
@@ -86,7 +86,7 @@ def test_a_prompt_asked_twice_is_drawn_anew(vllm, tasks):
 def test_long_prompts_with_seeds_are_not_cut_into_chunks(vllm, tasks):
     """More prompt tokens than fit into one step: with chunks a CPU engine would fail at the first cut prompt."""
     long = [replace(t, item_id=f"{n}", prompt=f"{n} {t.prompt * 6}", draws=3) for n, t in enumerate(tasks[:12])]
-    lengths = [len(row) for row in vllm_judge.prompt_ids(vllm.tokenizer, long)]
+    lengths = [len(row) for row in writing.prompt_ids(vllm.tokenizer, long)]
     assert sum(lengths) > vllm.llm.llm_engine.vllm_config.scheduler_config.max_num_batched_tokens
     assert len(vllm.generate(long, replace(SAMPLED, max_new_tokens=4), 0)) == 12
 
@@ -94,7 +94,7 @@ def test_long_prompts_with_seeds_are_not_cut_into_chunks(vllm, tasks):
 def test_truncated_is_told_from_unparsed(vllm, tasks):
     short = vllm.generate(tasks[:8], replace(GREEDY, max_new_tokens=3), 0)
     assert all(draw.tokens == 3 and not draw.finished for draws in short for draw in draws)
-    rows = [judges.judgments(vllm, task, ["k"], draws)[0] for task, draws in zip(tasks, short)]
+    rows = [judging.judgments(vllm, task, ["k"], draws)[0] for task, draws in zip(tasks, short)]
     assert {row.status for row in rows} == {"truncated"}
 
 
@@ -118,17 +118,17 @@ def test_finishing_takes_the_decision_that_transformers_takes(vllm, transformers
 def test_collecting_goes_on_after_a_stop_with_the_same_judgments(vllm, thrice, tmp_path):
     needed = sum(task.draws for task in thrice)
     whole = JudgmentStore(tmp_path / "whole" / "base.jsonl")
-    assert judges.collect(vllm, thrice, whole, SAMPLED) == needed
-    assert judges.collect(vllm, thrice, whole, SAMPLED) == 0
+    assert judging.collect(vllm, thrice, whole, SAMPLED) == needed
+    assert judging.collect(vllm, thrice, whole, SAMPLED) == 0
 
     stopped = JudgmentStore(tmp_path / "stopped" / "base.jsonl")
-    arriving = vllm.stream(thrice, SAMPLED, judges._seed(SAMPLED, []))
-    for _, (place, draws) in zip(range(5), arriving):
-        keys = judges.task_keys(thrice[place], vllm.fingerprint, SAMPLED)
-        stopped.append(judges.judgments(vllm, thrice[place], keys, draws))
+    arriving = vllm.stream(thrice, SAMPLED, SAMPLED.seed)
+    for _, ((place, draws),) in zip(range(5), arriving):
+        keys = judging.task_keys(thrice[place], vllm.fingerprint, SAMPLED)
+        stopped.append(judging.judgments(vllm, thrice[place], keys, draws))
     arriving.close()
     assert not vllm.llm.llm_engine.has_unfinished_requests()
-    assert judges.collect(vllm, thrice, stopped, SAMPLED) == needed - 15
+    assert judging.collect(vllm, thrice, stopped, SAMPLED) == needed - 15
     one, two = (
         load_judgments(tmp_path / name).sort_values(["item_id", "draw"]).reset_index(drop=True)
         for name in ("whole", "stopped")
@@ -139,6 +139,6 @@ def test_collecting_goes_on_after_a_stop_with_the_same_judgments(vllm, thrice, t
 def test_answers_without_a_decision_are_finished(vllm, thrice, tmp_path):
     short = replace(SAMPLED, max_new_tokens=3)
     store = JudgmentStore(tmp_path / "base.jsonl")
-    assert judges.collect(vllm, thrice, store, short, policy=Policy("finish")) == 2 * 3 * len(thrice)
+    assert judging.collect(vllm, thrice, store, short, policy=Policy("finish")) == 2 * 3 * len(thrice)
     assert (load_judgments(tmp_path)["status"] == "truncated").all()
     assert (load_judgments(tmp_path, policy="finish")["status"] == "ok").all()

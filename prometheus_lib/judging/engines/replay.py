@@ -1,86 +1,20 @@
-"""Judges without a model: trivial ones, and recorded answers played again.
+"""A judge without a model: recorded answers, of this project or of anyone else, played again.
 
-Both go through `judges.collect` like any other, so they leave judgment files, and every table and analysis that reads
-judgments treats them alike.
+It goes through `collect` like any other, so every table and analysis that reads judgments treats it alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ... import artifacts
-from ...data import baselines
 from ...prompts.parsing import PARSERS, SWAPPED, Parser
-from ...prompts.wording import shown
-from ...records import DataError, DirectItem, PairItem, few, read_jsonl
-from ..judges import Completion, Decoding, Task
-
-# --- trivial judges --------------------------------------------------------------------------------------------------
-
-# name: (direct assessment, pairwise ranking), from `baselines`; None where it would give no score from 1 to 5.
-TRIVIAL: dict[str, tuple[str | None, str]] = {
-    "constant": ("constant score", "always A"),
-    "random": ("random score", "random"),
-    "longer": (None, "longer wins"),
-    "closer": (None, "closer to reference"),
-}
-
-
-class TrivialJudge:
-    """One of the trivial judges of `baselines` (constant, random, longer, closer); it reads no label and no rubric.
-
-    It decides on the responses as they are shown, so "constant" always prefers the first. Only "random" draws: its
-    draws depend on the item's id, the order and the number of the draw, and the first in item order is the one that
-    `baselines` gives.
-    """
-
-    batch_size = 10_000
-
-    def __init__(self, kind: str, name: str | None = None, seed: int = 0):
-        if kind not in TRIVIAL:
-            raise DataError(f"unknown trivial judge {kind!r}; choose one of {', '.join(TRIVIAL)}.")
-        self.kind, self.seed, self.name = kind, seed, name or kind
-        self.fingerprint = artifacts.text_hash("trivial", kind, seed)
-
-    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
-        """Raise DataError for a format that this judge cannot answer."""
-        if any(task.format == "direct" for task in tasks) and TRIVIAL[self.kind][0] is None:
-            raise DataError(
-                f"trivial judge {self.kind!r} gives no score from 1 to 5; ask it for pairwise ranking only."
-            )
-
-    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
-        """Decide every task; `decoding` and `seed` change nothing."""
-        self.check(tasks, decoding)
-        return [[self._completion(task, draw) for draw in range(task.draws)] for task in tasks]
-
-    def _completion(self, task: Task, draw: int) -> Completion:
-        direct, pairwise = TRIVIAL[self.kind]
-        known: Mapping[str, Callable[..., list]] = (
-            baselines.DIRECT_BASELINES if task.format == "direct" else baselines.PAIR_BASELINES
-        )
-        decide = known[direct if task.format == "direct" else pairwise]
-        seeded = {"seed": self.seed + 2 * draw + (task.order == "ba")} if self.kind == "random" else {}
-        decision = decide([_as_shown(task)], **seeded)[0]
-        text = "no reference answer to compare with" if decision is None else f"{self.kind}: {decision}"
-        return Completion(text, 0, True, decision)
-
-
-def _as_shown(task: Task) -> DirectItem | PairItem:
-    """Return the item with its responses in the order shown; DataError when the task does not carry its item."""
-    if task.item is None:
-        raise DataError(f"task {task.benchmark}/{task.item_id} does not carry its item; make tasks with `tasks_for`.")
-    if task.format == "direct":
-        return task.item
-    first, second = shown(task.item, task.order)
-    return replace(task.item, response_a=first, response_b=second)
-
-
-# --- recorded answers ------------------------------------------------------------------------------------------------
-
+from ...records import DataError, few, read_jsonl
+from ..judge import Completion, Judge
+from ..tasks import Decoding, Task
 
 # As files spell them; Auto-J rates from 1 to 10.
 REPLAY_MENUS: dict[str, dict[str, int | str]] = {
@@ -99,7 +33,7 @@ class Answer:
     finished: bool = True
 
 
-class ReplayJudge:
+class ReplayJudge(Judge):
     """Answers from recorded judgments or recorded texts, of this project or of anyone else.
 
     A row has `item_id`, `format`, and either `decision` (1-5, for Auto-J 1-10; or "A", "B", "tie" in the item's *own*
@@ -108,7 +42,7 @@ class ReplayJudge:
     file is read by pandas first. `parsers` read the texts; the default is the paper's form.
     """
 
-    batch_size = 10_000
+    engine, in_batches, batch_size = "replay", False, 10_000
 
     def __init__(
         self,
@@ -124,6 +58,16 @@ class ReplayJudge:
         content = sorted(map(repr, self.answers.items()))
         readers = {name: f"{parser.__module__}.{parser.__qualname__}" for name, parser in parsers.items()}
         self.fingerprint = artifacts.text_hash("replay", content, readers)
+
+    @classmethod
+    def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False) -> Judge:
+        """Make the judge of the recorded file `source`."""
+        return cls.from_file(name, source)
+
+    @classmethod
+    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+        """Return the fingerprint of what is recorded in the file `source`."""
+        return cls.from_file("", source).fingerprint
 
     @classmethod
     def from_file(cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS) -> ReplayJudge:

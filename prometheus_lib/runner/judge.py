@@ -1,10 +1,10 @@
 """Judging from the command line, on one machine or many: a scale's judges, or one process's share of their work.
 
-    python -m prometheus_lib.judging --scale 7b                               all judges, one after the other
-    python -m prometheus_lib.judging --scale 7b --judge linear --share 0/4    the first of four processes
-    python -m prometheus_lib.judging --scale 7b --replicas 8                  eight engines on a Ray cluster
-    python -m prometheus_lib.judging --scale 7b --gather other/outputs        take over another machine's judgments
-    python -m prometheus_lib.judging --scale 7b --judge gpt-4 --api gpt.json  a judge behind an API (see api_settings)
+    python -m prometheus_lib judge --scale 7b                               all judges, one after the other
+    python -m prometheus_lib judge --scale 7b --judge linear --share 0/4    the first of four processes
+    python -m prometheus_lib judge --scale 7b --replicas 8                  eight engines on a Ray cluster
+    python -m prometheus_lib judge --scale 7b --gather other/outputs        take over another machine's judgments
+    python -m prometheus_lib judge --scale 7b --judge gpt-4 --api gpt.json  a judge behind an API (see api_settings)
 
 Everything lands in the same judgment files as a notebook's run, and what is there is not generated again. Processes
 that see one disk may write to one file at once; judgments from machines with disks of their own are gathered. Merges
@@ -19,61 +19,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .. import pipeline, scale
+from .. import pipeline
 from ..data.catalogue import BENCHMARKS
-from ..records import DataError, Judgment, few, read_items, read_jsonl
-from ..scale import Scale, load_scale
-from .engines.api_settings import load_settings
-from .judges import Judge, JudgingJob, Policy, Task
-from .store import JudgmentStore, judgment_files, start_from_recorded
-from .sweeps import SweepJob
-
-
-def shares(tasks: Sequence[Task], count: int) -> list[list[int]]:
-    """Cut tasks into `count` lists of places with about equally many draws.
-
-    Prompts that begin alike stay together, and equal prompts always do: an engine computes a shared opening once.
-    """
-    groups: dict[tuple[str, str], list[int]] = {}
-    for place, task in enumerate(tasks):
-        groups.setdefault((task.format, task.prompt), []).append(place)
-    result: list[list[int]] = [[] for _ in range(count)]
-    total, before = sum(task.draws for task in tasks), 0
-    for _, places in sorted(groups.items()):
-        result[before * count // total] += places
-        before += sum(tasks[place].draws for place in places)
-    return result
-
-
-def share_of(job: JudgingJob, number: int, count: int) -> JudgingJob:
-    """Return a job with the tasks of process `number` of `count`.
-
-    vLLM draws each task with a seed of its own, so shares give the judgments of one process; transformers draws whole
-    batches, and other batches give other draws.
-    """
-    return replace(job, tasks=tuple(job.tasks[place] for place in shares(job.tasks, count)[number]))
-
-
-def parse_share(text: str) -> tuple[int, int]:
-    """Read "0/4" as process 0 of 4; DataError when it is no such thing."""
-    number, _, count = text.partition("/")
-    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
-        raise DataError(f"{text!r} is no share; write 0/4, 1/4, 2/4 and 3/4 for four processes.")
-    return int(number), int(count)
-
-
-def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
-    """Add another folder's judgment files to this one's and return how many judgments each judge gained."""
-    files = judgment_files(other)
-    if not files:
-        raise DataError(f"{other}: no judgment files (*.jsonl or *.jsonl.gz) to gather.")
-    gained = {}
-    for path in files:
-        name = path.name.partition(".jsonl")[0]
-        start_from_recorded(Path(folder) / f"{name}.jsonl")
-        rows = [Judgment(**row) for row in read_jsonl(path)]
-        gained[name] = JudgmentStore(Path(folder) / f"{name}.jsonl").append(rows)
-    return gained
+from ..judging.engines import LOCAL_ENGINES
+from ..judging.engines.api_settings import load_settings
+from ..judging.jobs import JudgingJob
+from ..judging.policies import Policy
+from ..judging.ray_judging import RayJudge
+from ..judging.sharing import gather, parse_share, share_of
+from ..judging.sweeps import SweepJob
+from ..records import DataError, few, read_items
+from ..scale import SCALES, Scale, load_scale
 
 
 def selected(
@@ -119,19 +75,13 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     return pipeline.build_benchmarks(chosen, data)
 
 
-def _start_on_ray(job: JudgingJob, replicas: int, gpus: float) -> Judge:
-    from .ray_judging import RayJudge
-
-    return RayJudge(job, replicas, gpus)
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", default="mini", choices=list(scale.SCALES))
+    parser.add_argument("--scale", default="mini", choices=list(SCALES))
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
     parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")
-    parser.add_argument("--engine", default=None, choices=["transformers", "vllm"], help="another than the scale's")
+    parser.add_argument("--engine", default=None, choices=LOCAL_ENGINES, help="another than the scale's")
     parser.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
     parser.add_argument("--share", default="0/1", help="0/4: the first of four processes")
     parser.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
@@ -168,6 +118,6 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
         return share_of(replace(job, **changes), *share)
 
     jobs = [job.changed(adapted) if isinstance(job, SweepJob) else adapted(job) for job in jobs]
-    on_ray = partial(_start_on_ray, replicas=options.replicas, gpus=options.gpus)
+    on_ray = partial(RayJudge, replicas=options.replicas, gpus=options.gpus)
     done = pipeline.run_judging(jobs, start=on_ray if options.replicas else None)
     return dict(zip(done["judge"], done["added"], strict=True))

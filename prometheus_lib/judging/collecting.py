@@ -1,0 +1,107 @@
+"""Collecting: what the store does not hold yet is asked, read and stored.
+
+An answer that holds no decision is recorded as such, so first-draw validity is what the tables report; what else may be
+done about it is a `Policy`, recorded beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+
+from ..parallel import Report, silent
+from ..records import DataError, few
+from .judge import Found, Judge, judgments
+from .policies import ONCE, Policy, repair
+from .store import JudgmentStore
+from .tasks import Decoding, Task, batches, note_asked, task_keys, task_places, task_question, temperature_of
+
+
+def collect(
+    judge: Judge,
+    tasks: Iterable[Task],
+    store: JudgmentStore,
+    decoding: Decoding,
+    report: Report = silent,
+    policy: Policy = ONCE,
+) -> int:
+    """Judge what the store does not hold yet; return the number of judgments added.
+
+    Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
+    ends with the same judgments as one that was not, and two equal models give equal judgments.
+
+    Raises DataError when two tasks ask for the same item in the same way, and what the judge's own check raises.
+    """
+    if not isinstance(judge, Judge):
+        raise TypeError(f"{type(judge).__name__} is no judge: make it a subclass of judging.Judge.")
+    tasks = list(tasks)
+    _check_distinct(tasks)
+    note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
+    missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
+    report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
+    added = 0
+    if missing:
+        judge.check(missing, decoding)
+        added = _ask(judge, tasks, set(missing), store, decoding, report)
+    return added + repair(judge, tasks, store, decoding, policy)
+
+
+def _check_distinct(tasks: Sequence[Task]) -> None:
+    seen = Counter((*task_question(task), task.temperature) for task in tasks)
+    if twice := [f"{place[0]}/{place[1]}" for place, count in seen.items() if count > 1]:
+        raise DataError(f"{len(twice)} items are asked for more than once: {few(twice)}; give every item its own id.")
+
+
+def _ask(
+    judge: Judge, tasks: Sequence[Task], missing: set[Task], store: JudgmentStore, decoding: Decoding, report: Report
+) -> int:
+    """Ask for what is missing; prompts with a shared opening one after the other. Return the judgments added."""
+    added = 0
+    ordered = sorted(_together(judge, tasks, missing), key=lambda t: (temperature_of(t), t.format, t.prompt))
+    for _, alike in groupby(ordered, temperature_of):
+        asked = list(alike)
+        # Closed at once when something stops the run: an API judge then sends nothing more.
+        with closing(judge.stream(asked, asked[0].settings(decoding), decoding.seed)) as arriving:
+            for found in _whatever_stops(arriving, judge.stored_together):
+                added += _store(judge, asked, found, store, decoding)
+                report(*_progress(asked, found, missing))
+    return added
+
+
+def _together(judge: Judge, tasks: Sequence[Task], missing: set[Task]) -> list[Task]:
+    """Return the missing tasks, and what shares a batch with them where that decides what is drawn."""
+    if not judge.in_batches:
+        return [task for task in tasks if task in missing]
+    return [task for batch in batches(tasks, judge.batch_size) if not missing.isdisjoint(batch) for task in batch]
+
+
+def _whatever_stops(arriving: Iterator[Found], count: int) -> Iterator[Found]:
+    """Gather answers of at least `count` tasks; what has arrived when a judge fails or is stopped is yielded first."""
+    waiting: Found = []
+    stopped: BaseException | None = None
+    while stopped is None:
+        try:
+            waiting += next(arriving)
+        except BaseException as error:
+            stopped = error
+        if waiting and (stopped or len(waiting) >= count):
+            yield waiting
+            waiting = []
+    if not isinstance(stopped, StopIteration):
+        raise stopped
+
+
+def _store(judge: Judge, asked: Sequence[Task], found: Found, store: JudgmentStore, decoding: Decoding) -> int:
+    rows = []
+    for place, draws in found:
+        task = asked[place]
+        rows += judgments(judge, task, task_keys(task, judge.fingerprint, decoding), draws)
+    return store.append(rows)
+
+
+def _progress(asked: Sequence[Task], found: Found, missing: set[Task]) -> tuple[int, int]:
+    """Return how many judgments that were missing have arrived, and how many tokens were generated."""
+    done = sum(len(draws) for place, draws in found if asked[place] in missing)
+    return done, sum(completion.tokens for _, draws in found for completion in draws)

@@ -1,0 +1,111 @@
+"""What judges that write have in common: prompts as tokens, their lengths, a verdict for a given feedback, seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ... import artifacts
+from ...prompts.chat import chat_ids, render_chat
+from ...prompts.injection import escape_tokens, unknown_tokens
+from ...prompts.parsing import MARKER
+from ...prompts.templates import PROMETHEUS, Template
+from ...records import DataError, few
+from ..tasks import Task, seed_from
+
+
+def voice(tokenizer: Any, fingerprint: str, template: Template, chat: str | None) -> str:
+    """Give a tokenizer without chat template the one in `chat`; return the fingerprint of a judge with this voice.
+
+    Another chat template than the tokenizer's own, or a system message of the family's own, makes another fingerprint,
+    because other prompts are other judgments. DataError when there is no chat template at all.
+    """
+    own = tokenizer.chat_template
+    if not (own or chat):
+        raise DataError(
+            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
+            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
+        )
+    tokenizer.chat_template = own or chat
+    spoken = _spoken(tokenizer.chat_template, template)
+    return fingerprint if spoken == own else artifacts.text_hash(fingerprint, spoken)
+
+
+def _spoken(chat: str, template: Template) -> str:
+    """Return the chat template that says a family's system message: what judgments of the family are stored under."""
+    if template.system is None:
+        return chat
+    opening = json.dumps(template.messages("", "direct")[:-1])
+    rest = "(messages | rejectattr('role', 'equalto', 'system') | list)"
+    return f"{{% set messages = {opening} + {rest} %}}{chat}"
+
+
+def prompt_ids(tokenizer: Any, tasks: Sequence[Task], template: Template = PROMETHEUS) -> list[list[int]]:
+    """Tokenise prompts as in training, in the voice of the template.
+
+    A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
+    escaped here. DataError when the tokenizer does not say how a conversation is written.
+    """
+    own = unknown_tokens(tokenizer)
+    texts = [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format, template) for task in tasks]
+    return chat_ids(tokenizer, texts)
+
+
+def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
+    """Raise DataError that names the items whose prompts have more than `limit` tokens."""
+    if limit < 1:
+        raise DataError("the new tokens asked for leave no room for a prompt in the model's context; ask for fewer.")
+    long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
+    if long:
+        raise DataError(
+            f"{len(long)} prompts are longer than {limit} tokens: {few(long)}; "
+            "leave these items out, or ask for fewer new tokens."
+        )
+
+
+def finished_text(text: str, decision: str) -> str:
+    """Return an answer with its verdict, if it holds one, replaced by this decision."""
+    return f"{_feedback(text).rstrip()} {MARKER} {decision}"
+
+
+def _feedback(text: str) -> str:
+    return text.rpartition(MARKER)[0] if MARKER in text else text
+
+
+def candidate_ids(
+    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int
+) -> tuple[list[int], list[int]]:
+    """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
+
+    What is more than `limit` tokens is taken off the feedback's end (an answer that filled the model's context leaves
+    no room for a verdict). DataError when two decisions begin with the same token.
+    """
+    answers = [finished_text(text, decision) for decision in menu]
+    rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
+    shared = len(os.path.commonprefix(rows))
+    candidates = [row[shared] for row in rows]
+    if len(set(candidates)) < len(menu):
+        raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
+    over = len(ids) + shared - limit
+    feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
+    if not feedback:
+        return [*ids, *rows[0][:shared]], candidates
+    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
+
+
+def task_seeds(tasks: Sequence[Task], seed: int) -> list[int]:
+    """Return one seed per task: from its prompt and its item, and from how often both came before in this list.
+
+    So a draw depends neither on its neighbours nor on the order nor on what was judged before a stop. Two items with
+    one prompt are drawn apart, and so is an item that is asked again for several failed draws.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    seeds = []
+    for task in tasks:
+        place = (task.prompt, task.benchmark, task.item_id, task.order)
+        seeds.append(seed_from(seed, *place, seen[place]))
+        seen[place] += 1
+    return seeds

@@ -1,0 +1,115 @@
+"""What a judge is: a base class with defaults for everything but the answers themselves.
+
+An engine is a subclass in one file of `engines`, entered once in `engines.ENGINES`. `collecting.collect` does the rest:
+prompts, parsing, storing, going on after a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from .. import artifacts
+from ..prompts.parsing import PARSERS, SWAPPED, Parsed, Parser
+from ..records import DataError, Judgment
+from .tasks import Decoding, Task, batches, prompt_hash, seed_from
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A generated text, its number of tokens, and whether it ended by itself.
+
+    `decision` is set by judges that write no text (reward models, trivial judges); it is read instead of the text.
+    """
+
+    text: str
+    tokens: int
+    finished: bool
+    decision: int | str | None = None
+
+
+Found = list[tuple[int, list[Completion]]]  # answers that are ready together: (place of the task, its draws)
+
+
+class Judge:
+    """A judge: it answers tasks. Only `generate` must be written; `name` and `fingerprint` are set when it is made.
+
+    `fingerprint` identifies everything behind the answers but prompt and decoding: equal fingerprints, equal judgments.
+    `batch_size` counts sequences that are generated together, and `parsers` read the texts of each format.
+    """
+
+    engine: ClassVar[str] = ""  # its name in `engines.ENGINES`
+    writes: ClassVar[bool] = False  # whether it writes feedback to the prompt it is given, as language models do
+    isolated: ClassVar[bool] = False  # whether a job of several judges needs a process for each
+    in_batches: ClassVar[bool] = True  # whether a sampled answer depends on what is generated beside it
+    stored_together: ClassVar[int] = 1  # how many tasks are waited for before their judgments are written
+
+    name: str
+    fingerprint: str
+    batch_size: int = 32
+    parsers: Mapping[str, Parser] = PARSERS
+
+    @classmethod
+    def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False) -> Judge:
+        """Make a judge from its source: a model folder or a hub name, unless the engine says otherwise."""
+        return cls(name, source, batch_size, bf16)
+
+    @classmethod
+    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+        """Return the fingerprint that `start` would give, without starting anything."""
+        return artifacts.judge_fingerprint(source, bf16)
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError for tasks that this judge cannot answer, before anything is generated."""
+
+    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
+        """Return every task's draws, in the order of the tasks; all of them have the same number of draws."""
+        raise NotImplementedError
+
+    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[Found]:
+        """Yield answers as they become ready, in any order; by default batch by batch, each seeded by its prompts."""
+        places = {id(task): place for place, task in enumerate(tasks)}
+        for batch in batches(tasks, self.batch_size):
+            found = self.generate(batch, decoding, seed_from(seed, [task.prompt for task in batch]))
+            yield [(places[id(task)], draws) for task, draws in zip(batch, found, strict=True)]
+
+    def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
+        """Add "[RESULT]" and a decision from the menu to each given feedback; DataError where that cannot be done."""
+        raise DataError(f"judge {self.name!r} cannot finish a given feedback; choose the policy once or redraw.")
+
+    @staticmethod
+    def in_order(arriving: Iterator[Found], count: int) -> list[list[Completion]]:
+        """Wait for the answers to `count` tasks and return each one's draws, in the order of the tasks."""
+        found = {place: draws for ready in arriving for place, draws in ready}
+        return [found[place] for place in range(count)]
+
+    def close(self) -> None:
+        """Give back an engine's memory or a connection; by default there is nothing to give back."""
+
+
+def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequence[Completion]) -> list[Judgment]:
+    """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B.
+
+    An answer without a decision keeps its whole text.
+    """
+    parse = judge.parsers[task.format]
+    result = []
+    for draw, (key, completion) in enumerate(zip(keys, completions, strict=True)):
+        if completion.decision is None:
+            parsed = parse(completion.text)
+        else:
+            parsed = Parsed(completion.decision, completion.text, "ok")
+        decision = SWAPPED.get(parsed.decision, parsed.decision) if task.order == "ba" else parsed.decision
+        failed = parsed.status == "unparsed"
+        status = "truncated" if failed and not completion.finished else parsed.status
+        feedback = completion.text if failed else parsed.feedback
+        result.append(
+            Judgment(
+                judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
+                task.order, draw, decision, feedback, status, 1, completion.tokens, key,
+                prompt_hash=prompt_hash(task.prompt),
+            )
+        )  # fmt: skip
+    return result

@@ -1,0 +1,59 @@
+"""One judge's work in shares, for several processes or machines, and judgments of another machine taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..records import DataError, Judgment, read_jsonl
+from .jobs import JudgingJob
+from .store import JudgmentStore, judgment_files, start_from_recorded
+from .tasks import Task
+
+
+def shares(tasks: Sequence[Task], count: int) -> list[list[int]]:
+    """Cut tasks into `count` lists of places with about equally many draws.
+
+    Prompts that begin alike stay together, and equal prompts always do: an engine computes a shared opening once.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, task in enumerate(tasks):
+        groups.setdefault((task.format, task.prompt), []).append(place)
+    result: list[list[int]] = [[] for _ in range(count)]
+    total, before = sum(task.draws for task in tasks), 0
+    for _, places in sorted(groups.items()):
+        result[before * count // total] += places
+        before += sum(tasks[place].draws for place in places)
+    return result
+
+
+def share_of(job: JudgingJob, number: int, count: int) -> JudgingJob:
+    """Return a job with the tasks of process `number` of `count`.
+
+    vLLM draws each task with a seed of its own, so shares give the judgments of one process; transformers draws whole
+    batches, and other batches give other draws.
+    """
+    return replace(job, tasks=tuple(job.tasks[place] for place in shares(job.tasks, count)[number]))
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Read "0/4" as process 0 of 4; DataError when it is no such thing."""
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
+        raise DataError(f"{text!r} is no share; write 0/4, 1/4, 2/4 and 3/4 for four processes.")
+    return int(number), int(count)
+
+
+def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
+    """Add another folder's judgment files to this one's and return how many judgments each judge gained."""
+    files = judgment_files(other)
+    if not files:
+        raise DataError(f"{other}: no judgment files (*.jsonl or *.jsonl.gz) to gather.")
+    gained = {}
+    for path in files:
+        name = path.name.partition(".jsonl")[0]
+        start_from_recorded(Path(folder) / f"{name}.jsonl")
+        rows = [Judgment(**row) for row in read_jsonl(path)]
+        gained[name] = JudgmentStore(Path(folder) / f"{name}.jsonl").append(rows)
+    return gained

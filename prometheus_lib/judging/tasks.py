@@ -1,0 +1,180 @@
+"""What a judge is asked: items of a benchmark as tasks, and the decoding settings of Table 8.
+
+A task is one prompt and the number of draws. `direct_tasks` and `pairwise_tasks` ask in the paper's words, `tasks_for`
+in those of another family of judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from .. import artifacts, prompts
+from ..prompts.templates import Template
+from ..records import DataError, DirectItem, PairItem
+from .store import Asked, JudgmentStore, Place, Question, judgment_key
+
+MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Sampling settings (Table 8); `seed` makes a run repeatable."""
+
+    temperature: float = 1.0
+    top_p: float = 0.9
+    max_new_tokens: int = 1024
+    repetition_penalty: float = 1.03
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prompt to judge `draws` times; `order` "ba" shows response B first.
+
+    `temperature` stands in for that of the decoding settings where one study needs another.
+    """
+
+    benchmark: str
+    item_id: str
+    format: str
+    with_reference: bool
+    order: str
+    draws: int
+    prompt: str
+    item: DirectItem | PairItem | None = field(default=None, compare=False, repr=False)
+    temperature: float | None = None
+
+    def settings(self, decoding: Decoding) -> Decoding:
+        """Return the decoding settings of this task in a run with `decoding`."""
+        return decoding if self.temperature is None else replace(decoding, temperature=self.temperature)
+
+
+def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: bool, draws: int) -> list[Task]:
+    """One direct assessment task per item."""
+    return [
+        Task(
+            benchmark, item.id, "direct", with_reference, "ab", draws, prompts.render_direct(item, with_reference), item
+        )
+        for item in items
+    ]
+
+
+def pairwise_tasks(benchmark: str, items: Iterable[PairItem], order: str = "ab") -> list[Task]:
+    """One reference-free pairwise task per item (paper, section 4)."""
+    return [
+        Task(benchmark, item.id, "pairwise", False, order, 1, prompts.render_pairwise(item, order=order), item)
+        for item in items
+    ]
+
+
+def direct_for_pairs_tasks(benchmark: str, items: Iterable[PairItem], draws: int) -> list[Task]:
+    """Two reference-free direct tasks per pair, "<id>#a" and "<id>#b" (Table 13's Direct2Pair)."""
+    singles = [single for item in items for single in split_pair(item)]
+    return direct_tasks(benchmark, singles, with_reference=False, draws=draws)
+
+
+def tasks_for(
+    template: Template,
+    benchmark: str,
+    items: Iterable[DirectItem | PairItem],
+    format: str,
+    *,
+    with_reference: bool = False,
+    order: str = "ab",
+    draws: int = 1,
+) -> list[Task]:
+    """Return one task per item with the template's prompt; pairs asked for directly give two, "<id>#a" and "<id>#b".
+
+    `with_reference` and `order` are the benchmark's setting and are recorded as such, also where a family's prompt
+    shows no reference answer (Auto-J). DataError when the template does not know the format.
+    """
+    items = list(items)
+    if format == "pairwise":
+        plain = [replace(task, draws=draws) for task in pairwise_tasks(benchmark, items, order)]
+    elif items and isinstance(items[0], PairItem):
+        plain = direct_for_pairs_tasks(benchmark, items, draws)
+    else:
+        plain = direct_tasks(benchmark, items, with_reference, draws)
+    return [replace(task, prompt=template.render(task.item, format, task.with_reference, task.order)) for task in plain]
+
+
+def split_pair(item: PairItem) -> tuple[DirectItem, DirectItem]:
+    """Return the two responses of a pair as direct items; DataError when the pair has no full rubric."""
+    if item.rubric is None:
+        raise DataError(f"pair {item.id!r} has no score rubric, so its responses cannot be assessed directly.")
+    responses = {"a": item.response_a, "b": item.response_b}
+    a, b = (
+        DirectItem(f"{item.id}#{side}", item.instruction, text, item.reference_answer, item.rubric)
+        for side, text in responses.items()
+    )
+    return a, b
+
+
+def batches(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
+    """Cut tasks into batches of one benchmark and format, sorted by prompt length, of at most `batch_size` sequences.
+
+    A batch holds at least one task, and does not depend on what else a judge is asked. Prompts of similar length waste
+    little padding.
+    """
+    ordered = sorted(tasks, key=lambda task: (*kind_of(task), len(task.prompt), task.item_id))
+    result: list[list[Task]] = []
+    for task in ordered:
+        full = not result or (len(result[-1]) + 1) * task.draws > batch_size
+        if full or kind_of(result[-1][0]) != kind_of(task):
+            result.append([])
+        result[-1].append(task)
+    return result
+
+
+def kind_of(task: Task) -> tuple:
+    """Return what tasks must share to be generated in one batch."""
+    pair_side = "#" in task.item_id
+    return task.benchmark, task.format, task.with_reference, task.order, task.draws, pair_side, temperature_of(task)
+
+
+def temperature_of(task: Task) -> float:
+    """Return a task's own temperature, -1 where it has none, so that tasks can be sorted by it."""
+    return -1.0 if task.temperature is None else task.temperature
+
+
+def seed_from(*parts: Any) -> int:
+    """Return a seed that follows from the parts alone."""
+    return int(artifacts.text_hash(*parts), 16) % 2**31
+
+
+def task_question(task: Task) -> tuple[str, str, str, bool, str]:
+    """Return what a judgment says about which item it judges, and how."""
+    return task.benchmark, task.item_id, task.format, task.with_reference, task.order
+
+
+def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
+    """Return the store keys of a task's draws."""
+    settings = asdict(task.settings(decoding))
+    return [
+        judgment_key(fingerprint, task.prompt, settings, task.format, task.order, draw) for draw in range(task.draws)
+    ]
+
+
+def prompt_hash(prompt: str) -> str:
+    """Return 8 hexadecimal digits that tell the prompts about one item apart."""
+    return artifacts.text_hash(prompt)[:8]
+
+
+def task_places(task: Task, fingerprint: str, decoding: Decoding) -> list[Place]:
+    """Return where a task's draws stand in the store."""
+    return [(key, task.benchmark, task.item_id) for key in task_keys(task, fingerprint, decoding)]
+
+
+def note_asked(judge: str, fingerprint: str, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding) -> None:
+    """Tell the store what a judge is asked now, also when all of it has been answered before (see `reading`)."""
+    asked: dict[Question, Asked] = {}
+    for task in tasks:
+        question = (judge, *task_question(task))
+        if stored := store.answers.get(question):
+            whole = replace(task, draws=max(task.draws, max(stored.values()) + 1))  # more may be stored than is asked
+            keys = tuple(task_keys(whole, fingerprint, decoding))
+            known = asked.get(question)
+            asked[question] = Asked(fingerprint, prompt_hash(task.prompt), (*(known.keys if known else ()), *keys))
+    store.ask(asked)
