@@ -77,8 +77,15 @@ def joined(messages: Sequence[dict[str, str]], joiner: str = "training") -> Mess
     return [{"role": "user", "content": JOINERS[joiner].join(message["content"] for message in messages)}]
 
 
+class _Part(dict[str, str]):
+    """A part of a message; a template that prints it as it is, in place of its text, shows nothing."""
+
+    def __repr__(self) -> str:
+        return ""
+
+
 def _in_parts(messages: Messages) -> list[dict[str, Any]]:
-    return [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in messages]
+    return [{**each, "content": [_Part(type="text", text=each["content"])]} for each in messages]
 
 
 def _arrived(text: str, messages: Messages) -> bool:

@@ -1,8 +1,19 @@
 """From a judge's text to a decision: the only parser in the project.
 
-The rule: the text after the *last* "[RESULT]" decides. A decision outside the menu (7, "4/5", "both") is no
-decision. Common decorations that leave no doubt are read ("Score: 4", "Response A", "**B**", "(3)"); anything
-else is unparsed.
+The rule: the text behind the *last* "[RESULT]" decides, and only if it leaves no doubt.
+
+- The marker is written "[RESULT]" or "[Result]", spaces inside allowed: the forms that `injection` escapes in judged
+  texts. "[result]" is an ordinary piece of code and no marker.
+- Read are a whole number from 1 to 5 in digits ("4.0", "4,0" and "４" are), or A or B in either case. They may be
+  decorated ("**4**", "(4)", "= 4"), labelled ("Score: 4", "The final score is 4", "Response A"), and a score may name
+  its scale, 1 to 5 ("4/5", "4 out of 5", "4 points").
+- Behind the verdict, in a paragraph of its own, may stand a closing remark. It is passed over, unless it names another
+  verdict ("Actually, 3.") or a mark of the prompt (the judge went on to another task).
+- Everything else is unparsed, and no earlier verdict stands in for it: other numbers ("7", "-4", "3.5", "4%"), other
+  scales ("8/10", "5/4"), two numbers or letters ("3-4", "4 or 5", "A/B"), words ("four", "tie"), and text behind the
+  verdict in the same paragraph.
+- What stands inside a reasoning block ("<think>...</think>") is no verdict, and while one is open there is none
+  (`after_reasoning`).
 
 `parse_released` follows the rules of the two parsers that were released with the paper, for comparison only: both take
 the *first* thing that looks like a verdict.
@@ -14,19 +25,53 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from .injection import neutralise
+
 MARKER = "[RESULT]"
+_MARKERS = re.compile(r"\[\s*+(?:RESULT|Result)\s*+\]")
+# Full-width forms, as East Asian keyboards type them, are read like the plain ones.
+_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: " ", ord("。"): "."}
+
 # Possessive quantifiers (*+): reading stays linear in the length of whatever a judge wrote.
-_OPENING = r"[\s:*_`\"'(\[]*+"
-_CLOSING = r"[\s*_`\"')\].!]*+"
-_SCORE = r"(?:(?:the\s++)?(?:overall\s++)?score\s*+(?:is|of|:|=)?[\s*:(\[]*+)?"
-_BETTER = r"(?:\s++is\s++(?:the\s++)?better(?:\s++response)?)?"
-_DIRECT = re.compile(rf"{_OPENING}{_SCORE}([1-5]){_CLOSING}", re.IGNORECASE)
-_PAIRWISE = re.compile(rf"{_OPENING}(?:response\s++)?([AB]){_BETTER}{_CLOSING}", re.IGNORECASE)
+_OPENING = r"[\s:=*_`\"'“”‘’(\[{]*+(?:is\s++)?"
+_END = r"(?:(?:\[/(?:RESULT|Result)\]|</s>|<\|\w++\|>)\s*+)*+"  # a closing tag, or the end of a turn
+_CLOSING = rf"[\s*_`\"'“”‘’)\]}}.!]*+{_END}"
+_LABEL = r"(?:(?:the|my)\s++)?(?:(?:overall|final)\s++)?"
+_SCORE = rf"(?:{_LABEL}(?:score|rating|grade)\s*+(?:is|of|:|=)?[\s*_`:(\[]*+)?"
+_WHOLE = r"(?:[.,]0{1,2}(?!\d))?"
+_SCALE = rf"(?:[\s*_`\"')\](]*+(?:/|(?:out\s++)?of\b)[\s*_`]*+5{_WHOLE})?(?:\s*+(?:points?|stars?)\b)?"
+_RESPONSE = r"(?:response|answer|assistant|option)"
+_CHOICE = rf"(?:{_LABEL}(?:choice|verdict|winner|better\s++{_RESPONSE})\s*+(?:is|:|=)?[\s*_`:(\[]*+)?"
+_BETTER = r"(?:\s++is\s++(?:the\s++)?better(?:\s++(?:one|response))?)?"
+_DIRECT = re.compile(rf"{_OPENING}{_SCORE}([1-5]){_WHOLE}{_SCALE}{_CLOSING}", re.IGNORECASE)
+_PAIRWISE = re.compile(rf"{_OPENING}{_CHOICE}(?:{_RESPONSE}[\s:*_`(\[]++)?([AB]){_BETTER}{_CLOSING}", re.IGNORECASE)
+_NEW_PARAGRAPH = re.compile(r"\n\s*\n")
+
+# Where a closing remark names a verdict: behind such a word, as a score on a scale, or alone in a line.
+_SAYING = r"(?:score|rating|grade|result|verdict|actually|correction|rather|instead|make (?:it|that))\b[^\n.!?]{0,30}?"
+_NUMBER = r"(?<![\w.,])(\d++(?:[.,]\d++)?)"
+_SCORES = re.compile(rf"(?im){_SAYING}{_NUMBER}|{_NUMBER}\s*+(?:/|out\s++of\b)|^[^\w\n]*+{_NUMBER}[^\w\n]*+$")
+_CHOSEN = re.compile(
+    r"(?m)(?i:choice|winner|verdict|prefer\w*+|actually|correction|rather|instead)\b[^\n.!?]{0,30}?\b([AB])\b"
+    r"|\b([AB])(?: is| was| would be)?(?: the)? (?:better|best|stronger|wins|winner)\b"
+    rf"|^[^\w\n]*+(?:(?i:{_RESPONSE}) )?([AB]|(?i:tie|both|neither|equal|draw))[^\w\n]*+$"
+)
+
+# How models mark what they think before they answer.
+_THOUGHT = r"(?:\w++:)?(?:think(?:ing)?|thoughts?|reasoning)"
+_OPEN = rf"(?:<{_THOUGHT}>|\[THINK\]|<\|begin_of_thought\|>|◁think▷)"
+_OPENED = re.compile(rf"(?im)^[ \t]*+(?:#*+[ \t]*+Feedback:\s*+)?{_OPEN}")
+_CLOSED = re.compile(rf"(?i)</{_THOUGHT}>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷")
+_ENDS_OPEN = re.compile(rf"(?i){_OPEN}\s*+\Z")
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed judgment: `decision` (1-5, "A"/"B" or None), `feedback` and `status` ("ok" or "unparsed")."""
+    """A parsed judgment: `decision` (1-5, "A"/"B" or None), `feedback` and `status` ("ok" or "unparsed").
+
+    >>> Parsed(4, "Clear, but terse.", "ok").decision
+    4
+    """
 
     decision: int | str | None
     feedback: str
@@ -34,25 +79,79 @@ class Parsed:
 
 
 def parse_direct(text: str) -> Parsed:
-    """Parse a direct assessment: an integer from 1 to 5 after the last "[RESULT]" (paper, appendix I)."""
-    return _parse(text, _DIRECT, int)
+    """Parse a direct assessment: an integer from 1 to 5 behind the last "[RESULT]" (paper, appendix I).
+
+    >>> parse_direct("Feedback: Clear, but terse. [RESULT] 4")
+    Parsed(decision=4, feedback='Clear, but terse.', status='ok')
+    >>> [parse_direct(f"Good. [RESULT] {end}").decision for end in ("4/5", "Score: 4.", "8/10", "3.5", "4 or 5")]
+    [4, 4, None, None, None]
+    """
+    return _parse(text, _DIRECT, int, _SCORES)
 
 
 def parse_pairwise(text: str) -> Parsed:
-    """Parse a pairwise ranking: "A" or "B" after the last "[RESULT]" (paper, appendix J)."""
-    return _parse(text, _PAIRWISE, str.upper)
+    """Parse a pairwise ranking: "A" or "B" behind the last "[RESULT]" (paper, appendix J).
+
+    >>> parse_pairwise("A is off the point. [RESULT] Response B is better.")
+    Parsed(decision='B', feedback='A is off the point.', status='ok')
+    >>> [parse_pairwise(f"[RESULT] {end}").decision for end in ("A", "**a**", "A or B", "tie")]
+    ['A', 'A', None, None]
+    """
+    return _parse(text, _PAIRWISE, str.upper, _CHOSEN)
 
 
-def _parse(text: str, pattern: re.Pattern[str], convert) -> Parsed:
-    feedback, marker, verdict = text.rpartition(MARKER)
-    found = pattern.fullmatch(verdict.strip()) if marker else None
+def _parse(text: str, verdict: re.Pattern[str], convert: Callable, others: re.Pattern[str]) -> Parsed:
+    answer = after_reasoning(text)
+    *_, marker = [None, *_MARKERS.finditer(answer or "")]
+    if marker is None:
+        return Parsed(None, _clean(text), "unparsed")
+    feedback = _clean(text[: len(text) - len(answer) + marker.start()])
+    decision = _decision(answer[marker.end() :].translate(_PLAIN), verdict, convert, others)
+    return Parsed(decision, feedback, "unparsed" if decision is None else "ok")
+
+
+def _decision(ending: str, verdict: re.Pattern[str], convert: Callable, others: re.Pattern[str]) -> int | str | None:
+    """Return the decision at the start of what stands behind the marker, or None."""
+    found = verdict.match(ending)
     if found is None:
-        return Parsed(None, _clean(feedback if marker else text), "unparsed")
-    return Parsed(convert(found.group(1)), _clean(feedback), "ok")
+        return None
+    decision, remark = convert(found.group(1)), ending[found.end() :]
+    if remark and not _NEW_PARAGRAPH.search(ending, found.end(1), found.end()):
+        return None
+    said = {word for each in others.findall(remark) for word in each if word}
+    doubted = any(word.removesuffix(".0") != str(decision) for word in said) or neutralise(remark) != remark
+    return None if doubted else decision
+
+
+def after_reasoning(text: str, opened: bool = False) -> str | None:
+    """Return what a judge says behind its last closed reasoning block, None while one is open; else the whole text.
+
+    A verdict stands only in what this returns. A block opens at the start of a line; a tag that is only quoted opens
+    none. `opened` says that the prompt itself ended with an open block (`opens_reasoning`).
+
+    >>> after_reasoning("<think>A draft: [RESULT] 2</think>Good. [RESULT] 4")
+    'Good. [RESULT] 4'
+    >>> after_reasoning("<think>A draft: [RESULT] 2") is None
+    True
+    """
+    *_, closed = [None, *_CLOSED.finditer(text)]
+    if closed is None and opened:
+        return None
+    answer = text if closed is None else text[closed.end() :]
+    return None if _OPENED.search(answer) else answer
+
+
+def opens_reasoning(prompt: str) -> bool:
+    r"""Tell whether a rendered chat ends with an open reasoning block, so that the answer begins inside it.
+
+    >>> opens_reasoning("<|im_start|>assistant\n<think>\n"), opens_reasoning("<|im_start|>assistant\n")
+    (True, False)
+    """
+    return _ENDS_OPEN.search(prompt) is not None
 
 
 def _clean(feedback: str) -> str:
-    return re.sub(r"^\s*(?:###)?\s*Feedback:\s*", "", feedback).strip()
+    return re.sub(r"^\s*+(?:###)?\s*+Feedback:\s*+", "", feedback).strip()
 
 
 Parser = Callable[[str], Parsed]
