@@ -33,7 +33,7 @@ from mergekit.options import MergeOptions
 
 from prometheus_lib import merging
 from prometheus_lib.merging import disk
-from prometheus_lib.merging.checks import read_layout
+from prometheus_lib.merging.layout import read_layout
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.training import EMBEDDED_BASE, base_model
 
@@ -152,7 +152,7 @@ def compare(root: Path, rounds: int) -> dict[str, Any]:
 
 def room(root: Path) -> float:
     """Return the MiB of one model's weights plus its three largest tensors."""
-    sizes = sorted(stored.end - stored.start for stored in read_layout(root / "direct").values())
+    sizes = sorted(stored.read().nbytes for stored in read_layout(root / "direct").values())
     return (sum(sizes) + sum(sizes[-3:])) / 2**20
 
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .records import DataError, write_text_atomic
+import psutil
 
-STAMP = "stamp.json"
+from .records import DataError, few, write_text_atomic
+
+STAMP, FILES = "stamp.json", "files"
+ELSE = "give an empty folder, or one that is not there yet."
+JUNK = (".DS_Store", ".ipynb_checkpoints", "__pycache__", "desktop.ini")  # what looking at a folder leaves in it
+CLOCKS_DIFFER = 60  # seconds between this machine's clock and that of a disk elsewhere
 # Files that decide what a model says, and what its configuration holds that does not.
 MODEL_FILES = ("*.safetensors", "*.bin", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
+VOCABULARIES = ("vocab.json", "merges.txt", "vocab.txt", "added_tokens.json", "tekken.json", "s*p*.model")
 DESCRIPTIONS = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache", "architectures")
 
 
@@ -42,7 +49,8 @@ def model_fingerprint(folder: str | Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         return text_hash(str(folder))
-    files = sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern))
+    patterns = MODEL_FILES if (folder / "tokenizer.json").is_file() else (*MODEL_FILES, *VOCABULARIES)
+    files = sorted(file for pattern in patterns for file in folder.glob(pattern))
     settings = (folder / f"{name}.json" for name in ("config", "tokenizer_config", "generation_config"))
     config, tokenizer, generation = (read_json(file) if file.is_file() else {} for file in settings)
     config = {name: value for name, value in config.items() if name not in DESCRIPTIONS}
@@ -67,7 +75,11 @@ def read_json(file: Path) -> dict[str, Any]:
 def check_model_folder(folder: str | Path) -> Path:
     """Raise DataError unless the folder holds a configuration, weights and a tokenizer; return it as a Path."""
     folder = Path(folder)
-    wanted = {"config.json": ["config.json"], "weights": ["*.safetensors", "*.bin"], "a tokenizer": ["tokenizer*"]}
+    wanted = {
+        "config.json": ["config.json"],
+        "weights": ["*.safetensors", "*.bin"],
+        "a tokenizer": ["tokenizer*", *VOCABULARIES],
+    }
     missing = [what for what, patterns in wanted.items() if not any(any(folder.glob(p)) for p in patterns)]
     if missing:
         raise DataError(
@@ -81,40 +93,200 @@ def check_base_model(base: str | Path) -> None:
     """Check a model that is a folder; the name of a model on the hub ("owner/name") is left to the hub."""
     if Path(base).is_dir():
         check_model_folder(base)
-    elif str(base).startswith((".", "~", "/")) or str(base).count("/") > 1 or Path(base).is_absolute():
+    elif not may_be_on_hub(base):
         raise DataError(f"{base}: there is no such model folder; correct the path, or give a model's name on the hub.")
 
 
-def stamp_of(inputs: Iterable[str | Path], settings: dict[str, Any]) -> dict[str, Any]:
-    """Describe what a folder is built from: the hash of each input (file or model folder) and the settings."""
-    hashes = {}
-    for path in map(Path, inputs):
-        hashes[path.name] = file_hash(path) if path.is_file() else model_fingerprint(path)
+def may_be_on_hub(name: str | Path) -> bool:
+    """Tell whether a name can be that of a model on the hub ("owner/name"), not a path alone.
+
+    >>> may_be_on_hub("mistralai/Mistral-7B-Instruct-v0.2"), may_be_on_hub("./models/base")
+    (True, False)
+    """
+    return not (str(name).startswith((".", "~", "/")) or str(name).count("/") > 1 or Path(name).is_absolute())
+
+
+# --- stamps ----------------------------------------------------------------------------------------------------------
+
+
+def stamp_of(inputs: Mapping[str, str | Path], settings: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a folder is built from: the hash of each input (file or model folder) by its role, and settings.
+
+    Roles, because two inputs may have one name ("run1/final", "run2/final") and an exchange of two is another build.
+
+    >>> stamp_of({"base": "owner/name"}, {"seed": 42})
+    {'inputs': {'base': 'd16dad39354324d9'}, 'settings': {'seed': 42}}
+    """
+    hashes = {
+        role: file_hash(path) if Path(path).is_file() else model_fingerprint(path) for role, path in inputs.items()
+    }
     return json.loads(json.dumps({"inputs": hashes, "settings": settings}, default=str))
 
 
 def is_current(folder: str | Path, stamp: dict[str, Any]) -> bool:
-    """Tell whether the folder was built whole from exactly these inputs and settings."""
+    """Tell whether the folder was built whole from exactly these inputs and settings.
+
+    >>> is_current("no/such/folder", {})
+    False
+    """
+    found = _read_stamp(Path(folder))
+    return found is not None and {name: value for name, value in found.items() if name != FILES} == stamp
+
+
+def _read_stamp(folder: Path) -> dict[str, Any] | None:
+    """Return the stamp of a folder that this project built, with the files it then held; None for any other folder."""
     try:
-        return json.loads((Path(folder) / STAMP).read_text(encoding="utf-8")) == stamp
-    except (OSError, json.JSONDecodeError):
-        return False
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stamp if isinstance(stamp, dict) and {"inputs", "settings"} <= stamp.keys() else None
 
 
-def build_folder(folder: str | Path, stamp: dict[str, Any], build: Callable[[Path], None]) -> bool:
-    """Build a folder under a temporary name and rename it when whole; return False when it was current already."""
-    folder = Path(folder)
+def _files(folder: Path) -> list[str]:
+    """Return the files below a folder."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.as_posix() for path in found if not set(path.parts) & set(JUNK))
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+def build_folder(
+    folder: str | Path, stamp: dict[str, Any], build: Callable[[Path], None], inputs: Iterable[str | Path]
+) -> bool:
+    """Build a folder under a temporary name and rename it when whole; return False when it was current already.
+
+    An earlier result is moved aside, and removed when the new one is in its place; a build that was killed in between
+    is made good by the next one. Raises DataError, before anything is written, where `check_output` does.
+
+    >>> import tempfile
+    >>> out, stamp = Path(tempfile.mkdtemp()) / "result", stamp_of({}, {"text": "merged"})
+    >>> def build(new):
+    ...     _ = (new / "model.txt").write_text("merged")
+    >>> build_folder(out, stamp, build, inputs=[]), build_folder(out, stamp, build, inputs=[])
+    (True, False)
+    """
+    folder = check_output(folder, inputs)
     if is_current(folder, stamp):
         return False
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    _check_nothing_added(folder)
+    temporary = _beside(folder, "part")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
     try:
         build(temporary)
-        write_text_atomic(temporary / STAMP, json.dumps(stamp, indent=1, sort_keys=True))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
+        whole = {**stamp, FILES: _files(temporary)}
+        write_text_atomic(temporary / STAMP, json.dumps(whole, indent=1, sort_keys=True))
+        _put_in_place(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return True
+
+
+def check_output(folder: str | Path, inputs: Iterable[str | Path]) -> Path:
+    """Return where a folder will be built (links followed), with what killed builds left there put in order.
+
+    Raises DataError where building could destroy something: in or around an input or the working folder, and over
+    files that were not built here.
+
+    >>> check_output(".", [])
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: .: this folder is the working folder or holds it; give a folder of its own.
+    """
+    try:
+        place = Path(folder).resolve()
+        if place.exists() and not place.is_dir():
+            raise DataError(f"{folder}: this is a file; give the name of a folder.")
+        _keep_away(folder, place, inputs)
+        clear_leftovers(place)
+        if place.is_dir() and any(place.iterdir()) and _read_stamp(place) is None:
+            raise DataError(f"{folder}: this folder is not empty, and what it holds was not built here; {ELSE}")
+    except (OSError, RuntimeError) as error:  # a loop of links, a folder that may not be read
+        raise DataError(f"{folder}: cannot be used ({error}); give another folder.") from error
+    return place
+
+
+def _keep_away(folder: str | Path, place: Path, inputs: Iterable[str | Path]) -> None:
+    """Raise DataError when building at `place` would remove an input or the working folder, or write into an input."""
+    if _holds(place, Path.cwd()):
+        raise DataError(f"{folder}: this folder is the working folder or holds it; give a folder of its own.")
+    for given in filter(os.path.exists, inputs):
+        for input in _places(Path(given).resolve()):
+            if _holds(place, input):
+                raise DataError(f"{folder}: this folder is or holds the input {given}, which would be lost; {ELSE}")
+            if _holds(input, place):
+                raise DataError(f"{folder}: this folder lies inside the input {given}; {ELSE}")
+
+
+def _places(input: Path) -> list[Path]:
+    """Return an input and the files that its links point to."""
+    inner = input.iterdir() if input.is_dir() else ()
+    return [input, *(path.resolve() for path in inner if path.is_symlink())]
+
+
+def _holds(outer: Path, inner: Path) -> bool:
+    """Tell whether `outer` is `inner` or a folder above it, whatever their names look like."""
+    return outer.exists() and any(path.exists() and outer.samefile(path) for path in (inner, *inner.parents))
+
+
+def _check_nothing_added(folder: Path) -> None:
+    """Raise DataError when an earlier result holds files that somebody added."""
+    stamp = _read_stamp(folder) or {}
+    added = sorted(set(_files(folder)) - {*stamp[FILES], STAMP}) if FILES in stamp else []
+    if added:
+        raise DataError(f"{folder}: {few(added)} would be lost, which was not built here; move it away first.")
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Rename a whole new folder to its place; an earlier one is there or aside at every moment until it is done."""
+    aside = _beside(folder, "old")
+    try:
+        if folder.exists():
+            os.rename(folder, aside)
+        os.rename(new, folder)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    finally:
+        if aside.exists() and not folder.exists():
+            os.rename(aside, folder)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _not_written(folder: Path, error: OSError) -> DataError:
+    return DataError(f"{folder}: could not be written ({error.strerror}); free space or check the folder above it.")
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{kind}")
+
+
+def clear_leftovers(path: Path) -> None:
+    """Remove what killed processes left of building `path`; an earlier result that one had moved aside comes back."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.(part|old)")
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    found = [(place.lstat(), match, place) for place in beside if (match := name.fullmatch(place.name))]
+    for state, match, place in sorted(found, key=lambda each: -each[0].st_ctime):
+        if _at_work(int(match[1]), state.st_mtime if match[2] == "part" else state.st_ctime):
+            continue
+        if match[2] == "old" and not path.exists():
+            os.rename(place, path)
+        elif place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _at_work(pid: int, when: float) -> bool:
+    """Tell whether the process that left something at a time still runs; its number may have gone to a later one."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= when + CLOCKS_DIFFER
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

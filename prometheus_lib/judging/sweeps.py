@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import artifacts, merging
-from ..merging.checks import check_mergeable, read_layout
+from ..merging.checks import check_mergeable
+from ..merging.layout import read_layout
 from ..merging.spec import Merge
 from ..parallel import Report, silent
 from ..records import DataError
@@ -164,10 +165,9 @@ class Sweep:
 
     def _merged(self, merge: Merge, dtype: Any) -> dict[str, Tensor]:
         """Compute a merge from the memory-mapped files: in float32, rounded once."""
-        from ..merging.methods import merge_tensor
+        from ..merging.methods import merge_rounded
 
-        base, first, second = self._parents(merge)
-        return {name: merge_tensor(merge, name, base[name], first[name], second[name]).to(dtype) for name in first}
+        return merge_rounded(merge, *self._parents(merge), dtype)
 
 
 def _transformers(folder: str) -> Judge:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import artifacts
 from ..records import DataError, write_text_atomic
+from .finite import PARENT, TOO_LARGE, check_tensors
 from .spec import Merge
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+FILES = CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 METHODS = ("linear", "task-arithmetic")
 # Settings under which a change is not s B A alone, with the values that are harmless.
 PLAIN = {
@@ -64,15 +65,32 @@ def merge_adapters(merge: Merge, first: str | Path, second: str | Path, out: str
             f"merge {merge.name!r}: {merge.method} of two adapters is no adapter; merge the experts' whole weights, "
             f"or choose one of {list(METHODS)}."
         )
-    inputs = [(_file_hash(folder / CONFIG), _file_hash(folder / WEIGHTS)) for folder in (first, second)]
-    stamp = json.loads(json.dumps({"adapters": inputs, "settings": merge.settings()}))
-    return artifacts.build_folder(out, stamp, lambda folder: _build(merge, first, second, folder))
+    inputs = [first, second, *map(base_of, (first, second))]
+    artifacts.check_output(out, inputs)
+    files = {f"{role} {name}": folder / name for role, folder in zip(("first", "second"), inputs) for name in FILES}
+    stamp = artifacts.stamp_of(files, merge.settings())
+    return artifacts.build_folder(out, stamp, lambda folder: _build(merge, first, second, folder), inputs)
 
 
-def _file_hash(path: Path) -> str:
-    if not path.is_file():
-        raise DataError(f"{path}: file not found; give a folder that PEFT's save_pretrained wrote.")
-    return artifacts.file_hash(path)
+def base_of(folder: str | Path) -> str:
+    """Return the base model that an adapter names; DataError when a file of the adapter or the base is missing."""
+    folder = Path(folder)
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name}: file not found; give a folder that PEFT's save_pretrained wrote.")
+    base = artifacts.read_json(folder / CONFIG).get("base_model_name_or_path")
+    if not base:
+        raise DataError(f"{folder / CONFIG}: base_model_name_or_path is empty; name the base there.")
+    if not Path(base).is_dir() and not artifacts.may_be_on_hub(base):
+        raise _no_base(folder, base, "no such folder")
+    return base
+
+
+def _no_base(folder: Path, base: str, why: str) -> DataError:
+    return DataError(
+        f"{folder / CONFIG}: the adapter's base model {base} is not to be had ({why}); "
+        "write where it is now into base_model_name_or_path."
+    )
 
 
 def _build(merge: Merge, first: Path, second: Path, folder: Path) -> None:
@@ -83,6 +101,7 @@ def _build(merge: Merge, first: Path, second: Path, folder: Path) -> None:
     _check_same_layers(*adapters)
     weights = _weights(merge)
     tensors = _merged_layers(adapters, weights) | _merged_modules(adapters, weights)
+    check_tensors(tensors, f"merge {merge.name!r}", TOO_LARGE.format(dtype="float32"))
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
     write_text_atomic(folder / CONFIG, json.dumps(_merged_config(adapters), indent=2, sort_keys=True) + "\n")
 
@@ -102,17 +121,14 @@ def load_adapter(folder: str | Path) -> Adapter:
 
     Raises DataError for adapters that change more than `s B A` and for tensors that no layer of the base explains.
     """
-    from safetensors.torch import load_file
-
-    folder = Path(folder)
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    folder, config = Path(folder), artifacts.read_json(Path(folder) / CONFIG)
     for name, harmless in PLAIN.items():
         if name in config and config[name] not in harmless:
             raise DataError(
                 f"{folder / CONFIG}: {name} is {config[name]!r}, so the adapter is more than two thin matrices; "
                 "merge the experts' whole weights instead."
             )
-    adapter = Adapter(folder, config, load_file(folder / WEIGHTS), _layers(folder))
+    adapter = Adapter(folder, config, _tensors(folder / WEIGHTS), _layers(folder))
     wanted = {f"{prefix}.lora_{side}.weight" for prefix in adapter.layers for side in "AB"}
     lora = {name for name in adapter.tensors if ".lora_" in name}
     if lora != wanted:
@@ -122,6 +138,18 @@ def load_adapter(folder: str | Path) -> Adapter:
     return adapter
 
 
+def _tensors(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(file)
+    except SafetensorError as error:
+        raise DataError(f"{file}: not a whole safetensors file ({error}); save the adapter again.") from error
+    check_tensors(tensors, str(file), PARENT)
+    return tensors
+
+
 def _layers(folder: Path) -> dict[str, Layer]:
     """Let PEFT attach an empty adapter to an empty base, and read ranks and scalings off the layers it makes."""
     import torch
@@ -129,10 +157,13 @@ def _layers(folder: Path) -> dict[str, Layer]:
     from peft.tuners.lora import LoraLayer
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    settings = LoraConfig.from_pretrained(folder)
+    settings, name = LoraConfig.from_pretrained(folder), base_of(folder)
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _no_base(folder, name, str(error).partition("\n")[0]) from error
     with torch.device("meta"):
-        base = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(settings.base_model_name_or_path))
-        model = get_peft_model(base, settings)
+        model = get_peft_model(AutoModelForCausalLM.from_config(config), settings)
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
     return {name: _layer(name, module) for name, module in layers.items()}
 
@@ -148,11 +179,7 @@ def _layer(name: str, module: Any) -> Layer:
 
 
 def _check_same_base(*folders: Path) -> None:
-    bases = [json.loads((folder / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"] for folder in folders]
-    if None in bases:
-        raise DataError(
-            f"{folders[bases.index(None)] / CONFIG}: base_model_name_or_path is empty; name the base there."
-        )
+    bases = [base_of(folder) for folder in folders]
     if bases[0] != bases[1] and artifacts.model_fingerprint(bases[0]) != artifacts.model_fingerprint(bases[1]):
         raise DataError(f"{folders[0]} adapts {bases[0]}, but {folders[1]} adapts {bases[1]}; adapters need one base.")
 

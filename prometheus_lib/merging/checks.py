@@ -1,7 +1,4 @@
-"""Whether model folders can be merged: read from headers, settings and tokenizers before anything is written.
-
-`read_layout` tells where each tensor of a folder lies, without reading a weight.
-"""
+"""Whether model folders can be merged: read from headers, settings and tokenizers before anything is written."""
 
 from __future__ import annotations
 
@@ -13,28 +10,12 @@ from typing import Any
 
 from .. import artifacts
 from ..records import DataError, few
+from .layout import Layout, read_layout, same_weights
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 FLOATS = ("F32", "BF16", "F16")
 HEAD = "lm_head.weight"
-BLOCK = 2**22  # bytes compared at once
 # Settings that decide what the weights compute, whatever their shapes.
 MEANING = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Where a tensor lies in a safetensors file: type ("F32", "BF16", ...), shape, first byte, byte after the last."""
-
-    file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    end: int
-
-
-Layout = dict[str, Stored]
 
 
 @dataclass(frozen=True)
@@ -47,60 +28,6 @@ class Model:
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_layout(folder: str | Path) -> Layout:
-    """Return where each tensor of a model folder lies; DataError names missing or damaged files and their tensors."""
-    folder = Path(folder)
-    if (folder / INDEX).is_file():
-        return _read_shards(folder)
-    if (folder / WEIGHTS).is_file():
-        return read_header(folder / WEIGHTS)
-    found = few(sorted(file.name for pattern in ("*.safetensors", "*.bin") for file in folder.glob(pattern)), 3)
-    raise DataError(
-        f"{folder}: neither {WEIGHTS} nor {INDEX} is there (only {found or 'no weights'}); "
-        "copy the missing file, or load the model and save it with save_pretrained."
-    )
-
-
-def _read_shards(folder: Path) -> Layout:
-    index = folder / INDEX
-    places: dict[str, str] = artifacts.read_json(index).get("weight_map", {})
-    files = sorted(set(places.values()))
-    if missing := [file for file in files if not (folder / file).is_file()]:
-        lost = [name for name, file in places.items() if file in missing]
-        raise DataError(
-            f"{index}: it names {few(missing, 3)}, not in the folder, with {len(lost)} tensors ({few(lost, 3)}); "
-            "copy the missing file there."
-        )
-    layout = {name: stored for file in files for name, stored in read_header(folder / file).items()}
-    lost = [name for name, file in places.items() if name not in layout or layout[name].file.name != file]
-    if lost or not places:
-        raise DataError(
-            f"{index}: {few([f'{name} ({places[name]})' for name in lost], 3) or 'no tensor'} is where it says; "
-            "the index and the weight files do not belong together; copy the whole folder again."
-        )
-    return {name: stored for name, stored in layout.items() if name in places}
-
-
-def read_header(file: Path) -> Layout:
-    """Return where each tensor of a safetensors file lies; DataError when the file is damaged or cut short."""
-    size = file.stat().st_size
-    with open(file, "rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        text = stream.read(length) if length <= size - 8 else b""
-    try:
-        header = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
-        start = 8 + length
-        layout = {
-            name: Stored(file, e["dtype"], tuple(e["shape"]), *(start + offset for offset in e["data_offsets"]))
-            for name, e in header.items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file}: not a safetensors file, or damaged; copy it or build it again.") from error
-    if (wanted := max((stored.end for stored in layout.values()), default=start)) != size:
-        raise DataError(f"{file}: {size} bytes where its header announces {wanted}; copy it or build it again.")
-    return layout
 
 
 def read_model(folder: str | Path) -> Model:
@@ -250,23 +177,3 @@ def _chat_template(folder: Path) -> Any:
     if file.is_file():
         return file.read_text(encoding="utf-8")
     return json.dumps(artifacts.read_json(settings).get("chat_template")) if settings.is_file() else None
-
-
-def same_weights(a: Layout, b: Layout) -> bool:
-    """Tell whether two models have the same weights, bit for bit; stops reading at the first difference."""
-    if {n: (s.dtype, s.shape) for n, s in a.items()} != {n: (s.dtype, s.shape) for n, s in b.items()}:
-        return False
-    return all(_same_bytes(a[name], b[name]) for name in sorted(a, key=lambda name: a[name].end - a[name].start))
-
-
-def _same_bytes(a: Stored, b: Stored) -> bool:
-    with open(a.file, "rb") as ours, open(b.file, "rb") as theirs:
-        ours.seek(a.start)
-        theirs.seek(b.start)
-        left = a.end - a.start
-        while left:
-            count = min(BLOCK, left)
-            if ours.read(count) != theirs.read(count):
-                return False
-            left -= count
-    return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -21,7 +20,8 @@ import torch
 from ..parallel import available_workers, one_thread
 from ..records import DataError
 from . import methods
-from .checks import INDEX, Layout, Stored, read_layout
+from .finite import PARENT, TOO_LARGE, check_tensors, finite, not_finite, refuse
+from .layout import INDEX, Layout, Stored, read_layout
 from .spec import SPARSE, Merge
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     Keep = Callable[[Tensor, Tensor], Any]
 
 PIECE = 4 * methods.SUM_BLOCK  # entries
-WINDOW = 16 * PIECE
 WORKERS = 2  # tensors at once; more would wait for memory
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -73,8 +72,8 @@ def _write_weights(path: Path, names: list[str], merge: Merge, parents: list[Lay
     def write(name: str) -> None:
         with open(path, "r+b", buffering=0) as out:
             out.seek(8 + len(text) + header[name]["data_offsets"][0])
-            for piece in merged_pieces(merge, name, *(p and p[name] for p in parents)):
-                data = memoryview(piece.to(kind).view(torch.uint8).numpy())
+            for piece in merged_pieces(merge, name, *(p and p[name] for p in parents), kind):
+                data = memoryview(piece.view(torch.uint8).numpy())
                 while data:  # a disk that runs full takes a part first
                     data = data[out.write(data) :]
 
@@ -88,29 +87,34 @@ def _write_settings(folder: Path, files: dict[str, list[str]], layout: Layout, f
     config.pop("torch_dtype", None)
     (folder / "config.json").write_text(json.dumps({**config, "dtype": dtype}, indent=2) + "\n", encoding="utf-8")
     if (first / INDEX).is_file():
-        size = sum(math.prod(stored.shape) for stored in layout.values()) * DTYPES[STORED_AS[dtype]].itemsize
+        size = sum(stored.entries for stored in layout.values()) * DTYPES[STORED_AS[dtype]].itemsize
         places = {name: file for file, names in files.items() for name in names}
         index = {"metadata": {"total_size": size}, "weight_map": places}
         (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def merged_pieces(merge: Merge, name: str, base: Stored | None, first: Stored, second: Stored) -> Iterator[Tensor]:
-    """Yield one tensor of a merge in float32, flat, piece by piece."""
+def merged_pieces(
+    merge: Merge, name: str, base: Stored | None, first: Stored, second: Stored, dtype: Any = torch.float32
+) -> Iterator[Tensor]:
+    """Yield one tensor of a merge, computed in float32 and rounded to `dtype`, flat, piece by piece.
+
+    Raises DataError when a parent's weight is not finite, or one of the merge once it is rounded.
+    """
     weights = _slerp_weights(first, second, merge.alpha) if merge.method == "slerp" else merge.weights
     keeps = [_keep(merge, name, which, base, expert) for which, expert in enumerate((first, second))]
     bases = repeat(None) if base is None else pieces(base)
     for b, *experts in zip(bases, pieces(first), pieces(second)):
         masks = [keep(b, expert) for keep, expert in zip(keeps, experts, strict=True)]
-        piece = methods.combine(merge, b, *experts, weights, masks)
-        if not all(map(_looks_finite, (piece, *experts) if merge.method in SPARSE else (piece,))):
+        piece = methods.combine(merge, b, *experts, weights, masks).to(dtype)
+        if not all(map(finite, (piece, *experts) if merge.method in SPARSE else (piece,))):  # which may hide some
             for stored in filter(None, (base, first, second)):
                 check_finite({name: stored})
+            check_tensors({name: piece}, f"merge {merge.name!r}", TOO_LARGE.format(dtype=_name(dtype)))
         yield piece
 
 
-def _looks_finite(piece: Tensor) -> bool:
-    """Tell quickly whether all entries are finite; False may be wrong for huge ones. A sparse method may hide some."""
-    return math.isfinite(torch.dot(piece, piece).item())
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _slerp_weights(first: Stored, second: Stored, alpha: float) -> tuple[float, float]:
@@ -122,7 +126,7 @@ def _slerp_weights(first: Stored, second: Stored, alpha: float) -> tuple[float, 
 
 def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stored) -> Keep:
     """Return what tells, piece by piece in order, which entries of a change are kept."""
-    if merge.method not in SPARSE or merge.density >= 1 or expert.start == expert.end:
+    if merge.method not in SPARSE or merge.density >= 1 or not expert.entries:
         return lambda base, expert: 1.0
     if merge.method == "ties":
         return _keep_largest(base, expert, merge.density)
@@ -131,7 +135,7 @@ def _keep(merge: Merge, name: str, which: int, base: Stored | None, expert: Stor
 
 
 def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
-    sizes = torch.empty(math.prod(expert.shape))
+    sizes = torch.empty(expert.entries)
     for place, b, x in zip(sizes.split(PIECE), pieces(base), pieces(expert), strict=True):
         torch.sub(x, b, out=place).abs_()
     value, left = methods.border(sizes, density)
@@ -145,25 +149,13 @@ def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
 
 
 def pieces(stored: Stored) -> Iterator[Tensor]:
-    """Yield a stored tensor in float32, flat, piece by piece; a piece holds until the next one is asked for.
-
-    A window of the file is mapped at a time, so that what was read does not stay in memory.
-    """
-    kind = DTYPES[stored.dtype]
-    with open(stored.file, "rb") as file:
-        for start in range(stored.start, stored.end, window := WINDOW * kind.itemsize):
-            skipped = start % mmap.ALLOCATIONGRANULARITY
-            length = min(window, stored.end - start) + skipped
-            mapped = mmap.mmap(file.fileno(), length, offset=start - skipped, access=mmap.ACCESS_COPY)
-            for piece in torch.frombuffer(mapped, dtype=kind, offset=skipped).split(PIECE):
-                yield piece.float()
+    """Yield a stored tensor in float32, flat, piece by piece; none may be changed."""
+    for piece in stored.read().flatten().split(PIECE):
+        yield piece.float()
 
 
 def check_finite(layout: Layout) -> None:
     """Raise DataError naming the first tensor that holds a weight that is NaN or infinite."""
     for name, stored in layout.items():
-        if bad := sum(int((~piece.isfinite()).sum()) for piece in pieces(stored)):
-            raise DataError(
-                f"{stored.file}: {name} holds {bad} weights that are NaN or infinite; this model's training went "
-                "wrong (lower the learning rate), or its file is damaged."
-            )
+        if bad := sum(not_finite(piece) for piece in pieces(stored)):
+            raise refuse(str(stored.file), name, bad, PARENT)

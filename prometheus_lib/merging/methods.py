@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from ..records import DataError
+from .finite import TOO_LARGE, check_tensors
 from .spec import NEEDS_BASE, SPARSE, Merge
 
 if TYPE_CHECKING:
@@ -180,6 +181,22 @@ def merge_tensor(merge: Merge, name: str, base: Tensor | None, first: Tensor, se
     weights = slerp_weights(first, second, merge.alpha) if merge.method == "slerp" else merge.weights
     keeps = masks(merge, name, base, first, second) if merge.method in SPARSE else None
     return combine(merge, base, first, second, weights, keeps)
+
+
+def merge_rounded(
+    merge: Merge,
+    base: Mapping[str, Tensor | None],
+    first: Mapping[str, Tensor],
+    second: Mapping[str, Tensor],
+    dtype: Any,
+) -> dict[str, Tensor]:
+    """Return the tensors of a merge rounded to `dtype`; DataError names one that is then not finite."""
+    merged = {name: merge_tensor(merge, name, base[name], first[name], second[name]).to(dtype) for name in first}
+    why = TOO_LARGE.format(dtype=str(dtype).removeprefix("torch."))
+    check_tensors(
+        merged, f"merge {merge.name!r} of {merge.first} and {merge.second}", f"an expert is damaged, or {why}"
+    )
+    return merged
 
 
 def check_base(merge: Merge, base: Any) -> None:

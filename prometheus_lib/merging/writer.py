@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from .. import artifacts
 from ..parallel import one_thread
 from ..records import DataError, write_text_atomic
 from . import checks, moe_names
+from .finite import TOO_LARGE, not_finite, refuse
+from .layout import read_layout
 from .spec import METHODS, NEEDS_BASE, SPARSE, Merge
 
 CONFIG = "mergekit_config.yml"
@@ -72,30 +75,44 @@ def merge_folders(
     for what, value, known in (("engine", engine, list(ENGINES)), ("dtype", dtype, list(DTYPES))):
         if value not in known:
             raise DataError(f"merge {merge.name!r}: unknown {what} {value!r}; choose one of {known}.")
+    artifacts.check_output(out, [base, first, second])
     first, second = map(checks.check_folder, (first, second))
     if Path(base).is_dir():
         checks.check_folder(base)
     settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
-    stamp = artifacts.stamp_of([base, first, second], settings)
+    stamp = artifacts.stamp_of({"base": base, "first": first, "second": second}, settings)
+    parents = [first, second, *([Path(base)] if merge.method in NEEDS_BASE and Path(base).is_dir() else [])]
     if not artifacts.is_current(out, stamp):
-        parents = [first, second, *([Path(base)] if merge.method in NEEDS_BASE and Path(base).is_dir() else [])]
         checks.check_mergeable(*parents)
-        if engine == "mergekit":  # our own engine looks while it reads
+        if engine == "mergekit" and merge.method in SPARSE:  # what it drops cannot be seen in what it writes
             _check_finite(*parents)
 
     def build(folder: Path) -> None:
         recipe = ENGINES[engine](merge, str(base), str(first), str(second), folder, dtype)
+        if engine == "mergekit":  # our own engine looks while it works
+            _check_result(merge, folder, dtype, parents)
         _copy_companions(first, folder)
         write_text_atomic(folder / "README.md", model_card(merge, recipe, stamp))
 
-    return artifacts.build_folder(out, stamp, build)
+    return artifacts.build_folder(out, stamp, build, [base, first, second])
 
 
 def _check_finite(*models: Path) -> None:
     from . import disk
 
     for model in models:
-        disk.check_finite(checks.read_layout(model))
+        disk.check_finite(read_layout(model))
+
+
+def _check_result(merge: Merge, folder: Path, dtype: str, parents: Iterable[Path]) -> None:
+    """Raise DataError when the merge in a folder is not finite."""
+    from . import disk
+
+    layout = read_layout(folder)
+    for name, stored in layout.items():
+        if count := sum(map(not_finite, disk.pieces(stored))):
+            _check_finite(*parents)  # first, for a parent is the more likely cause
+            raise refuse(f"merge {merge.name!r}", name, count, TOO_LARGE.format(dtype=dtype))
 
 
 def _run_mergekit(merge: Merge, base: str, first: str, second: str, folder: Path, dtype: str) -> dict[str, Any]:
@@ -156,7 +173,8 @@ def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any]) -> s
     """Return the README of a merged model: what went in, with fingerprints and the recipe."""
     import yaml
 
-    inputs = "\n".join(f"- `{name}`: fingerprint `{value}`" for name, value in stamp["inputs"].items())
+    names = {"base": "base model", "first": f"`{merge.first}`", "second": f"`{merge.second}`"}
+    inputs = "\n".join(f"- {names[role]}: fingerprint `{value}`" for role, value in stamp["inputs"].items())
     text = yaml.safe_dump(recipe, sort_keys=False)
     variant = ", ".join(value for key, value in merge.settings().items() if key in ("variant", "reading"))
     return (

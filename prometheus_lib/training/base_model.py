@@ -13,6 +13,7 @@ import argparse
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import artifacts, prompts
@@ -129,16 +130,19 @@ def train_base(
     """
     import torch
 
+    work.mkdir(parents=True, exist_ok=True)
+    artifacts.check_output(out, [work])  # now, and not when the last stage is done
     torch.set_num_threads(1)  # one thread: the same weights on every run
     folder = work / "stage-0"
     shape = {"hidden": hidden, "layers": layers, "seed": SEED, "phrases": phrases()}
-    artifacts.build_folder(folder, artifacts.stamp_of([], shape), lambda new: _save_random(new, hidden, layers))
+    artifacts.build_folder(folder, artifacts.stamp_of({}, shape), lambda new: _save_random(new, hidden, layers), [])
     for number, stage in enumerate(stages, start=1):
         before, folder = folder, work / f"stage-{number}"
-        stamp = artifacts.stamp_of([before], {"stage": asdict(stage), "number": number})
-        artifacts.build_folder(folder, stamp, lambda new: _train_stage(before, new, stage, number))  # noqa: B023
-    stamp = artifacts.stamp_of([folder], shape)
-    artifacts.build_folder(out, stamp, lambda new: _copy_model(folder, new))
+        stamp = artifacts.stamp_of({before.name: before}, {"stage": asdict(stage), "number": number})
+        train = partial(_train_stage, before, stage=stage, number=number)
+        artifacts.build_folder(folder, stamp, train, [before])
+    stamp = artifacts.stamp_of({folder.name: folder}, shape)
+    artifacts.build_folder(out, stamp, lambda new: _copy_model(folder, new), [folder])
     return out
 
 

@@ -48,10 +48,19 @@ class ExpertJob:
     out: str
 
     def stamp(self) -> dict[str, Any]:
-        """Describe everything that decides the expert's weights."""
+        """Describe everything that decides the expert's weights.
+
+        An input's role is its name where all names differ (settings tell which is which), else its number.
+        """
         settings = {"settings": asdict(self.settings), "seed": self.seed, "sources": self.sources}
         settings["sources"] = [(format, Path(file).name, count, ref) for format, file, count, ref in self.sources]
-        return artifacts.stamp_of([self.base, *[file for _, file, _, _ in self.sources]], settings)
+        names = [Path(path).name for path in self.inputs()]
+        roles = names if len(set(names)) == len(names) else map(str, range(len(names)))
+        return artifacts.stamp_of(dict(zip(roles, self.inputs(), strict=True)), settings)
+
+    def inputs(self) -> list[str]:
+        """Return what is read: the base model and the file of each source."""
+        return [self.base, *(file for _, file, _, _ in self.sources)]
 
     def examples(self) -> list[Example]:
         """Read the rows and render them, in a seeded order."""
@@ -122,7 +131,7 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
 
 def train_expert(job: ExpertJob, report: Report = silent) -> bool:
     """Train one expert into `job.out`; return False when that folder is current and nothing was done."""
-    return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report))
+    return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report), job.inputs())
 
 
 def _train(job: ExpertJob, folder: Path, report: Report) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
+import huggingface_hub
 import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from prometheus_lib import data, training
+from prometheus_lib import artifacts, data, training
 from prometheus_lib.merging import adapters as adapters_
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError, write_jsonl
@@ -188,6 +190,60 @@ def refuse(pair, tmp_path, match, merge=Merge("m", "linear")):  # noqa: B008
     with pytest.raises(DataError, match=match):
         adapters_.merge_adapters(merge, pair["direct"], pair["pairwise"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_input_is_built_over(pair, tiny_base, tmp_path, monkeypatch):
+    shutil.copytree(tiny_base, tmp_path / "base")
+    artifacts.build_folder(  # a base that was built here, so that nothing else protects it
+        tmp_path / "ours",
+        artifacts.stamp_of({}, {}),
+        lambda new: shutil.copytree(tiny_base, new, dirs_exist_ok=True),
+        [],
+    )
+    for name in pair:
+        change(pair[name], base_model_name_or_path=str(tmp_path / "ours"))
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out in ("direct", "pairwise/", ".", tmp_path, "direct/m", "ours", "base"):
+        with pytest.raises(DataError, match="input|working folder|not built here"):
+            adapters_.merge_adapters(Merge("m", "linear"), pair["direct"], pair["pairwise"], out)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_base_that_is_gone_is_named(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for gone in (str(tmp_path / "gone"), "./gone", "no-such-folder", "no-such/folder"):
+        change(pair["pairwise"], base_model_name_or_path=gone)
+        change(pair["direct"], base_model_name_or_path=gone)
+        refuse(
+            pair, tmp_path, rf"direct/adapter_config.json: the adapter's base model {re.escape(gone)} is not to be had"
+        )
+    change(pair["direct"], base_model_name_or_path=None)
+    refuse(pair, tmp_path, "direct/adapter_config.json: base_model_name_or_path is empty")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_named(pair, tmp_path, bad):
+    file = pair["pairwise"] / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = sorted(tensors)[-1]
+    tensors[name][0, 0] = bad
+    save_file(tensors, file)
+    refuse(
+        pair, tmp_path, rf"pairwise/adapter_model.safetensors: {re.escape(name)} holds 1 weights that are NaN or inf"
+    )
+    tensors[name][:] = 1e38
+    save_file(tensors, file)
+    change(pair["pairwise"], lora_alpha=1000)
+    refuse(pair, tmp_path, "merge 'm': .*lora_B.weight holds .* too large for float32")
+
+
+def test_a_damaged_adapter_is_named(pair, tmp_path):
+    file = pair["pairwise"] / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    refuse(pair, tmp_path, "pairwise/adapter_model.safetensors: not a whole safetensors file")
+    (pair["direct"] / "adapter_config.json").write_text("{")
+    refuse(pair, tmp_path, "direct/adapter_config.json: not valid JSON")
 
 
 def test_other_methods_are_refused(pair, tmp_path):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from prometheus_lib import merging
-from prometheus_lib.merging import checks
+from prometheus_lib.merging import checks, layout
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
@@ -147,7 +147,7 @@ def test_a_missing_shard_is_named_with_its_tensors(models):
 
 def test_shards_without_an_index_or_with_a_wrong_one(models):
     save_in_shards(models / "pairwise")
-    index = models / "pairwise" / checks.INDEX
+    index = models / "pairwise" / layout.INDEX
     places = json.loads(index.read_text())["weight_map"]
     other = next(file for file in places.values() if file != places[KEY])
     index.write_text(json.dumps({"weight_map": {**places, KEY: other}}))
@@ -200,8 +200,8 @@ def test_other_chat_templates_and_rounded_experts_are_warned_about(models):
 
 
 def test_same_weights_looks_at_the_last_byte(models):
-    layouts = [checks.read_layout(models / "direct") for _ in range(2)]
-    assert checks.same_weights(*layouts)
+    layouts = [layout.read_layout(models / "direct") for _ in range(2)]
+    assert layout.same_weights(*layouts)
     change(models / "pairwise", lambda state: state.update(load_file(models / "direct" / "model.safetensors")))
     change(models / "pairwise", lambda state: state["lm_head.weight"].view(-1)[-1:].add_(1e-3))
-    assert not checks.same_weights(layouts[0], checks.read_layout(models / "pairwise"))
+    assert not layout.same_weights(layouts[0], layout.read_layout(models / "pairwise"))

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from prometheus_lib import merging
 from prometheus_lib.merging import disk, methods
-from prometheus_lib.merging.checks import INDEX, read_layout
+from prometheus_lib.merging.layout import INDEX, read_layout
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
 
@@ -130,6 +130,38 @@ def test_weights_that_are_not_finite_are_named_and_nothing_is_written(folders, t
     with pytest.raises(DataError, match=r"pairwise/model\.safetensors: model\.norm\.weight holds 1 weights"):
         merging.merge_experts(merge, folders[0], experts, tmp_path / "out" / "m", engine=engine)
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("engine", merging.ENGINES)
+@pytest.mark.parametrize(("dtype", "huge"), [("float16", 8e4), ("float16", -6.6e4), ("bfloat16", 3.4e38)])
+def test_weights_that_overflow_when_rounded_are_named_and_nothing_is_written(folders, tmp_path, engine, dtype, huge):
+    experts = tmp_path / "experts"
+    shutil.copytree(folders[1].parent, experts)
+    for name in ("direct", "pairwise"):
+        state = load(experts / name)
+        state["model.norm.weight"][3] = huge
+        save_file(state, experts / name / "model.safetensors", {"format": "pt"})
+    merge = Merge("m", "linear")
+    with pytest.raises(DataError, match=f"merge 'm': model.norm.weight holds 1 weights .*too large for {dtype}"):
+        merging.merge_experts(merge, folders[0], experts, tmp_path / "out" / "m", dtype, engine)
+    assert not list(tmp_path.glob("out/*"))
+    assert merging.merge_experts(merge, folders[0], experts, tmp_path / "out" / "m", "float32", engine)
+    assert load(tmp_path / "out" / "m")["model.norm.weight"][3] == torch.tensor(huge)
+
+
+def test_a_sum_that_overflows_is_named(folders, tmp_path):
+    experts = tmp_path / "experts"
+    shutil.copytree(folders[1].parent, experts)
+    for name in ("direct", "pairwise"):
+        state = load(experts / name)
+        state["model.norm.weight"][3] = 3e38
+        save_file(state, experts / name / "model.safetensors", {"format": "pt"})
+    for engine in merging.ENGINES:
+        with pytest.raises(DataError, match="merge 'm': model.norm.weight holds 1 weights .*too large for float32"):
+            merge = Merge.mergekit_default("m", "task-arithmetic")
+            merging.merge_experts(merge, folders[0], experts, tmp_path / "out" / "m", engine=engine)
+    with pytest.raises(DataError, match="merge 'm' of direct and pairwise: model.norm.weight holds 1 weights"):
+        methods.merge_rounded(merge, *map(load, (folders[0], experts / "direct", experts / "pairwise")), torch.float32)
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(folders, tmp_path):

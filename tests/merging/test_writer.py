@@ -178,6 +178,46 @@ def test_unchanged_merges_are_skipped(tiny_base, tiny_experts, tmp_path):
     assert merging.merge_experts(Merge("m", "linear", alpha=0.4), tiny_base, tiny_experts, tmp_path / "m")
 
 
+def everything(root) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("engine", merging.ENGINES)
+@pytest.mark.parametrize(
+    "out", ["models", "models/direct", "models/base", "models/pairwise/", "models/direct/m", "notes", "."]
+)
+def test_merging_removes_no_model_and_nothing_else(tiny_base, tiny_experts, tmp_path, monkeypatch, engine, out):
+    for folder in (tiny_experts / "direct", tiny_experts / "pairwise"):
+        shutil.copytree(folder, tmp_path / "models" / folder.name)
+    shutil.copytree(tiny_base, tmp_path / "models" / "base")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    before = everything(tmp_path)
+    for folders in (["models/direct", "models/pairwise"], [tmp_path / "models/direct", tmp_path / "models/pairwise"]):
+        with pytest.raises(DataError, match="input|working folder|not built here"):
+            merging.merge_folders(Merge("m", "linear"), "models/base", *folders, out, engine=engine)
+    assert everything(tmp_path) == before
+
+
+def test_experts_of_one_name_and_exchanged_experts_are_other_merges(tiny_base, tiny_experts, tmp_path):
+    for run, name in (("run1", "direct"), ("run2", "pairwise")):
+        shutil.copytree(tiny_experts / name, tmp_path / run / "final")
+    experts = [tmp_path / "run1" / "final", tmp_path / "run2" / "final"]
+
+    def merge(first, second):
+        return merging.merge_folders(
+            Merge("m", "linear", alpha=0.3), tiny_base, first, second, tmp_path / "m", engine="prometheus"
+        )
+
+    assert merge(*experts) and not merge(*experts)
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert all(artifacts.model_fingerprint(folder) in card for folder in (*experts, tiny_base))
+    assert merge(*reversed(experts)) and merge(*experts)
+    shutil.copytree(tiny_base, experts[0], dirs_exist_ok=True)  # run 1 is trained again
+    assert merge(*experts)
+
+
 def test_a_copy_of_the_same_expert_is_warned_about(tiny_base, tiny_experts, tmp_path):
     for name in ("direct", "copy"):
         shutil.copytree(tiny_experts / "direct", tmp_path / "experts" / name)
@@ -233,7 +273,7 @@ def test_the_papers_recipes_have_constructors_of_their_own():
 
 def test_the_card_names_the_reading():
     merge = Merge.paper_8x7b_script("m")
-    card = merging.model_card(merge, {"engine": "prometheus"}, {"inputs": {"direct": "abc"}})
+    card = merging.model_card(merge, {"engine": "prometheus"}, {"inputs": {"first": "abc"}})
     assert "(paper-8x7b, supermario-script)" in card and "`direct`: fingerprint `abc`" in card
 
 

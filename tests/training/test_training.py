@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +28,27 @@ def examples():
     rows = data.feedback_rows(1, 4)
     pairs = data.preference_rows(1, 2)
     return [*map(data.direct_example, rows), *map(data.pairwise_example, pairs)]
+
+
+def test_two_files_of_one_name_are_told_apart_and_nothing_is_trained_over(tiny_base, tmp_path, monkeypatch):
+    for folder, seed in (("a", 1), ("b", 2)):
+        write_jsonl(tmp_path / folder / "rows.jsonl", collections_.feedback_rows(seed, 4))
+    files = [str(tmp_path / folder / "rows.jsonl") for folder in "ab"]
+    shutil.copytree(tiny_base, tmp_path / "base")
+    sources = tuple(("direct", file, 4, True) for file in files)
+    job = ExpertJob("m", str(tmp_path / "base"), sources, SETTINGS, 42, str(tmp_path / "out"))
+    before = job.stamp()
+    assert len(before["inputs"]) == 3
+    assert before != replace(job, sources=sources[::-1]).stamp()
+    write_jsonl(files[0], collections_.feedback_rows(3, 4))
+    assert before != job.stamp()
+    known = {"base", "rows.jsonl"}  # the roles that stamps of earlier experts hold
+    assert set(replace(job, sources=sources[:1]).stamp()["inputs"]) == known
+    monkeypatch.chdir(tmp_path)
+    for out in ("base", "a", ".", "base/expert", "b/rows.jsonl"):
+        with pytest.raises(DataError, match="input|working folder|this is a file"):
+            training.train_expert(replace(job, out=out))
+    assert (tmp_path / "base" / "model.safetensors").is_file() and all(map(Path.is_file, map(Path, files)))
 
 
 def test_loss_falls_on_the_answer_only(tokenizer, examples):
