@@ -32,7 +32,7 @@ def examples():
 
 def test_two_files_of_one_name_are_told_apart_and_nothing_is_trained_over(tiny_base, tmp_path, monkeypatch):
     for folder, seed in (("a", 1), ("b", 2)):
-        write_jsonl(tmp_path / folder / "rows.jsonl", collections_.feedback_rows(seed, 4))
+        write_jsonl(tmp_path / folder / "rows.jsonl", data.feedback_rows(seed, 4))
     files = [str(tmp_path / folder / "rows.jsonl") for folder in "ab"]
     shutil.copytree(tiny_base, tmp_path / "base")
     sources = tuple(("direct", file, 4, True) for file in files)
@@ -40,7 +40,7 @@ def test_two_files_of_one_name_are_told_apart_and_nothing_is_trained_over(tiny_b
     before = job.stamp()
     assert len(before["inputs"]) == 3
     assert before != replace(job, sources=sources[::-1]).stamp()
-    write_jsonl(files[0], collections_.feedback_rows(3, 4))
+    write_jsonl(files[0], data.feedback_rows(3, 4))
     assert before != job.stamp()
     known = {"base", "rows.jsonl"}  # the roles that stamps of earlier experts hold
     assert set(replace(job, sources=sources[:1]).stamp()["inputs"]) == known
