@@ -2,6 +2,14 @@
 
 from .chat import DATE, JOINERS, chat_ids, check_bos, joined, render_chat
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
+from .pair_feedback import (
+    PAIR_FEEDBACK_HEADERS,
+    PAIR_FEEDBACK_TASK,
+    concluded,
+    read_pair_feedback,
+    render_pair_feedback,
+    told,
+)
 from .parsing import (
     MARKER,
     PARSERS,
@@ -33,6 +41,12 @@ from .wording import (
 )
 
 __all__ = [
+    "PAIR_FEEDBACK_HEADERS",
+    "PAIR_FEEDBACK_TASK",
+    "concluded",
+    "read_pair_feedback",
+    "render_pair_feedback",
+    "told",
     "DATE",
     "DIRECT_HEADERS",
     "DIRECT_SYSTEM_PROMPT",
