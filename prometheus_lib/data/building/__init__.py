@@ -1,5 +1,6 @@
 """Building the two training collections: from graded responses to pairs with verbal feedback (paper, section 3.3)."""
 
+from .checking import check_feedback, check_table
 from .files import Card, Statistics, build_pairs, push, write_collection
 from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
 from .loading import HUB, HubSource, load_collection, read_rows, stream_collection
@@ -7,6 +8,8 @@ from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_up
 from .schema import Rejects, problem
 
 __all__ = [
+    "check_feedback",
+    "check_table",
     "Card",
     "Statistics",
     "build_pairs",
