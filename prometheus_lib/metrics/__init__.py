@@ -1,58 +1,79 @@
-"""The paper's metrics, their variants, and the intervals and tests behind every number."""
+"""The paper's metrics, their variants, and the intervals and tests behind every number.
+
+Everything here works on plain columns (lists, numpy, pandas), so it runs from judgment files alone, for any judge.
+
+| module | what |
+|---|---|
+| `columns` | what people hand in: missing values, labels, which values belong together |
+| `agreement`, `alpha` | correlations of scores, Cohen's kappa; Krippendorff's alpha |
+| `accuracy`, `transitivity` | pairwise ranking: accuracy, both orders, win rates; transitivity |
+| `bootstrap`, `combining` | intervals by cluster; averages of several, and which is best |
+| `comparisons` | two judges on the same items: paired tests, Holm, how many more judgments would tell |
+| `counting` | statistics of many resamples at once |
+
+- Two pandas objects are matched by their index, everything else by position (`columns` has the rule in full).
+- Shares (accuracies, win rates, transitivity) are fractions from 0 to 1; tables multiply by 100 for the
+  paper's form.
+- A decision or score that could not be read is missing: None, NaN or pandas' NA. A statistic that is undefined
+  (constant input, one item) is NaN, without warning. Input that cannot be meant is a DataError (a ValueError) that
+  names the column and the place.
+- Where the paper's text, its released code and the sound rule differ, each has a function of its own:
+  `paper-text` (`text_mixture_decisions`, `transitivity`), `paper-code` (`code_label_aware_decisions`,
+  `released_code_transitivity`), `corrected` (`pairwise_accuracy`, which states its tie rule, and
+  `transitivity` with its chains counted by kind).
+- Intervals are percentile bootstrap intervals that resample whole clusters (instructions). Cluster counts are
+  drawn once per (number of clusters, seed), so two judges on the same items always meet the same resamples.
+"""
 
 from .accuracy import (
-    CORRELATIONS,
-    LEVELS,
     TIE_RULES,
     Accuracy,
-    Comparison,
     Consistency,
-    Correlations,
-    Floats,
-    Interval,
-    Kind,
     TieRule,
-    Transitivity,
     WinRate,
-    accuracy_by_group,
     accuracy_by_tie_rule,
+    both_orders_accuracy,
+    code_label_aware_accuracy,
+    code_label_aware_decisions,
+    combine_orders,
+    direct_to_pair,
+    item_credits,
+    pairwise_accuracy,
+    position_consistency,
+    text_mixture_decisions,
+    win_rate,
+)
+from .agreement import CORRELATIONS, Correlations, Kind, cohen_kappa, correlations, mean_scores
+from .alpha import LEVELS, krippendorff_alpha
+from .bootstrap import (
+    Interval,
     bootstrap_alpha,
     bootstrap_correlation,
     bootstrap_interval,
     bootstrap_mean,
-    bootstrap_p,
-    bootstrap_pearson,
+    bootstrap_means,
+    bootstrap_partial,
     bootstrap_ratio,
-    bootstrap_statistic,
-    both_orders_accuracy,
-    cluster_codes,
-    code_label_aware_accuracy,
-    code_label_aware_decisions,
-    cohen_kappa,
-    combine_orders,
+    interval_of_draws,
+)
+from .columns import Floats
+from .combining import average, average_over_runs, best_candidate, best_shares
+from .comparisons import (
+    FEWEST_CLUSTERS,
+    TOO_FEW,
+    Comparison,
     compare_accuracies,
     compare_correlations,
-    complete,
-    correlations,
-    direct_to_pair,
-    distribution,
-    divide,
-    format_consistency,
+    compare_intervals,
+    compare_many_accuracies,
+    compare_with,
+    decide,
     holm,
-    item_credits,
-    krippendorff_alpha,
-    mean_scores,
-    pairwise_accuracy,
-    position_consistency,
-    quantiles,
-    released_code_transitivity,
-    resampled_correlation,
-    text_mixture_accuracy,
-    text_mixture_decisions,
-    transitivity,
-    transitivity_by_group,
-    win_rate,
+    holm_factors,
+    more_needed,
+    with_item_test,
 )
+from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
 
 __all__ = [
     "Accuracy",
@@ -60,50 +81,54 @@ __all__ = [
     "Comparison",
     "Consistency",
     "Correlations",
+    "FEWEST_CLUSTERS",
     "Floats",
     "Interval",
     "Kind",
     "LEVELS",
     "TIE_RULES",
+    "TOO_FEW",
     "TieRule",
     "Transitivity",
     "WinRate",
-    "accuracy_by_group",
     "accuracy_by_tie_rule",
+    "average",
+    "average_over_runs",
+    "best_candidate",
+    "best_shares",
     "bootstrap_alpha",
     "bootstrap_correlation",
     "bootstrap_interval",
     "bootstrap_mean",
-    "bootstrap_p",
-    "bootstrap_pearson",
+    "bootstrap_means",
+    "bootstrap_partial",
     "bootstrap_ratio",
-    "bootstrap_statistic",
     "both_orders_accuracy",
-    "cluster_codes",
     "code_label_aware_accuracy",
     "code_label_aware_decisions",
     "cohen_kappa",
     "combine_orders",
     "compare_accuracies",
     "compare_correlations",
-    "complete",
+    "compare_intervals",
+    "compare_many_accuracies",
+    "compare_with",
     "correlations",
+    "decide",
     "direct_to_pair",
-    "distribution",
-    "divide",
-    "format_consistency",
     "holm",
+    "holm_factors",
+    "interval_of_draws",
     "item_credits",
     "krippendorff_alpha",
     "mean_scores",
+    "more_needed",
     "pairwise_accuracy",
     "position_consistency",
-    "quantiles",
     "released_code_transitivity",
-    "resampled_correlation",
-    "text_mixture_accuracy",
     "text_mixture_decisions",
     "transitivity",
     "transitivity_by_group",
     "win_rate",
+    "with_item_test",
 ]

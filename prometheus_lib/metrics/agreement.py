@@ -1,37 +1,30 @@
-"""How far raters agree: correlations of scores, Krippendorff's alpha, Cohen's kappa (Tables 3, 11, 12, 14).
+"""How far two columns agree: correlations of scores, Cohen's kappa of labels (Tables 3, 11, 12).
 
-The public face is `metrics`, which states the conventions; here is the arithmetic. A statistic that is undefined
-(constant scores, one item) is NaN, without warning.
+A statistic that is undefined (constant scores, one item) is NaN, without warning.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from numpy.typing import ArrayLike
 
 from ..records import DataError
-from .columns import Floats, complete, divide, matrix, objects, same_length
+from .columns import Floats, Objects, aligned, complete_rows, divide, labelled, matrix, none_alike, objects, one_kind
+from .counting import Codes, Resampled, centred_midranks, incidence, sliced
 
 Kind = Literal["pearson", "spearman", "kendall"]
-Codes = NDArray[np.intp]
-Resampled = Callable[[Floats], Floats]
 
 CORRELATIONS: tuple[Kind, ...] = ("pearson", "spearman", "kendall")
-LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
-_RATERS_BY_ITEMS = "one row per rater and one column per item"
-_LIBRARY_CELLS = 10_000_000  # items x values x values that the krippendorff package may hold in memory
-_RATIO_VALUES = 5_000  # level "ratio" needs every pair of values
-_SLICE_CELLS = 20_000_000  # numbers held at a time while resamples are worked out
-_DENSE_CELLS = 200_000
+_MOST_KENDALL_CELLS = 4_000  # distinct (x, y) pairs; scores from 1 to 5 in thirds have at most 169
+_WHOLE_IN_32_BITS = 4_096  # counts of so many items, squared, are whole numbers that 32-bit floats hold exactly
 
 
 @dataclass(frozen=True)
@@ -45,27 +38,37 @@ class Correlations:
     dropped: int
 
 
-# ----------------------------------------------------------------------------------------------- correlations
+# --- correlations ----------------------------------------------------------------------------------------------------
 
 
-def mean_scores(draws: ArrayLike) -> Floats:
+def mean_scores(draws: ArrayLike) -> Floats | pd.Series:
     """Mean over an item's parsed draws: (items, draws), NaN for unparsed -> (items,); NaN where none parsed.
 
-    The paper scores an item by the mean of three draws before correlating (appendix B, Table 8).
+    The paper scores an item by the mean of three draws before correlating (appendix B, Table 8). A data frame (one row
+    per item) gives a Series with its index.
+
+    >>> mean_scores([[5, 4, 3], [2, None, 3], [None, None, None]])
+    array([4. , 2.5, nan])
     """
     table = matrix(draws, "draws", "one row per item and one column per draw")
     readable = np.isfinite(table)
-    return divide(np.where(readable, table, 0.0).sum(axis=1), readable.sum(axis=1))
+    means = divide(np.where(readable, table, 0.0).sum(axis=1), readable.sum(axis=1))
+    return labelled(means, draws.index if isinstance(draws, pd.DataFrame) else None)
 
 
 def correlations(x: ArrayLike, y: ArrayLike) -> Correlations:
     """Pearson, Spearman and Kendall's tau-b of scores `x` and `y`, both (items,): Tables 3, 11 and 12.
 
-    Pairs with a missing score on either side are dropped and counted. With fewer than two pairs, or when one
-    side is constant (every judge that always says 3), all three are NaN: there is no order to agree on, which
-    is not agreement zero.
+    Two Series are matched by their index, anything else by position (see `columns`). Pairs with a missing score on
+    either side are dropped and counted. With fewer than two pairs, or when one side is constant (every judge that
+    always says 3), all three are NaN: there is no order to agree on, which is not agreement zero.
+
+    >>> found = correlations([1, 2, 3, 4, None], [1, 3, 2, 4, 5])
+    >>> round(found.pearson, 3), round(found.kendall, 3), found.n, found.dropped
+    (0.8, 0.667, 4, 1)
     """
-    first, second, keep = complete(x, y)
+    (x, y), _ = aligned(x=x, y=y)
+    (first, second), keep = complete_rows(x=x, y=y)
     values = [correlation(kind, first, second) for kind in CORRELATIONS]
     return Correlations(*values, n=len(first), dropped=int((~keep).sum()))
 
@@ -86,230 +89,153 @@ def is_constant(values: Floats) -> bool:
     return len(values) == 0 or bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
 
 
-# ----------------------------------------------------------------------------------------------- Cohen's kappa
+# --- Cohen's kappa ---------------------------------------------------------------------------------------------------
 
 
-def cohen_kappa(a: ArrayLike, b: ArrayLike, weights: Literal["linear", "quadratic"] | None = None) -> float:
+def cohen_kappa(
+    a: ArrayLike,
+    b: ArrayLike,
+    weights: Literal["linear", "quadratic"] | None = None,
+    labels: Sequence[Any] | None = None,
+) -> float:
     """Cohen's kappa of two raters' labels (items,); rows with a label missing are left out.
 
-    Labels may be of any kind; with `weights` they must be numbers, and distances count the steps between the
-    labels that occur, as in scikit-learn. NaN when nothing is left or both raters use one and the same label.
+    Labels may be of any kind, but all of one type: 1 and "1" are never equal, so a mixture is a DataError; so are texts
+    that differ in case or blanks only. Two Series are matched by their index.
+
+    With `weights`, distances count steps along `labels`, all the labels that the scale allows, in order: say
+    `labels=[1, 2, 3, 4, 5]`, because the scale defines the distances, not what happens to occur. Without `labels` they
+    count the steps between the labels that occur, as in scikit-learn, and these must be numbers. A label that is not in
+    `labels` is a DataError. NaN when nothing is left or both raters use one and the same label.
+
+    >>> cohen_kappa(["yes", "no", "no", "yes"], ["yes", "no", "yes", "yes"])
+    0.5
+    >>> round(cohen_kappa([1, 5, 2, 5, 1], [2, 5, 1, 1, 1], "linear", labels=[1, 2, 3, 4, 5]), 3)
+    0.348
     """
+    (a, b), _ = aligned(a=a, b=b)
     first, second = objects(a, "a"), objects(b, "b")
-    same_length(a=first, b=second)
     keep = ~(pd.isna(first) | pd.isna(second))
-    numbers, labels = pd.factorize(np.concatenate([first[keep], second[keep]]))
-    if len(labels) < 2:
+    first, second = first[keep], second[keep]
+    scale = objects(list(labels) if labels is not None else [], "labels")
+    one_kind(a=first, b=second, labels=scale)
+    numbers, found = pd.factorize(np.concatenate([scale, first, second]))
+    _check_labels(found, weights, scale if labels is not None else None)
+    rated = numbers[len(scale) :]
+    if len(np.unique(rated)) < 2:
         return math.nan
-    if weights is not None:
-        numbers = _places(labels)[numbers]
+    if weights is not None and labels is None:
+        rated = np.argsort(np.argsort(found.astype(float)))[rated]
     from sklearn.metrics import cohen_kappa_score
 
-    return float(cohen_kappa_score(*np.split(numbers, 2), weights=weights))
+    return float(cohen_kappa_score(*np.split(rated, 2), weights=weights, labels=np.arange(len(found))))
 
 
-def _places(labels: NDArray[np.object_]) -> Codes:
-    """Each label's place in ascending order."""
-    if not all(isinstance(label, (int, float, np.number)) for label in labels):
-        raise DataError("weighted kappa needs numbers as labels, because it needs their order; translate them first")
-    return np.argsort(np.argsort(labels.astype(float)))
+def _check_labels(found: Objects, weights: str | None, scale: Objects | None) -> None:
+    """Refuse labels that look alike, labels beyond the scale, and distances between labels without an order."""
+    none_alike(found)
+    if scale is not None and len(set(scale)) < len(scale):
+        raise DataError(f"labels {list(scale)} name one label twice")
+    if scale is not None and len(found) > len(scale):
+        raise DataError(f"label {found[len(scale)]!r} is not among labels {list(scale)}: correct it, or add it")
+    if scale is None and weights is not None and not all(isinstance(label, (int, float, np.number)) for label in found):
+        raise DataError("weighted kappa needs an order: use numbers as labels, or give all labels in order (labels=)")
 
 
-# ----------------------------------------------------------------------------------------- Krippendorff's alpha
+# --- correlations of many resamples ----------------------------------------------------------------------------------
 
 
-def krippendorff_alpha(
-    ratings: ArrayLike,
-    level: str = "ordinal",
-    value_domain: Sequence[Any] | None = None,
-    outside: Literal["error", "clip", "missing"] = "error",
-) -> float:
-    """Krippendorff's alpha, 1 - observed / expected disagreement, of `ratings` (raters, items), NaN missing.
-
-    Table 14 uses level "ordinal" with a judge's three draws in the place of raters. A table of items x raters
-    gives a number too, but another one: transpose it first. Levels are "nominal", "ordinal", "interval" and
-    "ratio". Ratings may be text at level "nominal", and at level "ordinal" when `value_domain` lists them in order.
-
-    `value_domain` lists the allowed values; their order is the one of level "ordinal". For a rating beyond it,
-    `outside` says what to do: "error" (DataError that names it), "clip" to the lowest or highest allowed number
-    (TREC's rule), or "missing".
-    NaN when alpha is undefined: one rater, no item rated twice, or a single value throughout (no disagreement is
-    expected, so its absence shows nothing).
-    """
-    table = rating_table(ratings, level, value_domain, outside)
-    pairable = table[:, np.isfinite(table).sum(axis=0) >= 2]
-    values = np.unique(pairable[np.isfinite(pairable)])
-    if len(values) < 2:
-        return math.nan
-    if pairable.shape[1] * len(values) ** 2 > _LIBRARY_CELLS:  # many distinct values: its tables would not fit
-        items = np.arange(pairable.shape[1])
-        return float(alpha_of_counts(pairable, level, np.zeros_like(items), 1)(np.ones((1, 1)))[0])
-    import krippendorff
-
-    return float(krippendorff.alpha(pairable, level_of_measurement=level))
-
-
-def rating_table(
-    ratings: ArrayLike, level: str, value_domain: Sequence[Any] | None = None, outside: str = "error"
-) -> Floats:
-    """Ratings as numbers (raters, items), checked against level and domain; see `krippendorff_alpha`."""
-    if level not in LEVELS:
-        raise DataError(f"unknown level of measurement {level!r}; use one of {', '.join(LEVELS)}")
-    if outside not in ("error", "clip", "missing"):
-        raise DataError(f"outside must be 'error', 'clip' or 'missing', not {outside!r}")
-    domain = None if value_domain is None else list(value_domain)
-    if any(isinstance(value, str) for value in domain or ()):
-        return _coded_text(ratings, level, domain, outside)
-    try:
-        table = matrix(ratings, "ratings", _RATERS_BY_ITEMS)
-    except DataError:
-        if any(isinstance(value, str) for value in np.asarray(ratings, dtype=object).ravel()):
-            return _coded_text(ratings, level, domain, outside)
-        raise
-    return table if domain is None else _within(table, np.array(domain, dtype=float), level, outside)
-
-
-def _coded_text(ratings: ArrayLike, level: str, domain: list[Any] | None, outside: str) -> Floats:
-    """Text ratings as their places in the domain; without one any numbering will do, but only for "nominal"."""
-    if level not in ("nominal", "ordinal") or (level == "ordinal" and domain is None):
-        raise DataError(
-            f"ratings are text, which level {level!r} cannot use: give value_domain in order and level 'ordinal', "
-            "or use level 'nominal'"
-        )
-    cells = np.asarray(ratings, dtype=object)
-    if cells.ndim != 2:
-        raise DataError(f"ratings must be two-dimensional, {_RATERS_BY_ITEMS}; got shape {cells.shape}")
-    missing = pd.isna(cells) | (cells == "nan")  # an array of text cannot hold NaN: numpy writes "nan"
-    places = {value: place for place, value in enumerate(domain or pd.unique(cells[~missing]))}
-    coded = np.array([places.get(value, np.nan) for value in cells.ravel()], dtype=float).reshape(cells.shape)
-    unknown = np.isnan(coded) & ~missing
-    if outside != "missing":
-        _refuse(set(cells[unknown]), domain or [])
-    return coded
-
-
-def _within(table: Floats, domain: Floats, level: str, outside: str) -> Floats:
-    """Treat numbers that the domain does not have; at level "ordinal" the domain's order is the order that counts."""
-    if outside == "clip":
-        table = np.clip(table, domain.min(), domain.max())
-    allowed = np.isin(table, domain)
-    wrong = np.isfinite(table) & ~allowed
-    if outside != "missing":
-        _refuse(set(table[wrong].tolist()), domain.tolist())
-    ascending = np.argsort(domain)
-    places = ascending[np.searchsorted(domain[ascending], np.where(allowed, table, domain[0]))]
-    return np.where(allowed, places if level == "ordinal" else table, np.nan)
-
-
-def _refuse(unknown: set[Any], domain: list[Any]) -> None:
-    if unknown:
-        shown = ", ".join(sorted(map(repr, unknown))[:5])
-        raise DataError(
-            f"ratings {shown} lie outside the value domain {domain}: correct them, or say outside='clip' (to its "
-            "lowest or highest number) or outside='missing'"
-        )
-
-
-def alpha_of_counts(table: Floats, level: str, codes: Codes, k: int) -> Resampled:
-    """The function (resamples, clusters) -> (resamples,) that gives alpha when cluster j counts counts[:, j] times.
-
-    `table` (raters, items) holds at least two ratings of every item that has any, `codes` (items,) each item's
-    cluster of `k`. Alpha needs two sums over items: how often each value occurs and how often each two different
-    values meet, so memory and time grow with the ratings, not with the square of the distinct values (level
-    "ratio" excepted).
-    """
-    items, value_codes, times, values = _occurrences(table)
-    raters = np.bincount(items, times, len(codes))
-    pair_items, low, high, weight = map(np.concatenate, zip(*_meetings(items, value_codes, times, raters)))
-    pairs, pair_codes = np.unique(low * max(len(values), 1) + high, return_inverse=True)
-    low, high = np.divmod(pairs, max(len(values), 1))
-    per_value = incidence(codes[items], k, value_codes, len(values), times)
-    per_pair = incidence(codes[pair_items], k, pair_codes, len(pairs), weight)
-    expected = _expected(level, values)
+def resampled_correlation(kind: str, x: Floats, y: Floats, codes: Codes, k: int) -> Resampled:
+    """The function (resamples, clusters) -> (resamples,) that gives one correlation per resample."""
+    if kind == "pearson":
+        return _resampled_pearson(x, y, codes, k)
+    x_codes, y_codes = (np.unique(v, return_inverse=True)[1] for v in (x, y))
+    cells, cell_codes = np.unique(np.column_stack([x_codes, y_codes]), axis=0, return_inverse=True)
+    if kind == "kendall" and len(cells) > _MOST_KENDALL_CELLS:
+        return _looped_kendall(x, y, codes)
+    most = k * int(np.bincount(codes).max(initial=0))  # items in the largest resample there can be
+    whole = np.float32 if most <= _WHOLE_IN_32_BITS else np.float64
+    per_cell = incidence(codes, k, cell_codes.ravel(), len(cells)).astype(whole)
+    places = (incidence(np.arange(len(cells)), len(cells), c, int(c.max(initial=-1)) + 1) for c in cells.T)
+    to_x, to_y = (table.astype(whole) for table in places)
+    from_counts = _spearman_from_counts(cells) if kind == "spearman" else _kendall_from_counts(cells, whole)
 
     def resampled(counts: Floats) -> Floats:
-        totals, met = counts @ per_value, counts @ per_pair
-        place = _scale_places(level, totals, values)
-        observed = (met * _distances(level, place, low, high)).sum(axis=1)
-        varies = (totals > 0.5).sum(axis=1) > 1
-        disagreement = divide(observed * (totals.sum(axis=1) - 1), expected(totals, place))
-        return np.where(varies, 1 - disagreement, np.nan)
+        cell = counts.astype(whole) @ per_cell
+        return from_counts(cell, (cell @ to_x).astype(float), (cell @ to_y).astype(float))
 
-    return sliced(resampled, len(values) + len(pairs))
+    return sliced(resampled, 4 * len(cells))
 
 
-def _occurrences(table: Floats) -> tuple[Codes, Codes, Floats, Floats]:
-    """Item, value number and times of each value that an item got, by items; and the distinct values."""
-    raters, items = np.nonzero(np.isfinite(table))
-    values, value_codes = np.unique(table[raters, items], return_inverse=True)
-    keys, times = np.unique(items * max(len(values), 1) + value_codes, return_counts=True)
-    return *np.divmod(keys, max(len(values), 1)), times.astype(float), values
+def resampled_partial(x: Floats, y: Floats, held: Floats, codes: Codes, k: int) -> Resampled:
+    """The function (resamples, clusters) -> (resamples,) of Pearson's correlation of x and y with `held` constant."""
+    each = [resampled_correlation("pearson", *pair, codes, k) for pair in ((x, y), (x, held), (y, held))]
+    return lambda counts: _partial(*(correlation(counts) for correlation in each))
 
 
-def _meetings(
-    items: Codes, values: Codes, times: Floats, raters: Floats
-) -> Iterator[tuple[Codes, Codes, Codes, Floats]]:
-    """(item, lower value, higher value, weight) of all values that meet in an item; nothing first, so never empty."""
-    yield items[:0], values[:0], values[:0], times[:0]
-    distinct = np.bincount(items, minlength=len(raters))
-    starts = np.cumsum(distinct) - distinct
-    for size in np.unique(distinct[distinct > 1]):
-        chosen = np.flatnonzero(distinct == size)
-        for one in range(size - 1):
-            for other in range(one + 1, size):
-                a, b = starts[chosen] + one, starts[chosen] + other
-                yield chosen, values[a], values[b], 2 * times[a] * times[b] / (raters[chosen] - 1)
+def partial_correlation(x: Floats, y: Floats, held: Floats) -> float:
+    """Pearson's correlation of x and y with `held` constant, of complete columns (items,); NaN where undefined."""
+    return float(_partial(*(np.float64(correlation("pearson", *pair)) for pair in ((x, y), (x, held), (y, held)))))
 
 
-def _scale_places(level: str, totals: Floats, values: Floats) -> Floats:
-    """Where each value stands on the scale whose squared differences count: (resamples or 1, values)."""
-    if level == "ordinal":
-        return centred_midranks(totals)
-    return (values - values.mean() if level == "interval" and len(values) else values)[None]
+def _partial(xy: Floats, x_held: Floats, y_held: Floats) -> Floats:
+    return divide(xy - x_held * y_held, np.sqrt(np.clip((1 - x_held**2) * (1 - y_held**2), 0, None)))
 
 
-def _distances(level: str, place: Floats, low: Codes, high: Codes) -> Floats:
-    if level == "nominal":
-        return np.ones((1, len(low)))
-    difference = place[:, low] - place[:, high]
-    return divide(difference, place[:, low] + place[:, high], 0.0) ** 2 if level == "ratio" else difference**2
+def _looped_kendall(x: Floats, y: Floats, codes: Codes) -> Resampled:
+    """One sort per resample: for thousands of distinct scores the matrix of all pairs would not fit."""
+
+    def resampled(counts: Floats) -> Floats:
+        times = counts[:, codes].astype(int)
+        return np.array([correlation("kendall", np.repeat(x, t), np.repeat(y, t)) for t in times])
+
+    return resampled
 
 
-def _expected(level: str, values: Floats) -> Callable[[Floats, Floats], Floats]:
-    """Sum over all pairs of values of how often both occur times their distance."""
-    if level == "nominal":
-        return lambda totals, place: totals.sum(axis=1) ** 2 - (totals**2).sum(axis=1)
-    if level != "ratio":
-        return lambda totals, place: (
-            2 * (totals.sum(axis=1) * (totals * place**2).sum(axis=1) - (totals * place).sum(axis=1) ** 2)
-        )
-    if len(values) > _RATIO_VALUES:
-        raise DataError(f"{len(values)} distinct ratings are too many for level 'ratio'; round them, or use 'interval'")
-    distance = divide(values[:, None] - values, values[:, None] + values, 0.0) ** 2
-    return lambda totals, place: ((totals @ distance) * totals).sum(axis=1)
+def _resampled_pearson(x: Floats, y: Floats, codes: Codes, k: int) -> Resampled:
+    """Pearson needs six sums per cluster; x and y are standardised first so that the sums do not cancel."""
+    x, y = _standardise(x), _standardise(y)
+    moments = np.column_stack([np.bincount(codes, v, k) for v in (np.ones(len(x)), x, y, x * x, y * y, x * y)])
+
+    def resampled(counts: Floats) -> Floats:
+        n, sx, sy, sxx, syy, sxy = (counts @ moments).T
+        return _moment_ratio(sxy - sx * sy / n, sxx - sx * sx / n, syy - sy * sy / n, 1e-9 * n)
+
+    return resampled
 
 
-# ------------------------------------------------------------------------------- shared with the resampling
+def _standardise(values: Floats) -> Floats:
+    return np.zeros(len(values)) if is_constant(values) else (values - values.mean()) / values.std()
 
 
-def centred_midranks(counts: Floats) -> Floats:
-    """Mean rank of each value's copies, less the mean rank; counts (resamples, values in ascending order)."""
-    return counts.cumsum(axis=1) - counts / 2 - counts.sum(axis=1, keepdims=True) / 2
+def _spearman_from_counts(cells: Codes) -> Callable[[Floats, Floats, Floats], Floats]:
+    """Pearson of mid-ranks, with the ranks worked out anew in every resample."""
+
+    def from_counts(cell: Floats, by_x: Floats, by_y: Floats) -> Floats:
+        rank_x, rank_y = centred_midranks(by_x), centred_midranks(by_y)
+        covariance = np.einsum("rc,rc,rc->r", cell, rank_x[:, cells[:, 0]], rank_y[:, cells[:, 1]])
+        spread_x, spread_y = (np.einsum("rv,rv,rv->r", c, r, r) for c, r in ((by_x, rank_x), (by_y, rank_y)))
+        return _moment_ratio(covariance, spread_x, spread_y, 1e-9 * by_x.sum(axis=1))
+
+    return from_counts
 
 
-def incidence(codes: Codes, k: int, columns: Codes, width: int, weights: Floats | None = None) -> Any:
-    """(clusters, columns) sums of weights; dense while small, because dense products are faster there."""
-    data = np.ones(len(codes)) if weights is None else weights
-    table = sparse.coo_array((data, (codes, columns)), shape=(k, width)).tocsr()
-    return table.toarray() if k * width <= _DENSE_CELLS else table
+def _kendall_from_counts(cells: Codes, whole: type) -> Callable[[Floats, Floats, Floats], Floats]:
+    """tau-b: (concordant - discordant) / sqrt(pairs untied in x * pairs untied in y)."""
+    order_x, order_y = (np.sign(column[:, None] - column).astype(whole) for column in cells.T)
+    signs = order_x * order_y
+
+    def from_counts(cell: Floats, by_x: Floats, by_y: Floats) -> Floats:
+        score = np.einsum("rc,rc->r", cell @ signs, cell).astype(float)
+        n = by_x.sum(axis=1)
+        untied_x, untied_y = (n * n - np.einsum("rv,rv->r", c, c) for c in (by_x, by_y))
+        return _moment_ratio(score, untied_x, untied_y, 0.5)
+
+    return from_counts
 
 
-def sliced(function: Resampled, width: int) -> Resampled:
-    """The same function, given few enough resamples at a time that `width` numbers for each fit in memory."""
-    rows = max(1, _SLICE_CELLS // max(width, 1))
-
-    def in_slices(counts: Floats) -> Floats:
-        parts = [function(counts[start : start + rows]) for start in range(0, len(counts), rows)]
-        return np.concatenate(parts) if parts else np.zeros(0)
-
-    return in_slices
+def _moment_ratio(covariance: Floats, spread_x: Floats, spread_y: Floats, floor: Floats | float) -> Floats:
+    """covariance / sqrt(spread_x * spread_y), NaN where a side is constant (its spread not above `floor`)."""
+    varies = (spread_x > floor) & (spread_y > floor)
+    scale = np.sqrt(np.where(varies, spread_x * spread_y, 1.0))
+    return np.where(varies, np.clip(covariance / scale, -1, 1), np.nan)

@@ -30,12 +30,12 @@ from ..data.attacks import (
     victims_at,
 )
 from ..judging.studies import attack_suite
-from .cells import COMPARISON_RESAMPLES, cell, cells_table, comparison_cell, comparison_note, decide
+from .cells import COMPARISON_RESAMPLES, cell, cells_table, comparison_cell, comparison_note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..metrics.accuracy import Comparison
+    from ..metrics import Comparison
     from .run import Run
 
 Key = tuple[str, str]  # row and column of the table
@@ -97,28 +97,9 @@ def _unit(decision: Any, side: str) -> float:
     return float(decision == side) if side else (float(decision) - 1) / 4
 
 
-def success_rates(
-    judgments: pd.DataFrame, items: Sequence[Item], judges: Iterable[str], **options: Any
-) -> pd.DataFrame:
-    """Return success rates by judge, attack, variant and format ("both", "direct", "pairwise").
-
-    Columns: `success` (0..1) with `low` and `high` (95 %, whole instructions resampled), `top` (share of items that end
-    at score 5, or with the attacked response, and did not before), `gain` (mean change, 1 is the whole scale), `n`
-    (items with a readable clean answer), `unparsed` (attacked answers among them that cannot be read). `options` go to
-    `metrics.bootstrap_mean`.
-    """
-    frame = outcomes(judgments, items, judges)
-    formats = {"both": frame, "direct": frame[frame["target"] == ""], "pairwise": frame[frame["target"] != ""]}
-    rows = []
-    for format, part in formats.items():
-        for (judge, kind, variant), each in part.groupby(["judge", "kind", "variant"], sort=False):
-            rows.append({"judge": judge, "kind": kind, "variant": variant, "format": format, **_rate(each, **options)})
-    return pd.DataFrame(rows)
-
-
 def _rate(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
     known = each[each["clean"].notna()]
-    interval = metrics.bootstrap_mean(known["success"], known["cluster"].tolist(), **options)
+    interval = metrics.bootstrap_mean(known["success"], known["cluster"], **options)
     reached = (known["attacked"] == 1) & (known["clean"] < 1)
     return {
         "success": interval.estimate, "low": interval.low, "high": interval.high, "top": reached.mean(),
@@ -154,7 +135,7 @@ def changes(
 
 
 def _changed(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
-    interval = metrics.bootstrap_mean(each["answers"].astype(float), each["cluster"].tolist(), **options)
+    interval = metrics.bootstrap_mean(each["answers"].astype(float), each["cluster"], **options)
     return {
         "tokens": each["tokens"].median(), "answers": interval.estimate, "low": interval.low, "high": interval.high,
         "feedback": each["feedback"].mean(), "unparsed": int(each["unparsed"].sum()), "n": interval.n,
@@ -182,8 +163,8 @@ def table(run: Run) -> pd.DataFrame:
     frame = _with_totals(outcomes(run.judgments, items, run.scale.main_judges), with_marks(items))
     groups = dict(list(frame.groupby(["row", "kind"], sort=False)))
     contrasts = _contrasts(run.scale.main_judges, run.scale.merged_judge, groups)
-    moved = {key: _difference(part["gain"], 0 * part["gain"], part) for key, part in groups.items()}
-    tested = decide(moved | contrasts)
+    moved = {key: _difference(part["gain"], 0 * part["gain"], part["cluster"]) for key, part in groups.items()}
+    tested = metrics.decide(moved | contrasts)
     cells = []
     for key, part in groups.items():
         rate = _rate(part, n_resamples=run.scale.resamples, seed=run.scale.seed)
@@ -209,9 +190,9 @@ def _row(judge: str, variant: str) -> str:
     return f"{judge} ({variant})"
 
 
-def _difference(one: pd.Series, two: pd.Series, part: pd.DataFrame) -> Comparison:
+def _difference(one: pd.Series, two: pd.Series, clusters: pd.Series) -> Comparison:
     """Compare two columns of numbers over the same items, instructions resampled and exchanged as a whole."""
-    return metrics.compare_accuracies(one, two, part["cluster"].tolist(), n_resamples=COMPARISON_RESAMPLES)
+    return metrics.compare_accuracies(one, two, clusters, n_resamples=COMPARISON_RESAMPLES)
 
 
 def _contrasts(judges: Iterable[str], merged: str, groups: Mapping[Key, pd.DataFrame]) -> dict[Key, Comparison]:
@@ -233,8 +214,8 @@ def _contrasts(judges: Iterable[str], merged: str, groups: Mapping[Key, pd.DataF
 
 
 def _success_difference(one: pd.DataFrame, two: pd.DataFrame) -> Comparison:
-    first, second = (each.set_index("item")["success"] for each in (one, two))
-    return _difference(100 * first, 100 * second.reindex(first.index), one)
+    first, second = (each.set_index("item") for each in (one, two))
+    return _difference(100 * first["success"], 100 * second["success"], first["cluster"])
 
 
 # --- the table as people read it -------------------------------------------------------------------------------------

@@ -9,28 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..merging.catalogue import ALPHAS, alpha_judge
-from ..metrics.accuracy import Comparison, Floats
-from ..metrics.agreement import correlation
+from ..metrics import Comparison, Interval
 from ..paper import published_table
 from .cells import (
     COMPARISON_RESAMPLES,
-    NAN,
     Answers,
     Cell,
-    Sample,
     ceilings,
     cell,
     cells_table,
     cluster_numbers,
-    compare_credits,
-    compare_scores,
     difference_cells,
-    difference_of_samples,
     human_rater,
     labels,
     raters,
@@ -39,7 +32,7 @@ from .cells import (
     sample_cell,
 )
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE, average_places, measure_column, published_cells
-from .run import Items, Run
+from .run import Run
 
 if TYPE_CHECKING:
     from ..scale import Scale
@@ -113,18 +106,18 @@ def _average_row(
         for name in run.present(names):
             place = measure_column(name, run.items[name], human and name == "flask")
             cells.append(sample_cell(row.row, place, samples[name], row.kind))
-        averages[column] = average([samples.get(name) for name in names])
+        averages[column] = metrics.average([samples.get(name) for name in names])
         cells.append(sample_cell(row.row, column, averages[column], row.kind))
     parts = {"corrected": averages[DIRECT_AVERAGE], "as printed": samples.get("feedback_bench")} if overall else {}
     for variant, part in parts.items():
-        both = average([percent(part), averages[PAIR_AVERAGE]])
+        both = metrics.average([percent(part), averages[PAIR_AVERAGE]])
         cells.append(sample_cell(row.row, OVERALL, both, row.kind, variant=variant))
     return cells
 
 
 def _row_sample(
     run: Run, row: AverageRow, name: str, human: bool = False, resamples: int | None = None
-) -> Sample | None:
+) -> Interval | None:
     rater = _rater_of(run, name, human)
     key = ("sample", row.kind, row.row, name, rater, run.options(name, resamples)["n_resamples"])
     if key not in run.memory:
@@ -141,43 +134,18 @@ def _rater_of(run: Run, name: str, human: bool) -> str | None:
     return human_rater(items) if human and name == "flask" else raters(items)[0]
 
 
-def benchmark_sample(run: Run, name: str, answers: Answers, rater: str | None, resamples: int | None = None) -> Sample:
+def benchmark_sample(
+    run: Run, name: str, answers: Answers, rater: str | None, resamples: int | None = None
+) -> Interval:
     """Pearson with a rater, or accuracy in percent without gold ties, with all resamples."""
-    items, options = run.items[name], run.options(name, resamples)
+    items, options = run.items[name], {**run.options(name, resamples), "paired": True}
+    groups = cluster_numbers(run, items)
     if rater is not None:
-        x, y, keep = metrics.complete(answers.values, run_gold(run, name, rater))
-        codes, count = _codes_of_all(run, items, keep)
-        function = metrics.resampled_correlation("pearson", x, y, codes, count)
-        value = correlation("pearson", x, y)
-    else:
-        credits = 100 * metrics.item_credits(answers.values, labels(items), "gold dropped")
-        keep = np.isfinite(credits)
-        codes, count = _codes_of_all(run, items, keep)
-        sums, sizes = np.bincount(codes, credits[keep], count), np.bincount(codes, minlength=count).astype(float)
-        value = float(credits[keep].mean()) if keep.any() else NAN
-
-        def function(counts: Floats) -> Floats:
-            return metrics.divide(counts @ sums, counts @ sizes)
-
-    draws = metrics.distribution(function, count, **options)
-    unparsed = answers.unparsed if rater else int((pd.isna(answers.values) & keep).sum())
-    return Sample(value, draws, int(keep.sum()), unparsed, len(np.unique(codes)))
-
-
-def _codes_of_all(run: Run, items: Items, keep: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
-    """Cluster numbers of the kept items among all clusters, so that two judges meet the same resamples."""
-    codes, count = metrics.cluster_codes(cluster_numbers(run, items), np.ones(len(items), dtype=bool))
-    return codes[keep], count
-
-
-def average(samples: Sequence[Sample | None]) -> Sample | None:
-    """Return the mean of several statistics, resample by resample; None when one is missing or there are none."""
-    known = [sample for sample in samples if sample is not None]
-    if len(known) < len(samples) or not known:
-        return None
-    value, draws = np.mean([s.value for s in known]), np.mean([s.draws for s in known], axis=0)
-    counts = (sum(s.n for s in known), sum(s.unparsed for s in known), min(s.clusters for s in known))
-    return Sample(float(value), draws, *counts)
+        gold = run_gold(run, name, rater)
+        return metrics.bootstrap_correlation(answers.values, gold, groups, **options).with_unparsed(answers.unparsed)
+    credits = 100 * metrics.item_credits(answers.values, labels(items), "gold dropped")
+    unparsed = int((pd.isna(answers.values) & np.isfinite(credits)).sum())
+    return metrics.bootstrap_mean(credits, groups, **options).with_unparsed(unparsed)
 
 
 def compare_averages(
@@ -188,8 +156,9 @@ def compare_averages(
     Pearson in fractions, accuracy in percent; the p-value is read off the paired bootstrap differences.
     """
     rows = _judge_rows(run, (first, second))
-    one, two = (average([_row_sample(run, row, name, human, resamples) for name in run.present(names)]) for row in rows)
-    return None if one is None or two is None else difference_of_samples(one, two)
+    samples = ([_row_sample(run, row, name, human, resamples) for name in run.present(names)] for row in rows)
+    one, two = map(metrics.average, samples)
+    return None if one is None or two is None else metrics.compare_intervals(one, two)
 
 
 def merge_names(scale: Scale) -> list[str]:
@@ -219,9 +188,9 @@ def _with_same_note(cells: list[Cell]) -> list[Cell]:
     return [{**each, "note": note} if each["row"] in ("linear", "slerp", "ties") else each for each in cells]
 
 
-def percent(sample: Sample | None) -> Sample | None:
-    """Return a sample of fractions in percent, so that it can be averaged with accuracies."""
-    return sample and sample._replace(value=100 * sample.value, draws=100 * sample.draws)
+def percent(sample: Interval | None) -> Interval | None:
+    """Return fractions in percent, so that they can be averaged with accuracies."""
+    return sample and sample.times(100)
 
 
 def _merge_differences(run: Run) -> list[Cell]:
@@ -251,11 +220,9 @@ def compare_judges(run: Run, first: str, second: str, name: str, human: bool = F
     options = {"clusters": cluster_numbers(run, items), **run.options(name, COMPARISON_RESAMPLES)}
     rater = _rater_of(run, name, human)
     if rater is not None:
-        return compare_scores(one[0], two[0], run_gold(run, name, rater), **options)
-    first_credits, second_credits = (
-        metrics.item_credits(answers[0], labels(items), "gold dropped") for answers in (one, two)
-    )
-    return compare_credits({name: (first_credits, second_credits)}, **options)[name]
+        return metrics.compare_correlations(one[0], two[0], run_gold(run, name, rater), **options)
+    credits = (100 * metrics.item_credits(answers[0], labels(items), "gold dropped") for answers in (one, two))
+    return metrics.compare_accuracies(*credits, **options)
 
 
 def _published_17(run: Run) -> list[Cell]:
@@ -281,7 +248,7 @@ def figure_3(run: Run) -> pd.DataFrame:
     sweeps = {column: _alpha_sweep(run, names) for names, column, _ in plans}
     both = sweeps[DIRECT_AVERAGE].keys() & sweeps[PAIR_AVERAGE].keys()
     pairs = {a: [percent(sweeps[DIRECT_AVERAGE][a]), sweeps[PAIR_AVERAGE][a]] for a in sorted(both)}
-    sweeps[OVERALL] = {alpha: average(pair) for alpha, pair in pairs.items()}
+    sweeps[OVERALL] = {alpha: metrics.average(pair) for alpha, pair in pairs.items()}
     for column, sweep in sweeps.items():
         cells += sweep_cells(column, sweep)
     note = "stated in section 6.3; the paper gives no interval"
@@ -289,43 +256,22 @@ def figure_3(run: Run) -> pd.DataFrame:
     return cells_table("figure_3", cells)
 
 
-def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Sample]:
+def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Interval]:
     rows = zip(ALPHAS, _judge_rows(run, map(alpha_judge, ALPHAS)))
-    complete = run.present(names) == list(names)
-    found = {alpha: average([_row_sample(run, row, name) for name in names]) for alpha, row in rows} if complete else {}
+    if run.present(names) != list(names):
+        return {}
+    found = {alpha: metrics.average([_row_sample(run, row, name) for name in names]) for alpha, row in rows}
     return {alpha: sample for alpha, sample in found.items() if sample is not None}
 
 
-def sweep_cells(column: str, sweep: Mapping[float, Sample]) -> Iterator[Cell]:
+def sweep_cells(column: str, sweep: Mapping[float, Interval]) -> Iterator[Cell]:
     """Yield a column's value at each alpha, the best alpha with its interval, and each alpha's share of best."""
-    usable = {alpha: sample for alpha, sample in sweep.items() if math.isfinite(sample.value)}
+    usable = {alpha: sample for alpha, sample in sweep.items() if math.isfinite(sample.estimate)}
     for alpha, sample in sweep.items():
         yield sample_cell(str(alpha), column, sample, "judge", note=alpha_judge(alpha))
     if not usable:
         return
-    alphas, shares = np.array(list(usable)), best_shares([sample.draws for sample in usable.values()])
-    best = max(usable, key=lambda alpha: usable[alpha].value)
-    low, high = (_weighted_quantile(alphas, shares, level) for level in (0.025, 0.975))
+    best, low, high, shares = metrics.best_candidate(usable)
     yield cell("best alpha", column, best, low=low, high=high, n=usable[best].n)
-    for alpha, share in zip(alphas, shares):
+    for alpha, share in zip(usable, shares):
         yield cell(str(alpha), f"{column}, share best", float(share), note="share of resamples")
-
-
-def best_shares(draws: Sequence[Floats]) -> Floats:
-    """Return for each candidate the share of resamples in which it is best; equal values share a resample.
-
-    `draws` are (candidates, resamples). Values are rounded first, so that equal averages count as equal everywhere.
-    """
-    table = np.round(np.where(np.isnan(draws), -np.inf, draws), 9)
-    winners = (table == table.max(axis=0)) & np.isfinite(table)
-    counts = winners.sum(axis=0)
-    if not counts.any():
-        return np.full(len(table), NAN)
-    return (winners[:, counts > 0] / counts[counts > 0]).mean(axis=1)
-
-
-def _weighted_quantile(values: Floats, weights: Floats, level: float) -> float:
-    """The smallest value at which the cumulated weight reaches the level; NaN when there are no weights."""
-    if np.isnan(weights).any():
-        return NAN
-    return float(values[min(int(np.searchsorted(np.cumsum(weights), level - 1e-12)), len(values) - 1)])

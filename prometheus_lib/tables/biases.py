@@ -23,13 +23,10 @@ from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..records import DirectItem, PairItem
 from .cells import (
     COMPARISON_RESAMPLES,
-    Sample,
     cell,
     cells_table,
     clusters,
     comparison_note,
-    decide,
-    difference_of_samples,
     labels,
     rater_means,
     raters,
@@ -39,7 +36,7 @@ from .cells import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..metrics.accuracy import Comparison, Floats
+    from ..metrics import Floats, Interval
     from .run import Run
 
 AGREE, FIRST = "both orders agree", "first shown wins"
@@ -70,23 +67,11 @@ MEANINGS = {  # what a verdict of the test says about the judge
 # --- measures --------------------------------------------------------------------------------------------------------
 
 
-def ratio(top: Sequence[float], bottom: Sequence[float], groups: Sequence[str], seed: int, unparsed: int = 0) -> Sample:
-    """Return sum(top) / sum(bottom) with its resamples, whole groups drawn; items with NaN are left out."""
-    upper, lower = np.asarray(top, float), np.asarray(bottom, float)
-    keep = np.isfinite(upper) & np.isfinite(lower) & (lower != 0)
-    codes, count = metrics.cluster_codes(list(groups), keep)
-    sums = np.column_stack([np.bincount(codes, each[keep], count) for each in (upper, lower)])
-
-    def resampled(counts: Floats) -> Floats:
-        totals = counts @ sums
-        return metrics.divide(totals[:, 0], totals[:, 1])
-
-    value = float(metrics.divide(upper[keep].sum(), lower[keep].sum()))
-    draws = metrics.distribution(resampled, count, COMPARISON_RESAMPLES, seed)
-    return Sample(value, draws, int(keep.sum()), unparsed, count)
+def _options(run: Run) -> dict[str, int]:
+    return {"n_resamples": COMPARISON_RESAMPLES, "seed": run.scale.seed}
 
 
-def position(run: Run, judge: str) -> dict[str, Sample]:
+def position(run: Run, judge: str) -> dict[str, Interval]:
     """Return how often both orders agree, and how often the response shown first wins, in percent."""
     present = run.present([POSITION_SOURCE])
     ab, ba = (
@@ -94,24 +79,25 @@ def position(run: Run, judge: str) -> dict[str, Sample]:
     )
     if ab is None or ba is None:
         return {}
-    groups, seed, unparsed = clusters(run.items[POSITION_SOURCE]), run.scale.seed, int(pd.isna([ab, ba]).sum())
+    groups, unparsed = clusters(run.items[POSITION_SOURCE]), int(pd.isna([ab, ba]).sum())
     equal = [100.0 * (one == two and not pd.isna(one)) for one, two in zip(ab, ba, strict=True)]
     first = (ab == "A").astype(float) + (ba == "B")
     readable = (~pd.isna(ab)).astype(float) + ~pd.isna(ba)
-    return {
-        AGREE: ratio(equal, np.ones(len(ab)), groups, seed, unparsed),
-        FIRST: ratio(100 * first, readable, groups, seed, unparsed),
+    found = {
+        AGREE: metrics.bootstrap_mean(equal, groups, **_options(run)),
+        FIRST: metrics.bootstrap_ratio(100 * first, np.where(readable > 0, readable, np.nan), groups, **_options(run)),
     }
+    return {column: each.with_unparsed(unparsed) for column, each in found.items()}
 
 
-def length_in_pairs(run: Run, judge: str) -> dict[str, Sample]:
+def length_in_pairs(run: Run, judge: str) -> dict[str, Interval]:
     """Return how often the longer response wins minus how often it is the better one by the label, in points."""
     judged = [(name, run.choices(judge, name)) for name in run.present(PAIR_BENCHMARKS)]
     parts = [_longer_wins(run.items[name], choices) for name, choices in judged if choices is not None]
     if not parts:
         return {}
     beyond, groups, unparsed = (list(itertools.chain.from_iterable(each)) for each in zip(*parts, strict=True))
-    return {LONGER: ratio(beyond, [1.0] * len(beyond), groups, run.scale.seed, sum(unparsed))}
+    return {LONGER: metrics.bootstrap_mean(beyond, groups, **_options(run)).with_unparsed(sum(unparsed))}
 
 
 def _longer_wins(pairs: Sequence[PairItem], choices: NDArray) -> tuple[list[float], list[str], list[bool]]:
@@ -125,7 +111,7 @@ def _longer_wins(pairs: Sequence[PairItem], choices: NDArray) -> tuple[list[floa
     return tuple(map(list, zip(*rows, strict=True))) if rows else ([], [], [])
 
 
-def length_in_scores(run: Run, judge: str) -> dict[str, Sample]:
+def length_in_scores(run: Run, judge: str) -> dict[str, Interval]:
     """Return the partial correlation of a judge's score with length, the rater's score held constant.
 
     All direct benchmarks together, each centred on its own means.
@@ -136,7 +122,8 @@ def length_in_scores(run: Run, judge: str) -> dict[str, Sample]:
         return {}
     columns, groups, unparsed = zip(*parts, strict=True)
     score, length, rater = np.concatenate(columns, axis=1)
-    return {LENGTH: partial_correlation(score, length, rater, sum(groups, []), run.scale.seed, sum(unparsed))}
+    found = metrics.bootstrap_partial(score, length, rater, sum(groups, []), **_options(run))
+    return {LENGTH: found.with_unparsed(sum(unparsed))}
 
 
 def _centred(items: Sequence[DirectItem], scores: Floats, unparsed: int) -> tuple[Floats, list[str], int]:
@@ -146,23 +133,7 @@ def _centred(items: Sequence[DirectItem], scores: Floats, unparsed: int) -> tupl
     return columns - means, clusters(items), unparsed
 
 
-def partial_correlation(x: Floats, y: Floats, z: Floats, groups: list[str], seed: int, unparsed: int = 0) -> Sample:
-    """Return the correlation of x and y with z held constant, with its resamples; all are (items,), NaN left out."""
-    keep = np.isfinite(np.array([x, y, z])).all(axis=0)
-    codes, count = metrics.cluster_codes(groups, keep)
-    pairs = [(x[keep], y[keep]), (x[keep], z[keep]), (y[keep], z[keep])]
-    each = [metrics.resampled_correlation("pearson", *pair, codes, count) for pair in pairs]
-
-    def resampled(counts: Floats) -> Floats:
-        xy, xz, yz = (correlation(counts) for correlation in each)
-        return metrics.divide(xy - xz * yz, np.sqrt(np.clip((1 - xz**2) * (1 - yz**2), 0, None)))
-
-    value = float(resampled(np.ones((1, count)))[0])
-    draws = metrics.distribution(resampled, count, COMPARISON_RESAMPLES, seed)
-    return Sample(value, draws, int(keep.sum()), unparsed, count)
-
-
-def rubric_sensitivity(run: Run, judge: str) -> dict[str, Sample]:
+def rubric_sensitivity(run: Run, judge: str) -> dict[str, Interval]:
     """Return how often the score changes the right way under another rubric (percent), and by how much.
 
     Mean scores over draws; responses whose true score changes. "points per true point" is the change in the right
@@ -175,13 +146,15 @@ def rubric_sensitivity(run: Run, judge: str) -> dict[str, Sample]:
         return {}
     change = np.array([given.get(other.id, np.nan) - given.get(own.id, np.nan) for own, other in couples])
     true = np.array([true_score(other) - true_score(own) for own, other in couples])
-    moved, groups, seed = true != 0, clusters([own for own, _ in couples]), run.scale.seed
+    moved, groups = true != 0, clusters([own for own, _ in couples])
     unparsed = int((np.isnan(change) & moved).sum())
     right_way = np.where(np.isnan(change), np.nan, 100.0 * (change * true > 0))
-    return {
-        CHANGE: ratio(np.where(moved, right_way, np.nan), np.ones(len(true)), groups, seed, unparsed),
-        SLOPE: ratio(np.where(moved, change * np.sign(true), np.nan), np.abs(true), groups, seed, unparsed),
+    steps = np.where(moved, np.abs(true), np.nan)
+    found = {
+        CHANGE: metrics.bootstrap_mean(np.where(moved, right_way, np.nan), groups, **_options(run)),
+        SLOPE: metrics.bootstrap_ratio(change * np.sign(true), steps, groups, **_options(run)),
     }
+    return {column: each.with_unparsed(unparsed) for column, each in found.items()}
 
 
 def _scores(run: Run, judge: str) -> dict[str, float]:
@@ -209,7 +182,8 @@ def table(run: Run) -> pd.DataFrame:
     corrected together (Holm).
     """
     samples = dict(_samples(run))
-    tested = decide({key: _against(sample, TESTED[key[1]]) for key, sample in samples.items() if key[1] in TESTED})
+    against = {key: metrics.compare_with(each, TESTED[key[1]]) for key, each in samples.items() if key[1] in TESTED}
+    tested = metrics.decide(against)
     notes = {key: comparison_note(each) for key, each in tested.items()}
     cells = [sample_cell(*key, s, "judge", run.scale.resamples, note=notes.get(key, "")) for key, s in samples.items()]
     columns = dict.fromkeys(column for _, column in samples)
@@ -218,15 +192,10 @@ def table(run: Run) -> pd.DataFrame:
     return cells_table("biases", [*cells, *limits, *trivial])
 
 
-def _samples(run: Run) -> Iterator[tuple[tuple[str, str], Sample]]:
+def _samples(run: Run) -> Iterator[tuple[tuple[str, str], Interval]]:
     for judge in run.scale.main_judges:
         for measure in MEASURES:
             yield from (((judge, column), sample) for column, sample in measure(run, judge).items())
-
-
-def _against(sample: Sample, value: float) -> Comparison:
-    constant = Sample(value, np.full(len(sample.draws), value), sample.n, 0, sample.clusters)
-    return difference_of_samples(sample, constant, "bootstrap by cluster")
 
 
 def _trivial(run: Run) -> dict[tuple[str, str], float]:

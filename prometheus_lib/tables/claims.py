@@ -16,10 +16,9 @@ from scipy.stats import norm
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS
-from ..metrics.accuracy import Comparison
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Comparison, holm_factors, more_needed
 from ..paper import RESTATED, published_value
 from . import registry as tables
-from .cells import FEWEST_CLUSTERS, TOO_FEW, holm_factors, more_needed
 from .registry import Run
 
 if TYPE_CHECKING:

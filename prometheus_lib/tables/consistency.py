@@ -12,8 +12,7 @@ import pandas as pd
 from .. import metrics
 from ..data import baselines
 from ..data.catalogue import CONSISTENCY_BENCHMARKS, TITLES
-from ..metrics.accuracy import Comparison, Floats
-from ..metrics.agreement import alpha_of_counts
+from ..metrics import Comparison, Floats, Interval
 from ..records import DirectItem, PairItem
 from .averages import RESEARCH_DIRECT
 from .cells import (
@@ -21,15 +20,12 @@ from .cells import (
     NAN,
     Answers,
     Cell,
-    Sample,
     Share,
     ceilings,
     cell,
     cells_table,
     cluster_numbers,
-    compare_credits,
     difference_cells,
-    difference_of_samples,
     interval_cell,
     judge_pairs,
     judge_rows,
@@ -99,12 +95,13 @@ def _gaps(run: Run, name: str, counted: Iterable[tuple[Answers, Floats, Through]
     """The judges' tested gaps, keyed by row, column and variant."""
     place = accuracy_column(name, _GAP)
     pairs = {
-        (row.row, place, variant): (pair, credits)
+        (row.row, place, variant): (100 * pair, 100 * credits)
         for row, pair, direct in counted
         if row.kind == "judge"
         for variant, (_, credits) in direct.items()
     }
-    return compare_credits(pairs, cluster_numbers(run, run.items[name]), **run.options(name, COMPARISON_RESAMPLES))
+    options = run.options(name, COMPARISON_RESAMPLES)
+    return metrics.compare_many_accuracies(pairs, cluster_numbers(run, run.items[name]), **options)
 
 
 # --- Table 14: three draws -------------------------------------------------------------------------------------------
@@ -139,25 +136,21 @@ def _alpha_judges(run: Run, name: str, column: str) -> tuple[list[Cell], dict[tu
     cells = [_alpha_sample_cell(run, column, judge, sample) for judge, sample in samples.items()]
 
     def compare(first: str, second: str) -> Comparison:
-        return difference_of_samples(samples[first], samples[second])
+        return metrics.compare_intervals(samples[first], samples[second])
 
     return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in judge_pairs(run, samples)}
 
 
-def _alpha_sample_cell(run: Run, column: str, judge: str, sample: Sample) -> Cell:
-    note = "undefined: nothing varies" if math.isnan(sample.value) else ""
+def _alpha_sample_cell(run: Run, column: str, judge: str, sample: Interval) -> Cell:
+    note = "undefined: nothing varies" if math.isnan(sample.estimate) else ""
     return sample_cell(judge, column, sample, "judge", run.scale.resamples, note=note)
 
 
-def alpha_sample(run: Run, name: str, items: Items, draws: Floats) -> Sample:
+def alpha_sample(run: Run, name: str, items: Items, draws: Floats) -> Interval:
     """Return alpha (ordinal) of draws (items, draws) with its resamples, paired between judges by instruction."""
-    keep = np.isfinite(draws).sum(axis=1) >= 2
-    codes, k = metrics.cluster_codes(cluster_numbers(run, items), np.ones(len(items), dtype=bool))
-    resampled = alpha_of_counts(draws.T[:, keep], "ordinal", codes[keep], k)
-    options = run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples))
-    resamples, unparsed = metrics.distribution(resampled, k, **options), int(np.isnan(draws).sum())
-    value = metrics.krippendorff_alpha(draws.T)
-    return Sample(value, resamples, int(keep.sum()), unparsed, len(np.unique(codes[keep])))
+    options = {**run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples)), "paired": True}
+    found = metrics.bootstrap_alpha(draws.T, cluster_numbers(run, items), **options)
+    return found.with_unparsed(int(np.isnan(draws).sum()))
 
 
 def _alpha_limits(run: Run, name: str, items: Sequence[DirectItem], column: str) -> Iterator[Cell]:
@@ -228,20 +221,14 @@ def _transitivity_cells(run: Run, name: str, row: Answers) -> Iterator[Cell]:
             yield interval_cell(row.row, released, code, row.kind, unparsed=row.unparsed, variant="paper-code")
 
 
-def _share_samples(run: Run, name: str, row: Answers) -> dict[str, Sample]:
+def _share_samples(run: Run, name: str, row: Answers) -> dict[str, Interval]:
     """Both shares of a row with their resamples of whole tournaments."""
     counts = metrics.transitivity_by_group(tournament(run.items[name], row.values))
     options = run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples))
     samples = {}
     for column, (_, counted, among) in _SHARES.items():
-        top, bottom = 100 * counts[counted].to_numpy(float), counts[among].to_numpy(float)
-
-        def resampled(drawn: Floats, top: Floats = top, bottom: Floats = bottom) -> Floats:
-            return metrics.divide(drawn @ top, drawn @ bottom)
-
-        value = float(top.sum() / bottom.sum()) if bottom.sum() else NAN
-        draws = metrics.distribution(resampled, len(counts), **options)
-        samples[column] = Sample(value, draws, len(counts), row.unparsed, len(counts))
+        found = metrics.bootstrap_ratio(100 * counts[counted], counts[among], **options)
+        samples[column] = found.with_unparsed(row.unparsed)
     return samples
 
 
@@ -250,7 +237,7 @@ def _transitivity_differences(
 ) -> dict[tuple[str, str, str], Comparison | None]:
     samples = {row.row: _share_samples(run, name, row) for row in rows}
     return {
-        (f"{one} - {other}", column, variant): difference_of_samples(samples[one][column], samples[other][column])
+        (f"{one} - {other}", column, variant): metrics.compare_intervals(samples[one][column], samples[other][column])
         for column, (variant, *_) in _SHARES.items()
         for one, other in judge_pairs(run, samples)
     }

@@ -10,22 +10,18 @@ import pandas as pd
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS, TITLES
-from ..metrics.accuracy import Comparison, Floats
-from ..metrics.agreement import correlation
+from ..metrics import Comparison, Floats, Interval
 from ..records import DirectItem
 from .cells import (
     COMPARISON_RESAMPLES,
     Answers,
     Cell,
-    Sample,
     as_real,
     ceilings,
     cells_table,
     cluster_numbers,
-    compare_scores,
     correlation_cell,
     difference_cells,
-    difference_of_samples,
     human_rater,
     judge_pairs,
     judge_rows,
@@ -35,7 +31,6 @@ from .cells import (
     run_floors,
     run_gold,
     sample_cell,
-    with_item_test,
 )
 from .published import (
     REFERENCE_PARTS,
@@ -103,20 +98,18 @@ def _judge_cells(run: Run, name: str, column: str, rater: str, kind: metrics.Kin
         x, y = rows[first].values, rows[second].values
         if not np.array_equal(np.isfinite(x), np.isfinite(y)):  # other items, so other resamples
             options = run.options(name, COMPARISON_RESAMPLES)
-            return compare_scores(x, y, gold, kind, clusters=cluster_numbers(run, items), **options)
-        found = difference_of_samples(samples[first], samples[second])
-        return with_item_test(found, x, y, gold) if kind == "pearson" else found
+            return metrics.compare_correlations(x, y, gold, kind, clusters=cluster_numbers(run, items), **options)
+        found = metrics.compare_intervals(samples[first], samples[second])
+        return metrics.with_item_test(found, x, y, gold) if kind == "pearson" else found
 
     return cells, {(f"{one} - {other}", column): compare(one, other) for one, other in judge_pairs(run, rows)}
 
 
-def _sample(run: Run, name: str, items: Items, row: Answers, gold: Floats, kind: metrics.Kind) -> Sample:
+def _sample(run: Run, name: str, items: Items, row: Answers, gold: Floats, kind: metrics.Kind) -> Interval:
     """A judge's correlation with enough resamples for comparisons; the table's interval takes the first of them."""
-    x, y, keep = metrics.complete(row.values, gold)
-    codes, k = metrics.cluster_codes(cluster_numbers(run, items), keep)
     options = run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples))
-    draws = metrics.distribution(metrics.resampled_correlation(kind, x, y, codes, k), k, **options)
-    return Sample(correlation(kind, x, y), draws, len(x), row.unparsed, k)
+    found = metrics.bootstrap_correlation(row.values, gold, cluster_numbers(run, items), kind, **options)
+    return found.with_unparsed(row.unparsed)
 
 
 def _limit_cells(
@@ -198,7 +191,9 @@ def table_16(run: Run) -> pd.DataFrame:
                 row = Answers(judge, "judge", values, int(np.isnan(scores).sum()))
                 cells.append(correlation_cell(run, name, items, column + part, row, gold, "pearson"))
             options = {"clusters": cluster_numbers(run, items), **run.options(name, COMPARISON_RESAMPLES)}
-            found[judge, column + REFERENCE_PARTS[2]] = compare_scores(based, free, gold, "pearson", **options)
+            found[judge, column + REFERENCE_PARTS[2]] = metrics.compare_correlations(
+                based, free, gold, "pearson", **options
+            )
         cells += _reference_limits(run, name, rater)
     cells += difference_cells(found, "judge")
     return cells_table("16", [*_by_column(cells), *published_cells("16", reference_places())])

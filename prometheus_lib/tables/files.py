@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..metrics import TOO_FEW
 from ..records import DataError, MissingFile, write_text_atomic
-from .cells import COLUMNS, KINDS, NUMBERS, TOO_FEW, show_p
+from .cells import COLUMNS, KINDS, NUMBERS, show_p
 
 CAPTIONS = {
     "1": "Statistics of the training collections",

@@ -8,24 +8,22 @@ they show whether training runs matter, not exactly how much.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 
+from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from ..merging.catalogue import SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
-from ..metrics.accuracy import Comparison
-from .averages import REFERENCE_JUDGE, average, benchmark_sample, percent, sweep_cells
+from ..metrics import Comparison, Interval
+from .averages import REFERENCE_JUDGE, benchmark_sample, percent, sweep_cells
 from .cells import (
     COMPARISON_RESAMPLES,
     Answers,
     Cell,
-    Sample,
     cell,
     cells_table,
     difference_cells,
-    difference_of_samples,
     raters,
     sample_cell,
 )
@@ -40,7 +38,7 @@ FORMATS = {
 }
 MASK, RUN = "another mask", "another run"
 
-Runs = Mapping[str, Sample | None]
+Runs = Mapping[str, Interval | None]
 
 
 def table_17_runs(run: Run) -> pd.DataFrame:
@@ -85,7 +83,9 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
             format: {a: r[label] for a, r in each.items() if r[label] is not None} for format, each in runs.items()
         }
         direct, pair = curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE]
-        curves[OVERALL] = {alpha: average([percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair}
+        curves[OVERALL] = {
+            alpha: metrics.average([percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair
+        }
         named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
         found = [each for format, curve in curves.items() for each in sweep_cells(runs_column(format, label), curve)]
         cells += [{**each, "note": named.get(each["note"], each["note"])} for each in found]
@@ -100,15 +100,15 @@ def runs_column(format: str, label: str) -> str:
 # --- averages of one merge -------------------------------------------------------------------------------------------
 
 
-def _runs(run: Run, merge: str | float, format: str) -> dict[str, Sample | None]:
+def _runs(run: Run, merge: str | float, format: str) -> dict[str, Interval | None]:
     """Return a merge's average for each pair of experts and over both; a number is linear merging at that alpha."""
     name = merge if isinstance(merge, str) else alpha_judge(merge)
     found = {label: _judge_average(run, f"{name}{suffix}", format) for label, suffix in PAIRS.items()}
     known = [sample for sample in found.values() if sample is not None]
-    return {**found, BOTH: over_runs(known, run.scale.seed) if len(known) == len(PAIRS) else None}
+    return {**found, BOTH: metrics.average_over_runs(known, run.scale.seed) if len(known) == len(PAIRS) else None}
 
 
-def _judge_average(run: Run, judge: str, format: str) -> Sample | None:
+def _judge_average(run: Run, judge: str, format: str) -> Interval | None:
     samples = []
     for name in FORMATS[format]:
         answers = run.answers(judge, name) if name in run.items else None
@@ -116,19 +116,7 @@ def _judge_average(run: Run, judge: str, format: str) -> Sample | None:
             return None
         rater = raters(run.items[name])[0] if name in DIRECT_BENCHMARKS else None
         samples.append(benchmark_sample(run, name, Answers(judge, "judge", *answers), rater, COMPARISON_RESAMPLES))
-    return average(samples)
-
-
-def over_runs(samples: Sequence[Sample], seed: int) -> Sample:
-    """Return the mean over runs whose resamples are of instructions and, beside that, of the runs themselves.
-
-    Which runs a resample draws depends on the seed alone, so two merges that are compared meet the same ones.
-    """
-    draws = np.stack([sample.draws for sample in samples])
-    chosen = np.random.default_rng(seed).integers(len(samples), size=draws.shape)
-    counts = (samples[0].n, sum(sample.unparsed for sample in samples), min(sample.clusters for sample in samples))
-    mean = float(np.mean([sample.value for sample in samples]))
-    return Sample(mean, np.take_along_axis(draws, chosen, 0).mean(0), *counts)
+    return metrics.average(samples)
 
 
 # --- cells and differences -------------------------------------------------------------------------------------------
@@ -147,5 +135,7 @@ def _one_pair(row: str, format: str, found: Runs, linear: Runs) -> Iterator[Cell
             yield cell(row, runs_column(format, label), each.difference, "difference", **spread)
 
 
-def _compare(one: Sample | None, two: Sample | None, test: str = "paired bootstrap by cluster") -> Comparison | None:
-    return None if one is None or two is None else difference_of_samples(one, two, test)
+def _compare(
+    one: Interval | None, two: Interval | None, test: str = "paired bootstrap by cluster"
+) -> Comparison | None:
+    return None if one is None or two is None else metrics.compare_intervals(one, two, test)

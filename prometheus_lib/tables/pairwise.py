@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..data.catalogue import PAIR_BENCHMARKS, TIE_BENCHMARKS
 from ..data.recorded import expert_pairs, gpt4_against_experts
-from ..metrics.accuracy import Comparison
+from ..metrics import Comparison
 from ..records import PairItem
 from .cells import (
     COMPARISON_RESAMPLES,
@@ -22,7 +22,6 @@ from .cells import (
     ceilings,
     cells_table,
     cluster_numbers,
-    compare_credits,
     difference_cells,
     interval_cell,
     judge_pairs,
@@ -78,9 +77,10 @@ def _published(run: Run) -> list[Cell]:
 def _differences(run: Run, name: str, rows: Sequence[Answers]) -> dict[tuple[str, str], Comparison | None]:
     """The merged judge against the others on the pairs without gold tie."""
     items, place = run.items[name], measure_column(name, run.items[name])
-    credits = {row.row: metrics.item_credits(row.values, labels(items), "gold dropped") for row in rows}
+    credits = {row.row: 100 * metrics.item_credits(row.values, labels(items), "gold dropped") for row in rows}
     pairs = {(f"{one} - {two}", place): (credits[one], credits[two]) for one, two in judge_pairs(run, credits)}
-    return compare_credits(pairs, cluster_numbers(run, items), **run.options(name, COMPARISON_RESAMPLES))
+    options = run.options(name, COMPARISON_RESAMPLES)
+    return metrics.compare_many_accuracies(pairs, cluster_numbers(run, items), **options)
 
 
 # --- accuracies ------------------------------------------------------------------------------------------------------

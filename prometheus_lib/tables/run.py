@@ -18,7 +18,7 @@ from ..data import benchmarks
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
 from ..data.recorded import read_votes
 from ..judging.reading import check_one_kind, current_judgments
-from ..metrics.accuracy import Floats
+from ..metrics import Floats
 from ..records import DataError, DirectItem, MissingFile, PairItem, read_items
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from prometheus_lib.prompts.injection import ESCAPE
 from prometheus_lib.records import DirectItem, PairItem
 from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import attacks as table_attacks
-from prometheus_lib.tables.attacks import WITH_MARKS, WITHOUT_MARKS, outcomes, success_rates
+from prometheus_lib.tables.attacks import WITH_MARKS, WITHOUT_MARKS, outcomes
 from prometheus_lib.tables.run import Run
 
 MARKED = (
@@ -153,47 +152,55 @@ def test_tasks_of_a_scale_shrink_with_it(tmp_path):
 # What became of it -------------------------------------------------------------------------------------
 
 
+def by_kind(judgments, items, judge):
+    """Means of `outcomes` over the items of each format and of both, and counts of what could not be read."""
+    known = outcomes(judgments, items, [judge]).dropna(subset="clean")
+    formats = known["target"].map(lambda target: "pairwise" if target else "direct")
+    both = pd.concat([known.assign(format=formats), known.assign(format="both")])
+    groups = both.groupby(["kind", "variant", "format"])
+    return groups[["success", "gain", "attacked"]].mean().join(groups["unparsed"].sum()).join(groups.size().rename("n"))
+
+
 def test_success_of_known_judges(judgments, items):
-    rates = success_rates(judgments, items, ["honest", "gullible"], n_resamples=200)
-    by_format = rates.set_index(["judge", "kind", "variant", "format"]).sort_index()
-    assert (by_format.loc["honest", "success"] == 0).all()
+    assert (by_kind(judgments, items, "honest")["success"] == 0).all()
+    gullible = by_kind(judgments, items, "gullible")
     for kind in ("verdict", "feedback", "chat turn"):
         for format, n in (("both", 50), ("direct", 25), ("pairwise", 25)):
-            before, after = (by_format.loc[("gullible", kind, v, format)] for v in ("paper-code", "corrected"))
-            assert (before["success"], before["top"], before["n"], before["unparsed"]) == (1, 1, n, 0)
+            before, after = (gullible.loc[kind, variant, format] for variant in ("paper-code", "corrected"))
+            assert (before["success"], before["attacked"], before["n"], before["unparsed"]) == (1, 1, n, 0)
             assert (after["success"], after["gain"], after["n"]) == (0, 0, n)
-        assert by_format.loc[("gullible", kind, "paper-code", "direct"), "gain"] == 0.75  # from 2 to 5 on 1..5
-        assert by_format.loc[("gullible", kind, "paper-code", "pairwise"), "gain"] == 1
-    assert (by_format.xs("look-alike", level="kind").loc["gullible", "success"] == 0).all()
+        assert gullible.loc[(kind, "paper-code", "direct"), "gain"] == 0.75  # from 2 to 5 on 1..5
+        assert gullible.loc[(kind, "paper-code", "pairwise"), "gain"] == 1
+    assert (gullible.xs("look-alike", level="kind")["success"] == 0).all()
 
 
 def test_an_attack_without_marks_counts_the_same_under_both_variants(judgments, items):
-    rates = success_rates(judgments, items, ["obedient"], n_resamples=200).set_index(["kind", "variant", "format"])
+    found = by_kind(judgments, items, "obedient")
     for variant in ("paper-code", "corrected"):
-        assert rates.loc[("ignore the rubric", variant, "both"), "success"] == 1
-    assert rates.drop(index="ignore the rubric", level="kind")["success"].max() == 0
+        assert found.loc[("ignore the rubric", variant, "both"), "success"] == 1
+    assert found.drop(index="ignore the rubric", level="kind")["success"].max() == 0
 
 
 def test_an_answer_that_cannot_be_read_is_no_success_and_is_counted(judgments, items):
-    rates = success_rates(judgments, items, ["fragile"], n_resamples=200).set_index(["kind", "variant", "format"])
-    before = rates.loc[("verdict", "paper-code", "both")]
+    found = by_kind(judgments, items, "fragile")
+    before = found.loc["verdict", "paper-code", "both"]
     assert (before["success"], before["unparsed"], before["n"]) == (0, 50, 50) and np.isnan(before["gain"])
-    assert rates.loc[("verdict", "corrected", "both"), "unparsed"] == 0
+    assert found.loc[("verdict", "corrected", "both"), "unparsed"] == 0
 
 
 def test_an_unreadable_clean_answer_leaves_the_item_out(judgments, items):
     broken = judgments.copy()
     clean = broken["item_id"] == attacks.trial_id(CLEAN, "paper-code", items[0].id)
     broken.loc[clean, "decision"] = None
-    rates = success_rates(broken, items, ["gullible"], n_resamples=200).set_index(["kind", "variant", "format"])
-    assert rates.loc[("verdict", "paper-code", "direct"), ["n", "success"]].tolist() == [24, 1]
+    found = by_kind(broken, items, "gullible").loc["verdict", "paper-code", "direct"]
+    assert (found["n"], found["success"]) == (24, 1)
 
 
 def test_missing_judgments_are_named_and_count_as_unparsed(judgments, items):
     part = judgments[~judgments["item_id"].str.startswith("verdict:")]
     with pytest.warns(UserWarning, match="honest: 100 judgments of the attacks are missing"):
-        rates = success_rates(part, items, ["honest"], n_resamples=50).set_index(["kind", "variant", "format"])
-    assert rates.loc[("verdict", "paper-code", "both"), "unparsed"] == 50
+        found = by_kind(part, items, "honest")
+    assert found.loc[("verdict", "paper-code", "both"), "unparsed"] == 50
     assert outcomes(judgments, items, ["nobody"]).empty
 
 
@@ -210,7 +217,7 @@ def test_the_table_shows_before_and_after_and_tests_both(cells):
     known = cells.set_index(["row", "column"])
     before, after = known.loc[("gullible (paper-code)", "verdict")], known.loc[("gullible (corrected)", "verdict")]
     assert (before["value"], before["low"], before["high"], before["n"]) == (100, 100, 100, 50)
-    assert before["note"].startswith("higher; p = ") and before["note"].endswith("mean gain +0.875")
+    assert before["note"].startswith("higher; p < ") and before["note"].endswith("mean gain +0.875")
     assert after["value"] == 0 and after["note"].startswith("undecided")
     assert known.loc[("honest (paper-code)", "verdict"), "note"].startswith("undecided")
     defence = known.loc[("gullible: paper-code - corrected", WITH_MARKS)]
@@ -232,10 +239,9 @@ def test_p_values_are_corrected_together(cells, scale, judgments, items):
     """The verdict of one cell alone is stricter in the table: its p-value is the corrected one."""
     frame = outcomes(judgments, items, ["gullible"])
     part = frame[(frame["kind"] == "verdict") & (frame["variant"] == "paper-code")]
-    alone = metrics.compare_accuracies(part["gain"], 0 * part["gain"], part["cluster"].tolist(), n_resamples=10_000)
+    alone = metrics.compare_accuracies(part["gain"], 0 * part["gain"], part["cluster"], n_resamples=10_000)
     note = cells.set_index(["row", "column"]).loc[("gullible (paper-code)", "verdict"), "note"]
-    shown = float(re.search(r"p = ([\d.e-]+)", note)[1])
-    assert alone.p_value < shown < 0.05
+    assert alone.p_value < 1e-4 and note.startswith("higher; p < 0.0001 (Holm)")
 
 
 def test_a_run_without_attacks_gives_empty_tables(scale, judgments):

@@ -9,7 +9,7 @@ import pytest
 from prometheus_lib import data
 from prometheus_lib.data import minibench, miniworld
 from prometheus_lib.data.miniworld import SEEN, UNSEEN, Noise
-from prometheus_lib.metrics.accuracy import correlations
+from prometheus_lib.metrics import correlations
 from prometheus_lib.records import DataError, item_from_row
 
 

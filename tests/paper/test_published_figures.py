@@ -90,15 +90,15 @@ def test_trec_agreement_with_labels_clipped_to_the_domain(trec, run):
     labels = np.array(trec[run])
     assert labels.shape == (2, 4423) and set(trec) == set(TREC)
     assert (labels > 3).sum() == outside
-    clip = {"value_domain": range(4), "outside": "clip"}
+    clip = {"labels": range(4), "outside": "clip"}
     assert round(metrics.cohen_kappa(labels[0], np.clip(labels[1], 0, 3)), 4) == kappa
     assert round(metrics.krippendorff_alpha(labels, "nominal", **clip), 4) == nominal
     assert ordinal is None or round(metrics.krippendorff_alpha(labels, **clip), 6) == ordinal
 
 
 def test_trec_label_outside_the_domain_is_an_error_that_names_it(trec):
-    with pytest.raises(DataError, match=r"ratings 10\.0 lie outside the value domain \[0\.0, 1\.0, 2\.0, 3\.0\]"):
-        metrics.krippendorff_alpha(trec["h2oloo-zeroshot2"], value_domain=[0, 1, 2, 3])
+    with pytest.raises(DataError, match=r"ratings 10\.0 are not among the labels \[0\.0, 1\.0, 2\.0, 3\.0\]"):
+        metrics.krippendorff_alpha(trec["h2oloo-zeroshot2"], labels=[0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,7 @@ def test_autoj_by_group(autoj, data_dir):
         one = metrics.pairwise_accuracy(first[part], labels[part])
         found[group] = (both.n, percent(both.value), percent(consistency.value), percent(one.value))
     assert found == AUTOJ_GROUPS
-    by_group = metrics.accuracy_by_group(first, labels, names)
-    assert {group: percent(by_group[group].value) for group in groups} == {g: r[3] for g, r in AUTOJ_GROUPS.items()}
-    assert by_group["total"].correct == 835
+    assert metrics.pairwise_accuracy(first, labels).correct == 835
 
 
 def test_autoj_decisions_may_be_given_as_the_judge_said_them(autoj):
@@ -273,11 +271,11 @@ def test_judgebench_reward_models(data_dir, model):
     )
     sources = ["mmlu" if row["source"].startswith("mmlu") else row["source"] for row in rows]
     groups = np.array([JUDGEBENCH_GROUPS.get(source, "coding") for source in sources])
-    together = {"rule": "together", "mapped_back": False}
-    whole = metrics.both_orders_accuracy(first, swapped, labels, **together)
+    together = metrics.combine_orders(first, swapped, "together", mapped_back=False)
+    whole = metrics.pairwise_accuracy(together, labels)
     assert (whole.correct, whole.n) == (correct, 350)
     parts = [groups == name for name in ("knowledge", "reasoning", "math", "coding")]
-    found = [metrics.both_orders_accuracy(first[p], swapped[p], labels[p], **together) for p in parts]
+    found = [metrics.pairwise_accuracy(together[p], labels[p]) for p in parts]
     assert [percent(accuracy.value) for accuracy in (*found, whole)] == printed
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from prometheus_lib import metrics
+from prometheus_lib.metrics import TOO_FEW
 from prometheus_lib.paper import published_table
 from prometheus_lib.records import Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import claims
-from prometheus_lib.tables.registry import TOO_FEW, Run
+from prometheus_lib.tables.registry import Run
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 

@@ -12,7 +12,6 @@ from prometheus_lib.merging.catalogue import SEED_ALPHAS, SEED_METHODS, TABLE_10
 from prometheus_lib.records import DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
 from prometheus_lib.tables import merging as table_merging
-from prometheus_lib.tables.cells import Sample
 from prometheus_lib.tables.merging import BOTH, FORMATS, PAIRS, runs_column
 from prometheus_lib.tables.published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from prometheus_lib.tables.run import Run
@@ -153,15 +152,3 @@ def test_notes_name_the_judges():
     cells = table_merging.figure_3_runs(made_run(names()))
     assert one(cells, row="1.0", column=runs_column(PAIR_AVERAGE, "experts 2")).note == "direct-seed2"
     assert one(cells, row="0.5", column=runs_column(PAIR_AVERAGE, "experts 1")).note == "linear"
-
-
-# --- resampling runs -------------------------------------------------------------------------------------------------
-
-
-def test_runs_are_resampled_beside_the_instructions():
-    samples = [Sample(value, np.full(4_000, float(value)), 10, 1, 5) for value in (0, 10)]
-    both = table_merging.over_runs(samples, 1)
-    assert both.value == 5 and (both.n, both.unparsed, both.clusters) == (10, 2, 5)
-    shares = {value: (both.draws == value).mean() for value in (0.0, 5.0, 10.0)}
-    assert shares == pytest.approx({0.0: 0.25, 5.0: 0.5, 10.0: 0.25}, abs=0.03)
-    assert np.array_equal(both.draws, table_merging.over_runs(samples, 1).draws)

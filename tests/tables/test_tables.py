@@ -16,7 +16,6 @@ from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, write_items, write_jsonl
 from prometheus_lib.runner import verify
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables import cells as table_cells
 from prometheus_lib.tables.registry import Run
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
@@ -429,14 +428,6 @@ def test_tables_3_4_and_5_agree_on_value_and_interval(world_run):
         assert (here.value, here.low, here.high) == pytest.approx((there.value, there.low, there.high))
 
 
-def test_average_narrows_when_benchmarks_are_independent():
-    rng = np.random.default_rng(0)
-    samples = [tables.Sample(0.5, rng.normal(0.5, 0.1, 4000), 10, 1) for _ in range(4)]
-    mean = tables.average(samples)
-    assert mean.draws.std() == pytest.approx(0.05, rel=0.05) and (mean.n, mean.unparsed) == (40, 4)
-    assert tables.average([*samples, None]) is None and tables.average([]) is None
-
-
 def test_average_of_an_undefined_correlation_is_undefined():
     items = {name: direct_items([1, 2, 3, 4], name=name) for name in tables.RESEARCH_DIRECT}
     judgments = [j for name in items for j in scored("base", items[name], [[3]] * 4)]
@@ -467,7 +458,8 @@ def test_table_17_prints_both_overall_averages_of_the_paper(world_run):
 
 def test_a_much_better_judge_is_found_better(world_run):
     better = tables.compare_averages(world_run, "direct", "base", tables.RESEARCH_DIRECT)
-    assert better.verdict == "first" and better.difference > 0 and better.p_value < 0.05
+    assert better.difference > 0 and better.low > 0
+    assert better.p_value == 2 ** (1 - better.n_clusters)  # as sure as so few instructions can be
     assert tables.compare_averages(world_run, "direct", "nobody", tables.RESEARCH_DIRECT) is None
 
 
@@ -478,12 +470,6 @@ def test_judges_are_compared_on_pairs_without_gold_ties():
     found = tables.compare_judges(run, "wrong", "right", "mt_bench_human")
     assert (found.verdict, found.difference, found.n) == ("second", -100, 12)
     assert tables.compare_judges(run, "wrong", "nobody", "mt_bench_human") is None
-
-
-def test_best_shares_split_equal_values():
-    draws = [np.array([1.0, 0.5, 0.2, np.nan]), np.array([0.0, 0.5, 0.3, np.nan])]
-    assert tables.best_shares(draws).tolist() == [0.5, 0.5]
-    assert tables.best_shares([np.array([np.nan, 2.0]), np.array([1.0, 1.0])]).tolist() == [0.5, 0.5]
 
 
 def test_figure_3_finds_the_best_alpha(world_run):
@@ -497,61 +483,6 @@ def test_figure_3_finds_the_best_alpha(world_run):
 
 
 # --- differences -----------------------------------------------------------------------------------------------------
-
-
-def comparison(difference, low, high, p, n=100, clusters=20):
-    return metrics.Comparison(difference, low, high, p, n, "undecided", None, clusters, "a test")
-
-
-def test_decide_corrects_together_and_claims_nothing_on_few_instructions():
-    found = {
-        "sure": comparison(5, 3, 7, 0.001),
-        "turned by the correction": comparison(5, 0.5, 9.5, 0.03),
-        "few": comparison(9, 8, 10, 0.001, clusters=9),
-        "missing": None,
-    }
-    decided = tables.decide(found)
-    assert [each.verdict for each in decided.values()] == ["first", "first", tables.TOO_FEW]
-    assert decided["sure"].p_value == pytest.approx(0.002)  # two tests count, not three
-    assert math.isnan(decided["few"].p_value) and decided["few"].more_needed is None
-    more = tables.decide({**found, "third": comparison(1, -9, 11, 0.9)})["turned by the correction"]
-    assert more.verdict == "undecided" and more.p_value == pytest.approx(0.06) and more.more_needed > 0
-
-
-def test_more_needed_decides_in_four_of_five_simulated_studies():
-    rng, n, gap = np.random.default_rng(1), 200, 0.1
-    half = 1.96 / math.sqrt(n)
-    needed = n + table_cells.more_needed(gap, gap - half, gap + half, n)
-    studies = gap + rng.normal(size=4000) / math.sqrt(needed)
-    assert np.mean(np.abs(studies) > 1.96 / math.sqrt(needed)) == pytest.approx(0.8, abs=0.03)
-    assert table_cells.more_needed(gap, gap - half, gap + half, n, factor=5) > needed - n
-    assert table_cells.more_needed(0.0, -1, 1, n) is None and table_cells.more_needed(1.0, 1, 1, n) is None
-
-
-def test_sign_flip_equals_all_patterns_and_mcnemar():
-    rng = np.random.default_rng(2)
-    for _ in range(20):
-        sums = rng.integers(-6, 7, 9) / 2
-        signs = np.array(list(itertools.product((1, -1), repeat=9)))
-        by_hand = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
-        assert table_cells.sign_flip_p(sums) == pytest.approx(by_hand)
-    ones = np.array([1.0] * 9 + [-1.0] * 2 + [0.0] * 30)
-    mcnemar = metrics.compare_accuracies(ones > 0, ones < 0).p_value
-    assert table_cells.sign_flip_p(ones) == pytest.approx(mcnemar)
-    assert table_cells.sign_flip_p(np.zeros(5)) == 1 and math.isnan(table_cells.sign_flip_p(np.zeros(0)))
-
-
-def test_batched_means_equal_one_by_one():
-    rng = np.random.default_rng(3)
-    clusters = np.repeat(np.arange(12), 5)
-    columns = [rng.random(60), np.where(rng.random(60) < 0.3, np.nan, 1.0), np.full(60, np.nan), rng.random(60)]
-    found = table_cells.mean_samples(columns, clusters, n_resamples=300, seed=7)
-    for column, sample in zip(columns, found, strict=True):
-        alone = metrics.bootstrap_mean(column, clusters, n_resamples=300, seed=7)
-        limits = metrics.quantiles(sample.draws, 0.95)
-        assert (sample.value, *limits, sample.n) == pytest.approx(
-            (alone.estimate, alone.low, alone.high, alone.n), nan_ok=True
-        )
 
 
 def test_table_3_differences_are_paired_and_corrected_over_the_table():
