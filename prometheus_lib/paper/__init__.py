@@ -1,10 +1,12 @@
-"""The paper's side: its printed numbers, and what arithmetic finds wrong among them.
+"""The paper's side: its printed numbers, what arithmetic finds wrong among them, and its claims as hypotheses.
 
 >>> from prometheus_lib import paper
 >>> paper.published_value(4, "PROMETHEUS-2-7B", "HHH ALIGNMENT | Total Avg.")
 74.66
 >>> len(paper.hhh_total_mismatch())
 1
+>>> paper.claim_named("C03").where
+'6.1, Table 5'
 """
 
 from .audit import (
@@ -22,16 +24,25 @@ from .audit import (
     ties_counted_wrong,
     values_shared_with_another_row,
 )
+from .claims import CLAIM_KINDS, CLAIMS, MEASURES, Claim, Measure, Part, claim_named, claims_about
 from .published import AVERAGES, load_published, published_table, published_value
 
 __all__ = [
     "ACCURACY_ROWS",
     "AVERAGES",
+    "CLAIMS",
+    "CLAIM_KINDS",
+    "Claim",
     "FINDING_COLUMNS",
     "HHH_GROUPS",
+    "MEASURES",
+    "Measure",
+    "Part",
     "RESTATED",
     "all_contradictions",
     "averages_that_differ",
+    "claim_named",
+    "claims_about",
     "hhh_total_mismatch",
     "impossible_accuracies",
     "load_published",
