@@ -1,0 +1,96 @@
+"""What is learned from feedback whose writer was told a wrong decision? An experiment in the miniature world.
+
+`python perf/told_decision.py` (about 20 minutes on one core; `--quick` for a look of two minutes). From the embedded
+base model one pairwise expert is trained on each of four sets of the same pairs: all decisions right; 10 % and 30 %
+wrong, with feedback that argues for the wrong decision (as appendix H asks of a writer who is told it); and 30 % wrong,
+with feedback that says what is there. All judge the same pairs of unseen instructions, whose truth is known. The
+results of the last full run are in `perf/told_decision.json`, which notebook 02 reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_lib import metrics
+from prometheus_lib.data import miniworld, pair_item
+from prometheus_lib.data.building.told import WrongDecisions, miniature_conclusion, right_decisions, told_rows
+from prometheus_lib.judging import Decoding, TransformersJudge, judgments, pairwise_tasks
+from prometheus_lib.parallel import one_thread
+from prometheus_lib.records import write_jsonl, write_text_atomic
+from prometheus_lib.scale import EMBEDDED_BASE, load_scale
+from prometheus_lib.training import ExpertJob, train_expert
+
+ARMS = {
+    "all right": WrongDecisions(0.0),
+    "10 % wrong, argued for": WrongDecisions(0.1),
+    "30 % wrong, argued for": WrongDecisions(0.3),
+    "30 % wrong, feedback as it is": WrongDecisions(0.3, argued=False),
+}
+RESULTS = Path(__file__).with_name("told_decision.json")
+SEED, TEST_SEED = 42, 4242
+GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64, repetition_penalty=1.0)
+
+
+def train(folder: Path, arm: str, instructions: int) -> str:
+    """Train the arm's expert on all of its pairs and return its folder."""
+    rows = told_rows(SEED, instructions, ARMS[arm])
+    name = f"arm{list(ARMS).index(arm)}"
+    file = write_jsonl(folder / f"{name}.jsonl", rows)
+    source = ("pairwise", str(file), None, False)
+    training = load_scale("mini").training
+    train_expert(ExpertJob(name, str(EMBEDDED_BASE), (source,), training, SEED, str(folder / name)))
+    return str(folder / name)
+
+
+def judged(model: str, rows: Sequence[dict]) -> dict[str, float]:
+    """Judge the pairs greedily; how often is the decision right, and does the feedback argue for it?"""
+    tasks = pairwise_tasks("told", [pair_item(row, row["id"]) for row in rows])
+    judge = TransformersJudge("judge", model)
+    found = []
+    for start in range(0, len(tasks), 96):
+        batch = tasks[start : start + 96]
+        answers = judge.generate(batch, GREEDY, SEED)
+        found += [judgments(judge, task, ["key"], draws)[0] for task, draws in zip(batch, answers, strict=True)]
+    right = right_decisions([judgment.decision for judgment in found], rows)
+    share = metrics.bootstrap_mean(right, clusters=[row["orig_instruction"] for row in rows])
+    said = [miniature_conclusion(judgment.feedback) for judgment in found]
+    together = [judgment.decision == words for judgment, words in zip(found, said, strict=True) if words]
+    words = metrics.bootstrap_mean(right_decisions(said, rows), clusters=[row["orig_instruction"] for row in rows])
+    return {
+        "right": share.estimate, "low": share.low, "high": share.high, "n": len(rows),
+        "unparsed": sum(judgment.status != "ok" for judgment in found),
+        "feedback_right": words.estimate, "feedback_low": words.low, "feedback_high": words.high,
+        "decision_follows_feedback": sum(together) / len(together) if together else float("nan"),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Train and judge every arm, print a table, and keep the results of a full run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few pairs and few steps: the numbers mean nothing")
+    quick = parser.parse_args().quick
+    instructions, tested = (20, 5) if quick else (400, 60)
+    test = told_rows(TEST_SEED, tested, WrongDecisions(), miniworld.UNSEEN)
+    results = {}
+    with tempfile.TemporaryDirectory() as folder, one_thread():
+        for arm in ["base model", *ARMS]:
+            model = str(EMBEDDED_BASE) if arm == "base model" else train(Path(folder), arm, instructions)
+            results[arm] = judged(model, test)
+            line = results[arm]
+            print(
+                f"{arm:>30}: right {line['right']:.3f} [{line['low']:.3f}, {line['high']:.3f}], n {line['n']}",
+                flush=True,
+            )
+    figures = {"training_pairs": 10 * instructions, "test_instructions": tested, "arms": results}
+    record = {"name": "told_decision", "figures": figures, "targets": {}, "ok": True}
+    if not quick:
+        write_text_atomic(RESULTS, json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
