@@ -17,8 +17,9 @@ from .engines import (
     engine_named,
 )
 from .engines.api_settings import SERVERS, APISettings, load_settings
-from .engines.api_usage import Estimate, Prices, Usage
+from .engines.api_usage import Budget, Estimate, Prices, Usage
 from .families import FAMILIES, Family, family_named, judge_for, template_for
+from .feedback import Written, estimate_feedback, feedback_tasks, feedback_writer, write_feedback
 from .jobs import JudgingJob, is_complete, job_fingerprint, run_judge, start_judge
 from .judge import Completion, Found, Judge, judgments
 from .policies import ONCE, Policy
@@ -42,8 +43,14 @@ from .tasks import (
 from .verifying import VERIFIED_MENUS, verify
 
 __all__ = [
+    "Written",
+    "estimate_feedback",
+    "feedback_tasks",
+    "feedback_writer",
+    "write_feedback",
     "APIJudge",
     "APISettings",
+    "Budget",
     "Completion",
     "Decoding",
     "ENGINES",

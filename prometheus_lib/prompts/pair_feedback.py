@@ -66,17 +66,26 @@ def render_pair_feedback(item: PairItem, variant: Variant = "corrected") -> str:
 def read_pair_feedback(text: str) -> Parsed:
     """Read what a writer wrote: the feedback up to "[END]", and as its decision the response it argues for.
 
-    Without such a conclusion the status is "unparsed", and so it is for an empty text and for one that holds a verdict
-    or a section of a prompt.
+    Without such a conclusion the status is "unparsed", and so it is for a text that is no feedback.
 
-    >>> read_pair_feedback("Both greet. A also asks back. So Response A is better. [END]")
-    Parsed(decision='A', feedback='Both greet. A also asks back. So Response A is better.', status='ok')
+    >>> read_pair_feedback("Response B greets. A also asks back. So Response A is better. [END]")
+    Parsed(decision='A', feedback='Response B greets. A also asks back. So Response A is better.', status='ok')
     """
     feedback = text.partition(END)[0].strip()
     feedback = re.sub(r"\A(?:###)?\s*Feedback:\s*", "", feedback).strip()
-    strange = MARKER in feedback or neutralise(feedback) != feedback
-    decision = None if strange else concluded(feedback)
+    decision = concluded(feedback) if is_feedback(feedback) else None
     return Parsed(decision, feedback, "ok" if decision else "unparsed")
+
+
+def is_feedback(text: str) -> bool:
+    """Tell whether a text can be feedback on a pair: it names both responses, and holds no verdict and no section.
+
+    >>> is_feedback("Response A greets, Response B does not."), is_feedback("<html>502 Bad Gateway</html>")
+    (True, False)
+    """
+    named = {_side(match.group(1)) for match in _NAMES.finditer(text)}
+    both = named == {"A", "B"} or ({"A", "B"} <= set(re.findall(r"\b[AB]\b", text)) and bool(named))
+    return both and MARKER not in text and neutralise(text) == text
 
 
 # --- what a feedback argues for --------------------------------------------------------------------------------------

@@ -99,9 +99,8 @@ def test_conclusions_are_read_in_linear_time():
 
 def test_a_written_text_is_read_up_to_its_end():
     read = prompts.read_pair_feedback
-    assert read("###Feedback: Both greet. Response B is better. [END] more") == prompts.Parsed(
-        "B", "Both greet. Response B is better.", "ok"
-    )
+    text = "Response A greets. Response B is better."
+    assert read(f"###Feedback: {text} [END] more") == prompts.Parsed("B", text, "ok")
     for text in (
         "",
         "[END]",

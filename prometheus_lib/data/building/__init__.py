@@ -5,10 +5,11 @@ from .files import Card, Statistics, build_pairs, push, write_collection
 from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
 from .leakage import overlap_table, row_texts, split_by_instruction, split_by_row, split_table
 from .loading import HUB, HubSource, load_collection, read_rows, stream_collection
-from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_up
+from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_id, pair_up
 from .schema import Rejects, problem
 
 __all__ = [
+    "pair_id",
     "overlap_table",
     "row_texts",
     "split_by_instruction",

@@ -248,6 +248,17 @@ def shared_texts(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(row.get(name) or "" for name in SHARED)
 
 
+def pair_id(row: Mapping[str, Any]) -> str:
+    """Return a pair's id: its own, or for a published row, which has none, the one that this project would give it."""
+    if row.get("id"):
+        return row["id"]
+    return _pair_id(group_key(row), digest(row["orig_response_A"]), digest(row["orig_response_B"]))
+
+
+def _pair_id(key: bytes, a: bytes, b: bytes) -> str:
+    return blake2b(key + min(a, b) + max(a, b), digest_size=8).hexdigest()
+
+
 def pair_rows(
     key: bytes, texts: Sequence[str], pairs: Sequence[Pair], signs: Mapping[float, Sign], counts: PairCounts
 ) -> Iterator[Row]:
@@ -259,7 +270,7 @@ def pair_rows(
     for pair, preference in oriented(pairs, signs):
         counts.gaps[pair.gap, preference] += 1
         a, b = (pair.better, pair.worse) if preference == "A" else (pair.worse, pair.better)
-        name = blake2b(key + min(a.key, b.key) + max(a.key, b.key), digest_size=8).hexdigest()
+        name = _pair_id(key, a.key, b.key)
         values = (
             name, texts[0], a.text, b.text, *texts[1:], "", preference, f"{a.grade:.6g}", f"{b.grade:.6g}",
             a.feedback, b.feedback,

@@ -18,7 +18,7 @@ from ...records import DataError
 from ..judge import Completion, Found, Judge
 from ..tasks import Decoding, Task
 from .api_settings import NEUTRAL, APISettings, load_settings, read_key
-from .api_usage import Estimate, Prices, Usage
+from .api_usage import Budget, Estimate, Prices, Usage
 from .writing import finished_text, task_seeds
 
 FINISH_TOKENS = 8  # room for a decision from the menu
@@ -27,7 +27,8 @@ FINISH_TOKENS = 8  # room for a decision from the menu
 class APIJudge(Judge):
     """A judge behind an OpenAI-compatible API, asked and read by the template of its family.
 
-    `batch_size` only matters for answers that are drawn again or finished.
+    `batch_size` only matters for answers that are drawn again or finished. With a `budget` no request is begun that
+    could go beyond its cap; the run then stops with a DataError, and goes on when it is started again.
     """
 
     engine, writes, in_batches = "api", True, False
@@ -39,6 +40,7 @@ class APIJudge(Judge):
         if template.system is not None:  # the prompt is part of every key, a system message of the family's own is not
             self.fingerprint = artifacts.text_hash(self.fingerprint, template.system)
         self.usage = Usage()
+        self.budget: Budget | None = None
         self.takes_n = "n" in settings.sends
         read_key(settings)
 
@@ -112,7 +114,7 @@ class APIJudge(Judge):
         answers = sum(task.draws for task in tasks)
         prompt_tokens = math.ceil(characters / characters_per_token)
         tokens = answers * (answer_tokens or decoding.max_new_tokens)
-        cost = (prompt_tokens * prices.prompt + tokens * prices.completion) / 1e6 if prices else None
+        cost = prices.cost(prompt_tokens, tokens) if prices else None
         return Estimate(sum(requests), answers, characters, prompt_tokens, tokens, cost)
 
     def messages(self, task: Task) -> list[dict[str, str]]:

@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -64,24 +65,28 @@ def ask(judge: APIJudge, questions: Sequence[Question], decoding: Decoding) -> I
 
 def _arriving(run: _Run, questions: Sequence[Question]) -> Iterator[tuple[int, list[Completion] | Exception]]:
     """Yield (place of the question, its draws, or why there are none) as the requests end."""
-    waiting = iter(enumerate(questions))
+    waiting = deque(enumerate(questions))
     running: dict[Future, int] = {}
     with _background_loop(run.client.close) as loop:
         # Requests are begun from here, so that none is sent when nobody takes the answers any more.
         while True:
-            room = 0 if run.stopped else run.settings.requests_at_once - len(running)
-            for place, question in islice(waiting, room):
+            while waiting and not run.stopped and len(running) < run.settings.requests_at_once:
+                if not run.affords(waiting[0][1], running.values(), questions):
+                    break
+                place, question = waiting.popleft()
                 running[asyncio.run_coroutine_threadsafe(run.answers(question), loop)] = place
             if not running:
                 break
             done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
             place = running.pop(done)
             try:
-                yield place, done.result()
+                yield place, run.paid(questions[place], done.result())
             except _Stopped:
                 continue
             except (_TooLong, DataError) as error:
                 yield place, error
+    if waiting and not run.stopped:
+        yield waiting[0][0], run.beyond_cap(len(waiting))
 
 
 def _too_long(judge: APIJudge, tasks: Sequence[Task]) -> DataError:
@@ -134,7 +139,32 @@ class _Run:
             api_key=read_key(judge.settings) or "none", base_url=self.settings.base_url,
             timeout=self.settings.timeout, max_retries=0,
         )  # fmt: skip
-        self.not_before, self.stopped = 0.0, False
+        self.not_before, self.next_begin, self.stopped = 0.0, 0.0, False
+
+    def affords(self, question: Question, running: Iterable[int], questions: Sequence[Question]) -> bool:
+        """Tell whether the judge's budget allows a further request, beside those under way."""
+        budget = self.judge.budget
+        under_way = sum(self._worst(questions[place]) for place in running) if budget else 0.0
+        return budget is None or budget.allows(self.judge.usage, under_way, self._worst(question))
+
+    def _worst(self, question: Question) -> float:
+        estimate = self.judge.estimate([question.task], self.decoding)
+        return self.judge.budget.worst(estimate.prompt_characters, estimate.completion_tokens)
+
+    def paid(self, question: Question, found: list[Completion]) -> list[Completion]:
+        """Return a question's answers, and note their worst cost where the server did not report any tokens."""
+        if self.judge.budget and not any(completion.tokens for completion in found):
+            self.judge.budget.unreported += self._worst(question)
+        return found
+
+    def beyond_cap(self, left: int) -> DataError:
+        """Say that the run has stopped at its cap."""
+        budget = self.judge.budget
+        return DataError(
+            f"judge {self.judge.name!r}: the cap of {budget.cap:.2f} is reached ({budget.spent(self.judge.usage):.4f} "
+            f"spent in this run, {left:,} prompts left). All answers so far have been handed over; raise the cap and "
+            "start again to go on."
+        )
 
     async def answers(self, question: Question) -> list[Completion]:
         """Return a task's draws; a failure that would meet every other request as well stops the run."""
@@ -197,8 +227,16 @@ class _Run:
             await asyncio.sleep(back_off(attempt, self.settings.first_pause))
         while (left := self.not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.random() * self.settings.first_pause)
+        await self._paced()
         if attempt and self.stopped:
             raise _Stopped
+
+    async def _paced(self) -> None:
+        """Keep to the requests per minute: every request, sent again or not, takes the next place in the line."""
+        if self.settings.requests_per_minute:
+            begin = max(self.next_begin, time.monotonic())
+            self.next_begin = begin + 60 / self.settings.requests_per_minute
+            await asyncio.sleep(begin - time.monotonic())
 
     def _parameters(self, question: Question, first: int, n: int) -> dict[str, Any]:
         """Return what one request sends. Draw i has the seed plus i, as vLLM counts on within a request for n draws."""

@@ -29,6 +29,9 @@ class APISettings:
     prompt opens the user's message, as in training. `continues` tells that the server can go on with an answer that was
     begun, and keep to a menu (vLLM). The key is read from the environment variable `key_variable` ("" for none).
 
+    At most `requests_at_once` requests are open at a time, and at most `requests_per_minute` are begun, those that are
+    sent again included (0: as many as there is room for).
+
     `revision` says which weights stand behind the name: a provider's label, or, for a server of your own,
     `artifacts.model_fingerprint(folder)`. Raises DataError for settings that name nothing.
     """
@@ -45,6 +48,7 @@ class APISettings:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     requests_at_once: int = 16
     attempts: int = 6
+    requests_per_minute: float = 0.0
     timeout: float = 120.0
     first_pause: float = 1.0
 
@@ -57,8 +61,11 @@ class APISettings:
             )
         if not self.base_url.startswith(("http://", "https://")):
             raise DataError(f"API settings for {self.model!r}: base_url must begin with http:// or https://.")
-        if self.requests_at_once < 1 or self.attempts < 1:
-            raise DataError(f"API settings for {self.model!r}: requests_at_once and attempts must be at least 1.")
+        if self.requests_at_once < 1 or self.attempts < 1 or self.requests_per_minute < 0:
+            raise DataError(
+                f"API settings for {self.model!r}: requests_at_once and attempts must be at least 1, and "
+                "requests_per_minute at least 0 (no limit)."
+            )
 
     @property
     def host(self) -> str:

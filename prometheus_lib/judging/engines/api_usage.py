@@ -34,6 +34,45 @@ class Prices:
     prompt: float
     completion: float
 
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """Return what these tokens cost.
+
+        >>> Prices(prompt=2.5, completion=10).cost(1_000_000, 100_000)
+        3.5
+        """
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass
+class Budget:
+    """What a run may cost at most: a request is begun only if the cap holds even when every answer is of full length.
+
+    `cap` is in the currency of the prices. Characters per token are taken cautiously; a server that does not report its
+    tokens is counted at the worst. Requests that failed are taken to be free.
+
+    >>> budget = Budget(Prices(prompt=1.0, completion=2.0), cap=0.01)
+    >>> usage = Usage(requests=1, prompt_tokens=4000, completion_tokens=1000)
+    >>> budget.spent(usage), budget.allows(usage, under_way=0.003, more=0.002)
+    (0.006, False)
+    """
+
+    prices: Prices
+    cap: float
+    characters_per_token: float = 3.0
+    unreported: float = 0.0  # the worst that answers without reported tokens have cost
+
+    def spent(self, usage: Usage) -> float:
+        """Return what has been spent."""
+        return self.prices.cost(usage.prompt_tokens, usage.completion_tokens) + self.unreported
+
+    def worst(self, characters: int, answer_tokens: int) -> float:
+        """Return what a request costs at most."""
+        return self.prices.cost(characters / self.characters_per_token, answer_tokens)
+
+    def allows(self, usage: Usage, under_way: float, more: float) -> bool:
+        """Tell whether `more` can be spent, with what is spent and what the requests under way cost at most."""
+        return self.spent(usage) + under_way + more <= self.cap
+
 
 @dataclass(frozen=True)
 class Estimate:
