@@ -20,7 +20,7 @@ from .data.catalogue import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARK
 from .judging import engine_named, studies
 from .judging.jobs import JudgingJob, run_judge, start_judge
 from .judging.judge import Judge
-from .judging.policies import Policy
+from .judging.policy import Policy
 from .judging.sweeps import SweepJob, run_sweep
 from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge

@@ -3,6 +3,7 @@
 Importing this loads no engine: torch, vLLM and `openai` are loaded when a judge is made.
 """
 
+from .answers import Completion, read_answer
 from .collecting import collect
 from .engines import (
     ENGINES,
@@ -21,8 +22,8 @@ from .engines.api_usage import Budget, Estimate, Prices, Usage
 from .families import FAMILIES, Family, family_named, judge_for, template_for
 from .feedback import Written, estimate_feedback, feedback_tasks, feedback_writer, write_feedback
 from .jobs import JudgingJob, is_complete, job_fingerprint, run_judge, start_judge
-from .judge import Completion, Found, Judge, judgments
-from .policies import ONCE, Policy
+from .judge import Found, Judge, judgments
+from .policy import ONCE, Policy
 from .ray_judging import RayJudge
 from .reading import asked_last, check_one_kind, current_judgments, judgments_of
 from .sharing import gather, parse_share, share_of, shares
@@ -100,6 +101,7 @@ __all__ = [
     "load_settings",
     "pairwise_tasks",
     "parse_share",
+    "read_answer",
     "run_judge",
     "run_sweep",
     "share_of",

@@ -14,9 +14,20 @@ from itertools import groupby
 from ..parallel import Report, silent
 from ..records import DataError, few
 from .judge import Found, Judge, judgments
-from .policies import ONCE, Policy, repair
+from .policy import ONCE, Policy
+from .repairing import check_policy, repair
 from .store import JudgmentStore
-from .tasks import Decoding, Task, batches, note_asked, task_keys, task_places, task_question, temperature_of
+from .tasks import (
+    Decoding,
+    Task,
+    batches,
+    check_texts,
+    note_asked,
+    task_keys,
+    task_places,
+    task_question,
+    temperature_of,
+)
 
 
 def collect(
@@ -38,13 +49,18 @@ def collect(
         raise TypeError(f"{type(judge).__name__} is no judge: make it a subclass of judging.Judge.")
     tasks = list(tasks)
     _check_distinct(tasks)
+    check_texts(tasks)
+    check_policy(judge, tasks, decoding, policy)
+    judge.settle(store.fingerprints)
     note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
     missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
-    added = 0
+    added, asked_as = 0, judge.fingerprint
     if missing:
         judge.check(missing, decoding)
         added = _ask(judge, tasks, set(missing), store, decoding, report)
+    if judge.fingerprint != asked_as:  # an API judge that had to ask in another form
+        note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
     return added + repair(judge, tasks, store, decoding, policy)
 
 

@@ -26,7 +26,7 @@ from .collecting import collect
 from .engines.api import APIJudge
 from .engines.api_settings import APISettings
 from .engines.api_usage import Budget, Estimate, Prices
-from .policies import ONCE, Policy
+from .policy import ONCE, Policy
 from .store import JudgmentStore, load_judgments
 from .tasks import Decoding, Task, task_places
 

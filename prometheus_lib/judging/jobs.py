@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..parallel import Report, silent
 from .collecting import collect
 from .engines import engine_named
-from .judge import Judge
-from .policies import ONCE, Policy, repair_place
-from .store import JudgmentStore
+from .judge import Judge, settled
+from .policy import ONCE, Policy
+from .repairing import repair_place, repaired_tasks
+from .store import JudgmentStore, Place
 from .tasks import Decoding, Task, note_asked, task_places
 
 
@@ -37,7 +38,8 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
 
     `start` makes the judge (default: the job's engine); it is closed at the end.
     """
-    store, fingerprint = JudgmentStore(job.out), job_fingerprint(job)
+    store = JudgmentStore(job.out)
+    fingerprint = job_fingerprint(job, store.fingerprints)
     if is_complete(job, fingerprint, store):
         note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
@@ -54,14 +56,20 @@ def start_judge(job: JudgingJob) -> Judge:
     return engine_named(job.engine).start(job.name, job.folder, job.batch_size, job.bf16)
 
 
-def job_fingerprint(job: JudgingJob) -> str:
-    """Return the fingerprint of a job's judge, without starting it."""
-    return engine_named(job.engine).identify(job.folder, job.bf16)
+def job_fingerprint(job: JudgingJob, stored: Collection[str] = ()) -> str:
+    """Return the fingerprint of a job's judge, without starting it; a former one if its answers are stored so."""
+    return settled(engine_named(job.engine).identify(job.folder, job.bf16), stored)
 
 
 def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool:
     """Tell whether the store holds all judgments of a job, and what its policy adds."""
-    places = [place for task in job.tasks for place in task_places(task, fingerprint, job.decoding)]
-    if job.policy.name != "once":
-        places += [repair_place(place, job.policy) for place in places if place in store.failed]
-    return store.places.issuperset(places)
+
+    def places(tasks: Iterable[Task]) -> Iterator[Place]:
+        return (place for task in tasks for place in task_places(task, fingerprint, job.decoding))
+
+    if not store.places.issuperset(places(job.tasks)):
+        return False
+    if job.policy.name == "once":
+        return True
+    failed = (p for p in places(repaired_tasks(job.tasks, job.decoding, job.policy)) if p in store.failed)
+    return store.places.issuperset(repair_place(place, job.policy) for place in failed)

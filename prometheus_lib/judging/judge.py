@@ -6,29 +6,15 @@ prompts, parsing, storing, going on after a stop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from .. import artifacts
-from ..prompts.parsing import PARSERS, SWAPPED, Parsed, Parser
+from ..prompts.parsing import PARSERS, SWAPPED, Parser
 from ..records import DataError, Judgment
+from .answers import Completion, read_answer
 from .tasks import Decoding, Task, batches, prompt_hash, seed_from
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A generated text, its number of tokens, and whether it ended by itself.
-
-    `decision` is set by judges that write no text (reward models, trivial judges); it is read instead of the text.
-    """
-
-    text: str
-    tokens: int
-    finished: bool
-    decision: int | str | None = None
-
 
 Found = list[tuple[int, list[Completion]]]  # answers that are ready together: (place of the task, its draws)
 
@@ -37,19 +23,23 @@ class Judge:
     """A judge: it answers tasks. Only `generate` must be written; `name` and `fingerprint` are set when it is made.
 
     `fingerprint` identifies everything behind the answers but prompt and decoding: equal fingerprints, equal judgments.
-    `batch_size` counts sequences that are generated together, and `parsers` read the texts of each format.
+    `batch_size` counts sequences that are generated together, `parsers` read the texts of each format, and `finishes`
+    tells whether `finish` can add a verdict to a given feedback.
     """
 
     engine: ClassVar[str] = ""  # its name in `engines.ENGINES`
     writes: ClassVar[bool] = False  # whether it writes feedback to the prompt it is given, as language models do
     isolated: ClassVar[bool] = False  # whether a job of several judges needs a process for each
+    samples: ClassVar[bool] = True  # whether the same question may be answered otherwise the next time
     in_batches: ClassVar[bool] = True  # whether a sampled answer depends on what is generated beside it
     stored_together: ClassVar[int] = 1  # how many tasks are waited for before their judgments are written
 
     name: str
     fingerprint: str
+    former: tuple[str, ...] = ()  # fingerprints under which its answers may have been stored
     batch_size: int = 32
     parsers: Mapping[str, Parser] = PARSERS
+    finishes: bool = False
 
     @classmethod
     def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False) -> Judge:
@@ -57,9 +47,13 @@ class Judge:
         return cls(name, source, batch_size, bf16)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False) -> str:
-        """Return the fingerprint that `start` would give, without starting anything."""
-        return artifacts.judge_fingerprint(source, bf16)
+    def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
+        """Return the fingerprint that `start` would give, and former ones, without starting anything."""
+        return (artifacts.judge_fingerprint(source, bf16),)
+
+    def settle(self, stored: Collection[str]) -> None:
+        """Take the former fingerprint that answers are stored under, if they are not under the present one."""
+        self.fingerprint = settled((self.fingerprint, *self.former), stored)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for tasks that this judge cannot answer, before anything is generated."""
@@ -76,7 +70,7 @@ class Judge:
             yield [(places[id(task)], draws) for task, draws in zip(batch, found, strict=True)]
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
-        """Add "[RESULT]" and a decision from the menu to each given feedback; DataError where that cannot be done."""
+        """Add "[RESULT]" and a decision from the menu to each given feedback, where the judge `finishes`."""
         raise DataError(f"judge {self.name!r} cannot finish a given feedback; choose the policy once or redraw.")
 
     @staticmethod
@@ -89,26 +83,28 @@ class Judge:
         """Give back an engine's memory or a connection; by default there is nothing to give back."""
 
 
+def settled(fingerprints: Sequence[str], stored: Collection[str]) -> str:
+    """Return the first fingerprint that is among those stored, or, where none is, the first.
+
+    >>> settled(("new", "old"), {"old", "another"}), settled(("new", "old"), ())
+    ('old', 'new')
+    """
+    return next((each for each in fingerprints if each in stored), fingerprints[0])
+
+
 def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequence[Completion]) -> list[Judgment]:
     """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B.
 
     An answer without a decision keeps its whole text.
     """
-    parse = judge.parsers[task.format]
     result = []
     for draw, (key, completion) in enumerate(zip(keys, completions, strict=True)):
-        if completion.decision is None:
-            parsed = parse(completion.text)
-        else:
-            parsed = Parsed(completion.decision, completion.text, "ok")
-        decision = SWAPPED.get(parsed.decision, parsed.decision) if task.order == "ba" else parsed.decision
-        failed = parsed.status == "unparsed"
-        status = "truncated" if failed and not completion.finished else parsed.status
-        feedback = completion.text if failed else parsed.feedback
+        read = read_answer(completion, judge.parsers[task.format])
+        decision = SWAPPED.get(read.decision, read.decision) if task.order == "ba" else read.decision
         result.append(
             Judgment(
                 judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
-                task.order, draw, decision, feedback, status, 1, completion.tokens, key,
+                task.order, draw, decision, read.feedback, read.status, 1, completion.tokens, key,
                 prompt_hash=prompt_hash(task.prompt),
             )
         )  # fmt: skip

@@ -16,8 +16,10 @@ from functools import cached_property
 from typing import Any
 
 from ..records import DataError
+from .answers import Completion
+from .engines import engine_named
 from .jobs import JudgingJob, job_fingerprint, start_judge
-from .judge import Completion, Found, Judge
+from .judge import Found, Judge
 from .sharing import shares
 from .tasks import Decoding, Task
 
@@ -55,6 +57,7 @@ class RayJudge(Judge):
     def __init__(self, job: JudgingJob, replicas: int, gpus: float = 1):
         self.name, self.batch_size = job.name, job.batch_size * replicas
         self.fingerprint = job_fingerprint(job)
+        self.finishes = engine_named(job.engine).finishes
         self._job, self._count, self._gpus = replace(job, tasks=()), replicas, gpus
 
     @cached_property

@@ -18,6 +18,7 @@ import pandas as pd
 
 from ..records import DataError, few
 from .judge import Judge
+from .policy import Policy
 from .store import QUESTION, Asked, JudgmentStore, Question, judgment_files, load_judgments, read_asked
 from .tasks import Decoding, Task, prompt_hash, task_places, task_question
 
@@ -27,7 +28,11 @@ UNTOLD = "to another prompt or with other decoding settings"  # in files that do
 
 
 def judgments_of(
-    judge: Judge, tasks: Sequence[Task], where: str | Path | JudgmentStore, decoding: Decoding, policy: str = "once"
+    judge: Judge,
+    tasks: Sequence[Task],
+    where: str | Path | JudgmentStore,
+    decoding: Decoding,
+    policy: str | Policy | None = None,
 ) -> pd.DataFrame:
     """Return a judge's judgments of exactly these tasks, one row per task and draw, in the order of the tasks.
 
@@ -50,6 +55,7 @@ def judgments_of(
     tasks = list(tasks)
     _check_one_prompt(tasks)
     found = _load(where.path if isinstance(where, JudgmentStore) else where, [judge.name], policy)
+    judge.settle(set(found["fingerprint"]))
     places = [place for task in tasks for place in task_places(task, judge.fingerprint, decoding)]
     kept = pd.DataFrame(places, columns=_PLACE).merge(found, on=_PLACE)[list(found.columns)]
     if missing := len(places) - len(kept):
@@ -68,7 +74,9 @@ def _check_one_prompt(tasks: Sequence[Task]) -> None:
         )
 
 
-def current_judgments(where: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> pd.DataFrame:
+def current_judgments(
+    where: str | Path, judges: Sequence[str] | None = None, policy: str | Policy | None = None
+) -> pd.DataFrame:
     """Return the judgments of a folder or file that answer what was asked last, one row per item, way and draw.
 
     Where a judge was asked again with another prompt, other weights or settings, its other answers are left out, and a
@@ -125,7 +133,7 @@ def check_one_kind(judgments: pd.DataFrame) -> None:
     )
 
 
-def _load(where: str | Path, judges: Sequence[str] | None, policy: str) -> pd.DataFrame:
+def _load(where: str | Path, judges: Sequence[str] | None, policy: str | Policy | None) -> pd.DataFrame:
     """Judgments as stored; a line that stands there twice counts once."""
     return load_judgments(where, judges, policy).drop_duplicates(["judge", *_PLACE], ignore_index=True)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -21,11 +20,11 @@ from filelock import FileLock
 
 from .. import artifacts
 from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic, write_text_atomic
+from .policy import Policy, label_of
 
 Place = tuple[str, str, str]
 Question = tuple[str, str, str, str, bool, str]  # judge, benchmark, item, format, with reference, order
 QUESTION = ("judge", "benchmark", "item_id", "format", "with_reference", "order")
-LABELS = re.compile(r"once|finish|redraw-\d+")  # see policies.Policy
 COLUMNS = tuple(field.name for field in fields(Judgment))
 ADDED_LATER = {"policy": "once", "prompt_hash": ""}  # fields that files of earlier versions lack, and what they mean
 
@@ -103,8 +102,8 @@ class JudgmentStore:
 
     `places` tells what is there: key, benchmark and item id, because two items can have the same prompt and so the
     same key. `failed` maps the places of answers that hold no decision to their texts; `answers` gives the keys and
-    draws of the first answers to each question. All follow the file: what another process has appended is read before
-    anything is written.
+    draws of the first answers to each question, `fingerprints` the models they are of. All follow the file: what
+    another process has appended is read before anything is written.
     """
 
     def __init__(self, path: str | Path):
@@ -114,6 +113,7 @@ class JudgmentStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.places: set[Place] = set()
         self.failed: dict[Place, str] = {}
+        self.fingerprints: set[str] = set()
         self.answers: dict[Question, dict[str, int]] = {}
         self._bytes = self._lines = 0
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
@@ -190,6 +190,7 @@ class JudgmentStore:
 
     def _remember(self, row: dict[str, Any]) -> None:
         self.places.add(place_of(row))
+        self.fingerprints.add(row.get("fingerprint", ""))
         if row.get("policy", "once") == "once":
             self.answers.setdefault(question_of(row), {})[row["key"]] = row.get("draw", 0)
         if row.get("status", "ok") != "ok":
@@ -272,18 +273,28 @@ def _warn_of_recorded(path: Path) -> None:
         )
 
 
-def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str = "once") -> Any:
+def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, policy: str | Policy | None = None) -> Any:
     """Return all judgments in a folder, or of one file, as a pandas DataFrame with one column per field of Judgment.
 
-    An answer without a decision appears as the policy left it (see `with_policy`). Where a judge was asked again with
-    another prompt, other weights or settings, all of its answers are there: `reading` has what keeps those meant.
-    Raises DataError for an unknown policy, when the folder has no judgment file, or when a row lacks a field.
+    An answer without a decision appears as the policy left it (see `with_policy`): "once", "redraw", "finish", or the
+    policy it was collected with. Without one the first answers are returned, with a warning if others are there. Where
+    a judge was asked again with another prompt, other weights or settings, all of its answers are there: `reading` has
+    what keeps those meant. Raises DataError for an unknown policy, when the folder has no judgment file, or when a row
+    lacks a field.
+
+    >>> import tempfile
+    >>> from prometheus_lib.records import Judgment
+    >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     added = JudgmentStore(f"{folder}/j.jsonl").append([said])
+    ...     load_judgments(folder)[["judge", "item_id", "decision"]].values.tolist()
+    [['j', '1', 4]]
     """
     import pandas as pd
 
     files = [Path(folder)] if Path(folder).is_file() else judgment_files(folder)
     if not files:
-        raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); collect judgments first (notebook 05).")
+        raise DataError(f"{folder}: no judgment files (*.jsonl or *.jsonl.gz); collect judgments first.")
     rows = []
     for path in files:
         _warn_of_recorded(path)
@@ -297,20 +308,26 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
     return with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
 
 
-def with_policy(judgments: Any, policy: str) -> Any:
+def with_policy(judgments: Any, policy: str | Policy | None) -> Any:
     """Return one row per draw: the first answer, or what `policy` made of it where it held no decision.
 
     The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
-    first answer and repair together. DataError for a name that is no policy's label.
+    first answer and repair together. DataError for a name that is no policy's (see `policy.label_of`).
     """
     import pandas as pd
 
-    if not LABELS.fullmatch(policy):
-        raise DataError(f'unknown policy {policy!r}; write "once", "finish", or "redraw-5" for up to five new draws.')
+    stored = set(judgments["policy"])
+    label = "once" if policy is None else label_of(policy, stored)
     first = judgments[judgments["policy"] == "once"]
-    if policy == "once":
+    if policy is None and (others := sorted(stored - {"once"})):
+        warnings.warn(
+            f"these are the first answers; what became of {(first['status'] != 'ok').sum()} without a decision is read "
+            f"with policy={others[0]!r}{''.join(f' or {name!r}' for name in others[1:])} (policy='once' says no).",
+            stacklevel=3,
+        )
+    if label == "once":
         return first.reset_index(drop=True)
-    repaired = judgments[judgments["policy"] == policy]
+    repaired = judgments[judgments["policy"] == label]
     place = ["judge", "key", "benchmark", "item_id"]
     repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
     places = pd.MultiIndex.from_frame(first[place])

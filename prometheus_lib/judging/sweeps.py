@@ -24,11 +24,12 @@ from ..merging.layout import read_layout
 from ..merging.spec import Merge
 from ..parallel import Report, silent
 from ..records import DataError
+from .answers import Completion
 from .collecting import collect
 from .jobs import JudgingJob, is_complete, start_judge
-from .judge import Judge
+from .judge import Found, Judge
 from .store import JudgmentStore
-from .tasks import note_asked
+from .tasks import Decoding, Task, note_asked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +88,7 @@ class Sweep:
 
     `base` is the base model's folder, `experts` the folder that holds the experts, and `load` starts a judge from a
     model folder (default: transformers in this process); `bf16` says that it runs in bfloat16. One engine serves all
-    experts of one shape.
+    experts of one shape, and is closed at the end of a `with` block.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Sweep:
         self.base, self.experts, self.bf16 = Path(base), Path(experts), bf16
         self._load = load or _transformers
         self._live: _Live | None = None
+        self._turn: SweptJudge | None = None
         self._weights: dict[tuple, tuple] = {}
         self._fingerprints: dict[Path, str] = {}
 
@@ -105,8 +107,14 @@ class Sweep:
         inputs = [self._fingerprint(folder) for folder in self._folders(merge) if folder]
         return artifacts.text_hash("merged in place", RULES, inputs, settings, self.bf16)
 
-    def set(self, merge: Merge) -> Judge:
-        """Make the engine this merge, check that it is, and return the judge (always the same object).
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def set(self, merge: Merge) -> SweptJudge:
+        """Make the engine this merge, check that it is, and return the judge that it is until the next one is set.
 
         Raises DataError when it is not, and for experts that cannot be merged in place; then there is no judge.
         """
@@ -114,8 +122,7 @@ class Sweep:
         self._parents(merge)  # complains before an engine is started
         if self._live is None:
             self._live = self._start(merge)
-        judge = self._live.judge
-        judge.name = judge.fingerprint = ""  # until the change is known to be whole
+        self._turn = None  # until the change is known to be whole
         try:
             weights = self._merged(merge, self._live.dtype)
             self._live.write(weights)
@@ -124,12 +131,16 @@ class Sweep:
         except BaseException:
             self.close()
             raise
-        judge.name, judge.fingerprint = merge.name, fingerprint
-        return judge
+        self._turn = SweptJudge(self, self._live.judge, merge.name, fingerprint)
+        return self._turn
+
+    def holds(self, turn: SweptJudge) -> bool:
+        """Tell whether the engine still is what it was when this judge was handed out."""
+        return self._turn is turn
 
     def close(self) -> None:
         """Give back what the engine holds (a vLLM engine keeps its memory until it is closed)."""
-        live, self._live = self._live, None
+        live, self._live, self._turn = self._live, None, None
         if live is not None:
             live.judge.close()
 
@@ -168,6 +179,46 @@ class Sweep:
         from ..merging.methods import merge_rounded
 
         return merge_rounded(merge, *self._parents(merge), dtype)
+
+
+class SweptJudge(Judge):
+    """A merge's turn in the engine of a sweep: it answers until another merge is set, and then refuses to."""
+
+    def __init__(self, sweep: Sweep, judge: Judge, name: str, fingerprint: str):
+        self.name, self.fingerprint = name, fingerprint
+        self._sweep, self._judge = sweep, judge
+        self.parsers, self.finishes, self.batch_size = judge.parsers, judge.finishes, judge.batch_size
+        self.in_batches, self.stored_together = judge.in_batches, judge.stored_together
+
+    @property
+    def current(self) -> Judge:
+        """Return the engine's judge with this merge's weights; DataError when it has other weights by now."""
+        if not self._sweep.holds(self):
+            raise DataError(
+                f"judge {self.name!r}: its engine has become another merge, or was closed. A sweep is one engine: "
+                "collect from each judge before the next merge is set."
+            )
+        return self._judge
+
+    def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
+        """Raise DataError for tasks that the engine cannot answer."""
+        self.current.check(tasks, decoding)
+
+    def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
+        """Return every task's draws, in the order of the tasks."""
+        return self.current.generate(tasks, decoding, seed)
+
+    def stream(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> Iterator[Found]:
+        """Yield answers as they become ready, as long as the engine holds this merge."""
+        arriving = super().stream if self.in_batches else self.current.stream
+        with contextlib.closing(arriving(tasks, decoding, seed)) as answers:
+            for found in answers:
+                yield found
+                _ = self.current  # the next answers would be another merge's
+
+    def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
+        """Add a verdict to each given feedback, where the engine can."""
+        return self.current.finish(tasks, texts, decoding, seed)
 
 
 def _transformers(folder: str) -> Judge:
@@ -273,11 +324,11 @@ class _LiveVLLM(_Live):
         return [{token: one.logprob for token, one in out.outputs[0].logprobs[0].items()} for out in outputs]
 
 
-def _live(judge: Any, folder: Path) -> _Live:
-    for attribute, kind in (("llm", _LiveVLLM), ("model", _LiveTransformers)):
-        if hasattr(judge, attribute):
-            return kind(judge, folder)
-    raise DataError(f"the weights of a {type(judge).__name__} cannot be changed in place; judge merged folders.")
+def _live(judge: Judge, folder: Path) -> _Live:
+    kinds: dict[str, type[_Live]] = {"vllm": _LiveVLLM, "transformers": _LiveTransformers}
+    if judge.engine not in kinds:
+        raise DataError(f"the weights of a {type(judge).__name__} cannot be changed in place; judge merged folders.")
+    return kinds[judge.engine](judge, folder)
 
 
 # --- collecting ------------------------------------------------------------------------------------------------------
@@ -311,7 +362,7 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
     """
     done = []
     first = job.jobs[0]
-    with contextlib.closing(Sweep(job.base, job.experts, lambda folder: _engine(first, folder), first.bf16)) as sweep:
+    with Sweep(job.base, job.experts, lambda folder: _engine(first, folder), first.bf16) as sweep:
         for merge, each in zip(job.merges, job.jobs, strict=True):
             start = time.perf_counter()
             added = _collect(sweep, merge, each, report)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from .. import artifacts, prompts
 from ..prompts.templates import Template
-from ..records import DataError, DirectItem, PairItem
+from ..records import DataError, DirectItem, PairItem, check_text, few
 from .store import Asked, JudgmentStore, Place, Question, judgment_key
 
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
@@ -27,6 +27,11 @@ class Decoding:
     max_new_tokens: int = 1024
     repetition_penalty: float = 1.03
     seed: int = 42
+
+    @property
+    def greedy(self) -> bool:
+        """Tell whether the most likely token is always taken, so that a second draw is the first one again."""
+        return min(self.temperature, self.top_p) < 1e-5
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,34 @@ class Task:
         return decoding if self.temperature is None else replace(decoding, temperature=self.temperature)
 
 
-def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: bool, draws: int) -> list[Task]:
-    """One direct assessment task per item."""
-    return [
-        Task(
-            benchmark, item.id, "direct", with_reference, "ab", draws, prompts.render_direct(item, with_reference), item
+References = bool | Literal["available"]
+
+
+def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: References, draws: int) -> list[Task]:
+    """One direct assessment task per item.
+
+    `with_reference`: whether the prompts show the reference answers; "available" shows it where an item has one, and
+    each judgment records whether its prompt did. DataError names the items that lack one.
+
+    >>> from prometheus_lib.records import DirectItem, Rubric
+    >>> rubric = Rubric("Is it right?", ("no", "hardly", "half", "mostly", "yes"))
+    >>> items = [DirectItem(name, "2 + 2?", "4", answer, rubric) for name, answer in (("a", "4"), ("b", None))]
+    >>> [(task.item_id, task.with_reference) for task in direct_tasks("sums", items, "available", draws=3)]
+    [('a', True), ('b', False)]
+    """
+    items = list(items)
+    if with_reference not in (True, False, "available"):
+        raise DataError(f'with_reference is {with_reference!r}; give True, False or "available".')
+    lacking = [item.id for item in items if not item.reference_answer]
+    if with_reference is True and lacking:
+        raise DataError(
+            f"{len(lacking)} of {len(items)} items have no reference answer: {few(lacking)}; ask with "
+            'with_reference="available", which shows it where there is one, or False.'
         )
-        for item in items
+    shown = [bool(item.reference_answer) if with_reference == "available" else with_reference for item in items]
+    return [
+        Task(benchmark, item.id, "direct", shows, "ab", draws, prompts.render_direct(item, shows), item)
+        for item, shows in zip(items, shown, strict=True)
     ]
 
 
@@ -81,7 +107,7 @@ def tasks_for(
     items: Iterable[DirectItem | PairItem],
     format: str,
     *,
-    with_reference: bool = False,
+    with_reference: References = False,
     order: str = "ab",
     draws: int = 1,
 ) -> list[Task]:
@@ -155,6 +181,25 @@ def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
     return [
         judgment_key(fingerprint, task.prompt, settings, task.format, task.order, draw) for draw in range(task.draws)
     ]
+
+
+def check_texts(tasks: Iterable[Task]) -> None:
+    """Raise DataError that names the items whose prompt, id or benchmark no file and no server can take.
+
+    >>> check_texts([Task("b", "a", "direct", False, "ab", 1, "half an emoji: \\ud83d")])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    prometheus_lib.records.DataError: 1 tasks cannot be asked; task b/a: prompt holds a lone surrogate (half of a ...
+    """
+    wrong = []
+    for task in tasks:
+        try:
+            for name in ("benchmark", "item_id", "prompt"):
+                check_text(f"task {task.benchmark}/{task.item_id}", name, getattr(task, name))
+        except DataError as error:
+            wrong.append(str(error).encode("utf-8", "replace").decode())
+    if wrong:
+        others = f" (and {len(wrong) - 1} more: {few([text.partition(':')[0] for text in wrong[1:]])})"
+        raise DataError(f"{len(wrong)} tasks cannot be asked; {wrong[0]}{others if wrong[1:] else ''}")
 
 
 def prompt_hash(prompt: str) -> str:

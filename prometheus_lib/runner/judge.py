@@ -24,7 +24,7 @@ from ..data.catalogue import BENCHMARKS
 from ..judging.engines import LOCAL_ENGINES
 from ..judging.engines.api_settings import load_settings
 from ..judging.jobs import JudgingJob
-from ..judging.policies import Policy
+from ..judging.policy import Policy
 from ..judging.ray_judging import RayJudge
 from ..judging.sharing import gather, parse_share, share_of
 from ..judging.sweeps import SweepJob

@@ -164,7 +164,7 @@ def load_run(scale: Scale, data_dir: str | Path | None = None, real: bool = True
         ...
     prometheus_lib.records.DataError: ...no judgment files...
     """
-    judgments = current_judgments(scale.paths.judgments)
+    judgments = current_judgments(scale.paths.judgments, policy="once")
     files = {name: scale.paths.benchmark(scale.benchmark_name(name)) for name in TITLES}
     items, left_out = _load_each({name: partial(read_items, file) for name, file in files.items()})
     if not items:

@@ -32,7 +32,7 @@ def argue(body, number=0):
 
 
 def writer(server, **changes):
-    settings = APISettings("model", server.url, key_variable="", first_pause=0.01, timeout=5.0)
+    settings = APISettings("model", server.url, key_variable="", timeout=5.0)
     return judging.feedback_writer("writer", replace(settings, **changes))
 
 

@@ -15,6 +15,7 @@ from prometheus_lib.judging import MENUS, Completion, Decoding, Judge, JudgingJo
 from prometheus_lib.judging.engines import transformers_judge, writing
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts.parsing import PARSERS
+from prometheus_lib.prompts.templates import PROMETHEUS_1
 from prometheus_lib.records import DataError, read_jsonl, write_jsonl
 from prometheus_lib.training import EMBEDDED_BASE
 
@@ -51,6 +52,39 @@ def test_direct_for_pairs_is_reference_free_and_names_both_sides(tasks):
     pair = replace(minibench.build("mini_autoj_eval", 1, 0.2)[0], rubric=None)
     with pytest.raises(DataError, match="no score rubric"):
         judging.split_pair(pair)
+
+
+def test_references_are_shown_where_there_are_some_and_each_judgment_says_so(tmp_path):
+    items = minibench.build("mini_flask", 1, 0.2)[:4]
+    mixed = [items[0], replace(items[1], reference_answer=None), replace(items[2], reference_answer=""), items[3]]
+    asked = judging.direct_tasks("b", mixed, "available", 1)
+    assert [task.with_reference for task in asked] == [True, False, False, True]
+    shown = {use: judging.direct_tasks("b", mixed[::3] if use else mixed[1:3], use, 1) for use in (True, False)}
+    assert [asked[0], asked[3]] == shown[True] and asked[1:3] == shown[False]
+    store = JudgmentStore(tmp_path / "j.jsonl")
+    judging.collect(judging.TrivialJudge("constant"), asked, store, SHORT)
+    recorded = load_judgments(tmp_path).set_index("item_id")["with_reference"]
+    assert [recorded[item.id] for item in mixed] == [True, False, False, True]
+    with pytest.raises(
+        DataError, match=f'2 of 4 items have no reference answer: {mixed[1].id}, {mixed[2].id}; .*"avail'
+    ):
+        judging.direct_tasks("b", mixed, True, 1)
+    with pytest.raises(DataError, match="with_reference is 'some'"):
+        judging.direct_tasks("b", mixed, "some", 1)
+    own = judging.tasks_for(PROMETHEUS_1, "b", mixed, "direct", with_reference="available")
+    assert [(task.with_reference, task.prompt) for task in own] == [(t.with_reference, t.prompt) for t in asked]
+
+
+def test_half_a_character_is_named_before_anything_is_judged(tiny_base, tasks, tmp_path):
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
+    odd = [replace(tasks[n], item_id=f"odd {n}", prompt=f"{tasks[n].prompt} \ud83d") for n in range(2)]
+    with pytest.raises(DataError, match="2 tasks cannot be asked; task mini_flask/odd 0: prompt.*1 more: .*odd 1"):
+        judging.collect(judge, [*tasks[:2], *odd], store, SHORT)
+    with pytest.raises(DataError, match="1 tasks cannot be asked.*item_id holds"):
+        judging.collect(judge, [replace(tasks[0], item_id="half \ude00")], store, SHORT)
+    with pytest.raises(DataError, match="odd 0: prompt holds a lone surrogate"):
+        judge.generate(odd[:1], SHORT, 0)
+    assert not store.keys
 
 
 def test_decisions_of_swapped_prompts_are_mapped_back(tiny_base):
@@ -335,9 +369,31 @@ def test_an_untrained_judge_stays_unparsed_after_its_redraws(tiny_base, tasks, t
     assert (table["status"] != "ok").all() and set(table["attempts"]) == {3}
 
 
+def test_what_is_not_drawn_is_not_drawn_again(tiny_base, tasks, tmp_path):
+    judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
+    few = tasks[:2]
+    for decoding in (replace(SHORT, temperature=0.0), replace(SHORT, temperature=1e-7), replace(SHORT, top_p=0.0)):
+        with pytest.raises(DataError, match="'base': at temperature .* a new draw is the old one"):
+            judging.collect(judge, few, store, decoding, policy=Policy("redraw"))
+    assert not store.keys
+    # Where some tasks have a temperature of their own, the others are drawn again.
+    mixed = [few[0], *(replace(task, temperature=0.0) for task in few)]
+    job = JudgingJob("base", str(tiny_base), tuple(mixed), str(store.path), SHORT, policy=Policy("redraw", 2))
+    with pytest.warns(UserWarning, match="2 tasks are decoded at temperature 0.* not repaired by 'redraw-2'"):
+        assert judging.run_judge(job) == needed(mixed) + few[0].draws
+
+    def never(job):
+        raise AssertionError("a judge was started")
+
+    assert judging.run_judge(job, start=never) == 0
+    assert judging.collect(judge, few, store, replace(SHORT, temperature=0.0), policy=Policy("finish")) == needed(few)
+
+
 def test_an_unknown_policy_and_a_judge_that_cannot_finish_are_refused(tmp_path, tasks):
     with pytest.raises(DataError, match="unknown policy"):
         Policy("again")
+    with pytest.raises(DataError, match="a limit of 0 new draws"):
+        Policy("redraw", 0)
 
     class Silent(Judge):
         name, fingerprint, batch_size = "silent", "f", 8
@@ -345,8 +401,12 @@ def test_an_unknown_policy_and_a_judge_that_cannot_finish_are_refused(tmp_path, 
         def generate(self, tasks, decoding, seed):
             return [[Completion("", 0, True)] * task.draws for task in tasks]
 
+    store = JudgmentStore(tmp_path / "j.jsonl")
     with pytest.raises(DataError, match="cannot finish"):
-        judging.collect(Silent(), tasks[:2], JudgmentStore(tmp_path / "j.jsonl"), SHORT, policy=Policy("finish"))
+        judging.collect(Silent(), tasks[:2], store, SHORT, policy=Policy("finish"))
+    assert not store.keys  # it says so before anything is generated
+    with pytest.raises(TypeError, match="object is no judge: make it a subclass of judging.Judge"):
+        judging.collect(object(), tasks[:2], store, SHORT)
 
 
 def test_a_judge_that_streams_keeps_what_arrived_before_it_failed(tmp_path, tasks):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from prometheus_lib import judging, metrics
+from prometheus_lib import artifacts, judging, metrics, prompts
 from prometheus_lib.data import baselines, benchmarks, minibench
 from prometheus_lib.judging import Decoding, Policy, ReplayJudge, TrivialJudge, tasks_for
 from prometheus_lib.judging.engines.trivial import TRIVIAL
@@ -213,12 +213,55 @@ def test_decisions_and_ids_are_read_as_files_spell_them(tmp_path):
     assert found == [4, 4, 4, 4, None, None, None, "A", "B", "tie"]
 
 
-def test_redrawing_a_recorded_answer_changes_nothing(tmp_path):
+def test_judges_that_answer_alike_every_time_are_not_asked_again(tmp_path):
     tasks = judging.direct_tasks("b", [DirectItem("x", "i", "r", None, RUBRIC)], False, 2)
     rows = [{"item_id": "x", "format": "direct", "draw": draw, "text": "no verdict"} for draw in range(2)]
     store = JudgmentStore(tmp_path / "r.jsonl")
-    judging.collect(ReplayJudge("r", rows), tasks, store, ANY, policy=Policy("redraw", 2))
-    assert set(load_judgments(tmp_path)["decision"].isna()) == {True}
+    for judge in (ReplayJudge("r", rows), TrivialJudge("constant")):
+        with pytest.raises(DataError, match="answers the same question in the same way; choose the policy once"):
+            judging.collect(judge, tasks, store, ANY, policy=Policy("redraw", 2))
+    assert not store.keys
+
+
+def test_recorded_answers_are_known_by_what_is_read_from_them(tmp_path):
+    """Not by where the parsers stand; what was stored under the name of a module stays valid."""
+    item = DirectItem("x", "i", "r", None, RUBRIC)
+    tasks = judging.direct_tasks("b", [item], False, 1)
+    rows = [{"item_id": "x", "format": "direct", "text": "Good. [RESULT] 4"}]
+
+    def elsewhere(text):
+        return prompts.parse_direct(text)
+
+    def deaf(text):
+        return prompts.Parsed(None, text, "unparsed")
+
+    judge = ReplayJudge("r", rows)
+    same, other = (ReplayJudge("r", rows, parsers={"direct": parse}) for parse in (elsewhere, deaf))
+    assert judge.fingerprint == same.fingerprint != other.fingerprint
+    # As version 1 wrote it, when the parsers stood in prometheus_lib.parsing.
+    names = {"direct": "prometheus_lib.parsing.parse_direct", "pairwise": "prometheus_lib.parsing.parse_pairwise"}
+    old = artifacts.text_hash("replay", sorted(map(repr, judge.answers.items())), names)
+    assert old in judge.former
+    kept = ReplayJudge("r", rows)
+    kept.fingerprint = old
+    path = tmp_path / "r.jsonl"
+    assert judging.collect(kept, tasks, JudgmentStore(path), ANY) == 1
+    assert judging.collect(judge, tasks, JudgmentStore(path), ANY) == 0
+    assert judging.collect(ReplayJudge("r", rows), tasks, JudgmentStore(tmp_path / "new" / "r.jsonl"), ANY) == 1
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    job = judging.JudgingJob("r", str(file), tuple(tasks), str(path), ANY, "replay")
+    assert judging.run_judge(job) == 0 and set(load_judgments(path)["fingerprint"]) == {old}
+
+
+def test_judges_without_a_model_are_had_by_name(tmp_path):
+    items = [DirectItem("x", "i", "r", None, RUBRIC)]
+    file = write_jsonl(tmp_path / "rows.jsonl", [{"item_id": "x", "format": "direct", "decision": 4}])
+    for engine, source, decision in (("trivial", "constant", 3), ("replay", str(file), 4)):
+        out = tmp_path / "judgments" / f"{engine}.jsonl"
+        tasks = tuple(judging.direct_tasks("b", items, False, 1))
+        job = judging.JudgingJob(engine, source, tasks, str(out), ANY, engine)
+        assert (judging.run_judge(job), judging.run_judge(job)) == (1, 0)
+        assert list(load_judgments(out)["decision"]) == [decision]
 
 
 # --- real recordings -------------------------------------------------------------------------------------------------

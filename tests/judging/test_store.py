@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_lib.judging import store
+from prometheus_lib.judging import Policy, store
 from prometheus_lib.records import DataError, Judgment, read_jsonl, write_text_atomic
 
 ONE = Judgment("j", "f", "b", "i", "direct", True, "ab", 0, 3, "Good\u2028text\r.", "ok", 1, 9, "key-0")
@@ -144,11 +144,22 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     assert [table.loc[0, "tokens"] for table in seen.values()] == [4, 24, 6]
     assert [table.loc[1, "decision"] for table in seen.values()] == [3, 3, 3]
     assert all(table.dtypes.drop("decision").equals(seen["once"].dtypes.drop("decision")) for table in seen.values())
-    assert store.load_judgments(tmp_path, policy="redraw-9").equals(seen["once"])
-    with pytest.raises(DataError, match="unknown policy 'redraw'; write .*redraw-5"):
+    # By the name of the policy, or by the policy itself, as it was collected.
+    for policy in ("redraw", Policy("redraw"), Policy("redraw", 5)):
+        assert store.load_judgments(tmp_path, policy=policy).equals(seen["redraw-5"])
+    assert store.load_judgments(tmp_path, policy=Policy("finish")).equals(seen["finish"])
+    for other in ("redraw-9", Policy("redraw", 9)):
+        with pytest.raises(DataError, match="policy 'redraw-9': these judgments were drawn again as redraw-5"):
+            store.load_judgments(tmp_path, policy=other)
+    with pytest.raises(DataError, match="unknown policy 'again'; write .*redraw-5"):
+        store.load_judgments(tmp_path, policy="again")
+    (path,) = tmp_path.glob("*.jsonl")
+    with pytest.warns(UserWarning, match="1 without a decision is read with policy='finish' or 'redraw-5'"):
+        assert store.load_judgments(path).equals(seen["once"])
+    file.append([replace(redrawn, key="key-0:redraw-2", policy="redraw-2")])
+    with pytest.raises(DataError, match="drawn again as redraw-2 and redraw-5; name one"):
         store.load_judgments(tmp_path, policy="redraw")
-    (file,) = tmp_path.glob("*.jsonl")
-    assert store.load_judgments(file).equals(seen["once"])
+    assert store.load_judgments(tmp_path, policy="redraw-5").equals(seen["redraw-5"])
 
 
 def test_policies_of_two_judges_with_equal_weights_are_kept_apart(tmp_path):

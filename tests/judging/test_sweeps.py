@@ -64,7 +64,7 @@ def answers(judge, tasks) -> list:
 def logits(judge) -> torch.Tensor:
     ids = torch.arange(40).reshape(4, 10)
     with torch.inference_mode():
-        return judge.model(input_ids=ids).logits
+        return getattr(judge, "current", judge).model(input_ids=ids).logits
 
 
 def job_for(sweep, merges, tasks, out) -> SweepJob:
@@ -98,7 +98,7 @@ def test_the_ends_of_a_sweep_are_the_experts_bit_for_bit(sweep, tiny_experts, ta
 
 
 def test_tied_embeddings_stay_tied_and_change_once(tied):
-    live = Sweep(tied / "base", tied).set(LINEAR)
+    live = Sweep(tied / "base", tied).set(LINEAR).current
     assert live.model.lm_head.weight.data_ptr() == live.model.model.embed_tokens.weight.data_ptr()
     parts = [
         MistralForCausalLM.from_pretrained(tied / name).model.embed_tokens.weight for name in ("direct", "pairwise")
@@ -107,8 +107,8 @@ def test_tied_embeddings_stay_tied_and_change_once(tied):
 
 
 def test_bfloat16_is_rounded_once(tiny_base, tiny_experts):
-    live = Sweep(tiny_base, tiny_experts, lambda folder: TransformersJudge("", folder, bf16=True)).set(LINEAR)
-    exact = Sweep(tiny_base, tiny_experts).set(LINEAR).model.state_dict()
+    live = Sweep(tiny_base, tiny_experts, lambda folder: TransformersJudge("", folder, bf16=True)).set(LINEAR).current
+    exact = Sweep(tiny_base, tiny_experts).set(LINEAR).current.model.state_dict()
     assert all(torch.equal(tensor, exact[name].bfloat16()) for name, tensor in live.model.state_dict().items())
 
 
@@ -123,6 +123,32 @@ def test_a_tensor_that_was_not_replaced_is_found_out(tiny_base, tiny_experts, mo
         sweep.set(Merge("far", "linear", alpha=0.0))
     monkeypatch.undo()
     assert sweep.set(LINEAR).name == "linear-0.3"  # with a new engine
+
+
+def test_a_judge_whose_engine_has_become_another_merge_refuses_to_answer(tiny_base, tiny_experts, tasks, tmp_path):
+    with Sweep(tiny_base, tiny_experts) as sweep:
+        turns = [sweep.set(merge) for merge in MERGES[:2]]
+        assert [turn.name for turn in turns] == ["linear-0.3", "slerp"] and len({t.fingerprint for t in turns}) == 2
+        store = judging.JudgmentStore(tmp_path / "j.jsonl")
+        for ask in (
+            lambda judge: judging.collect(judge, tasks, store, SHORT),
+            lambda judge: judge.generate(tasks[:1], SHORT, 0),
+            lambda judge: judge.finish(tasks[:1], ["Good."], SHORT, 0),
+            lambda judge: judge.check(tasks, SHORT),
+            lambda judge: next(judge.stream(tasks, SHORT, 0)),
+            lambda judge: judge.current,
+        ):
+            with pytest.raises(DataError, match="'linear-0.3': its engine has become another merge"):
+                ask(turns[0])
+        assert not store.keys and judging.collect(turns[1], tasks, store, SHORT) == 9
+        begun = turns[1].stream(tasks, SHORT, 0)
+        next(begun)
+        sweep.set(MERGES[0])
+        with pytest.raises(DataError, match="'slerp'"):
+            next(begun)
+        last = sweep.set(MERGES[1])
+    with pytest.raises(DataError, match="or was closed"):
+        last.generate(tasks[:1], SHORT, 0)
 
 
 # --- what cannot be changed in place ---------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ Each answer is handed over as soon as it is there: what has been paid for is sto
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from ... import artifacts
 from ...prompts.chat import joined
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError
-from ..judge import Completion, Found, Judge
-from ..tasks import Decoding, Task
+from ..answers import Completion
+from ..judge import Found, Judge
+from ..tasks import Decoding, Task, check_texts
 from .api_settings import NEUTRAL, APISettings, load_settings, read_key
 from .api_usage import Budget, Estimate, Prices, Usage
 from .writing import finished_text, task_seeds
@@ -35,13 +37,12 @@ class APIJudge(Judge):
 
     def __init__(self, name: str, settings: APISettings, batch_size: int = 32, template: Template = PROMETHEUS):
         self.name, self.settings, self.batch_size, self.template = name, settings, batch_size, template
-        self.parsers = template.parsers
-        self.fingerprint = settings.fingerprint
-        if template.system is not None:  # the prompt is part of every key, a system message of the family's own is not
-            self.fingerprint = artifacts.text_hash(self.fingerprint, template.system)
+        self.parsers, self.finishes = template.parsers, settings.continues
+        self.fingerprint, *former = (self._identified(each) for each in forms(settings))
+        self.former = tuple(former)
         self.usage = Usage()
         self.budget: Budget | None = None
-        self.takes_n = "n" in settings.sends
+        self.takes_n, self.system_heard = "n" in settings.sends, False
         read_key(settings)
 
     @classmethod
@@ -50,12 +51,35 @@ class APIJudge(Judge):
         return cls(name, load_settings(source), batch_size)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+    def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint of the judge that the file `source` describes, without a key."""
-        return load_settings(source).fingerprint
+        return tuple(each.fingerprint for each in forms(load_settings(source)))
+
+    def _identified(self, settings: APISettings) -> str:
+        """The prompt is part of every judgment's key, a system message of the family's own is not."""
+        own = self.template.system
+        return settings.fingerprint if own is None else artifacts.text_hash(settings.fingerprint, own)
+
+    def settle(self, stored: Collection[str]) -> None:
+        """Ask in the form in which answers are stored already: with a system message, or with one message only."""
+        super().settle(stored)
+        self.settings = next(each for each in forms(self.settings) if self._identified(each) == self.fingerprint)
+
+    def join_system(self, why: str) -> None:
+        """From now on the system prompt opens the user's message; the fingerprint says so. Warns the first time."""
+        if not self.settings.system_role:
+            return
+        self.settings = replace(self.settings, system_role=False)
+        self.fingerprint, self.former = self._identified(self.settings), ()
+        warnings.warn(
+            f"judge {self.name!r}: {self.settings.host} takes no system message ({why}); from here on the system "
+            "prompt opens the user's message, as in training, and the judge's fingerprint says so.",
+            stacklevel=2,
+        )
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
-        """Raise DataError when the decoding asks for what the server does not take."""
+        """Raise DataError when the decoding asks for what the server does not take, or a text cannot be sent."""
+        check_texts(tasks)
         adapted = self.settings.adapted(decoding)
         lost = [name for name in NEUTRAL if getattr(adapted, name) != getattr(decoding, name)]
         if lost:
@@ -117,9 +141,12 @@ class APIJudge(Judge):
         cost = prices.cost(prompt_tokens, tokens) if prices else None
         return Estimate(sum(requests), answers, characters, prompt_tokens, tokens, cost)
 
-    def messages(self, task: Task) -> list[dict[str, str]]:
-        """Return the chat that asks for a judgment; without a system role as one message, joined as in training."""
+    def messages(self, task: Task, one: bool = False) -> list[dict[str, str]]:
+        """Return the chat that asks a task; as `one` message, or without a system role, joined as in training."""
         chat = self.template.messages(task.prompt, task.format)
-        if self.settings.system_role:
-            return chat
-        return joined(chat)
+        return joined(chat) if one or not self.settings.system_role else chat
+
+
+def forms(settings: APISettings) -> tuple[APISettings, ...]:
+    """Return the settings, and those for a server that turns out to take no system message."""
+    return (settings, replace(settings, system_role=False)) if settings.system_role else (settings,)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
-import math
-import random
 import re
 import sys
 import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import openai
 
 from ...records import DataError, few
-from ..judge import Completion, Found
+from ..answers import Completion
+from ..judge import Found
 from ..tasks import MENUS, Decoding, Task
 from .api_settings import read_key
 from .api_usage import Usage
@@ -34,8 +32,7 @@ from .api_usage import Usage
 if TYPE_CHECKING:
     from .api import APIJudge
 
-LONGEST_PAUSE = 60.0  # seconds between two attempts that the server said nothing about
-LONGEST_WAIT = 600.0  # seconds that a server may ask to wait; beyond that the user should know
+_GO_ON = "All answers before it have been handed over; start again to go on."
 WITHHELD = "(The server's content filter withheld this answer.)"
 NAMED = 20  # items that a message names
 
@@ -49,13 +46,14 @@ def ask(judge: APIJudge, questions: Sequence[Question], decoding: Decoding) -> I
     """Yield answers one by one as they arrive; raises as `APIJudge.stream` says, after everything that was answered."""
     too_long: list[Task] = []
     failures: list[DataError] = []
-    for place, found in _arriving(_Run(judge, decoding), questions):
-        if isinstance(found, DataError):
-            failures.append(found)
-        elif isinstance(found, _TooLong):
-            too_long.append(questions[place].task)
-        else:
-            yield [(place, found)]
+    with contextlib.closing(_arriving(_Run(judge, decoding), questions)) as arriving:
+        for place, found in arriving:
+            if isinstance(found, DataError):
+                failures.append(found)
+            elif isinstance(found, _TooLong):
+                too_long.append(questions[place].task)
+            else:
+                yield [(place, found)]
     _warn_of_changes(judge)
     if failures:
         raise failures[0]
@@ -81,7 +79,7 @@ def _arriving(run: _Run, questions: Sequence[Question]) -> Iterator[tuple[int, l
             place = running.pop(done)
             try:
                 yield place, run.paid(questions[place], done.result())
-            except _Stopped:
+            except CancelledError:  # another request has failed for good, so this one was not sent again
                 continue
             except (_TooLong, DataError) as error:
                 yield place, error
@@ -110,10 +108,6 @@ def _warn_of_changes(judge: APIJudge) -> None:
 # --- one run ---------------------------------------------------------------------------------------------------------
 
 
-class _Stopped(Exception):
-    """Another request has failed for good, so this one is not sent again."""
-
-
 class _TooLong(Exception):
     """The prompt does not fit into the model's context."""
 
@@ -131,15 +125,49 @@ class Question:
 
 
 class _Run:
-    """The requests of one call: they share a client, and what the server said about waiting."""
+    """The requests of one call: they share a client and what was learned about the server.
+
+    Requests that fail for a while are sent again by `openai`'s client, which also keeps to the waits that servers ask
+    for (Retry-After).
+    """
 
     def __init__(self, judge: APIJudge, decoding: Decoding):
         self.judge, self.settings, self.decoding = judge, judge.settings, decoding
+        hooks = {"request": [self._sending], "response": [self._arrived]}
         self.client = openai.AsyncOpenAI(
             api_key=read_key(judge.settings) or "none", base_url=self.settings.base_url,
-            timeout=self.settings.timeout, max_retries=0,
+            timeout=self.settings.timeout, max_retries=self.settings.attempts - 1,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
         )  # fmt: skip
-        self.not_before, self.next_begin, self.stopped = 0.0, 0.0, False
+        self.reached = self.stopped = self.told = False
+        self.next_begin = 0.0
+
+    async def _sending(self, request: Any) -> None:
+        """Called before each attempt: it keeps its place in the line, and is not made after a stop.
+
+        Nobody waits in silence for a wrong address.
+        """
+        await self._paced()
+        again = _attempt(request) > 1
+        if again and self.stopped:
+            raise asyncio.CancelledError
+        if again and not self.reached and not self.told:
+            self.told = True
+            left = self.settings.attempts - 1
+            warnings.warn(
+                f"judge {self.judge.name!r}: {self.settings.base_url} has not answered; {left} more attempts follow.",
+                stacklevel=2,
+            )
+
+    async def _arrived(self, response: Any) -> None:
+        self.reached = True
+
+    async def _paced(self) -> None:
+        """Keep to the requests per minute: every request, sent again or not, takes the next place in the line."""
+        if self.settings.requests_per_minute:
+            begin = max(self.next_begin, time.monotonic())
+            self.next_begin = begin + 60 / self.settings.requests_per_minute
+            await asyncio.sleep(begin - time.monotonic())
 
     def affords(self, question: Question, running: Iterable[int], questions: Sequence[Question]) -> bool:
         """Tell whether the judge's budget allows a further request, beside those under way."""
@@ -173,7 +201,7 @@ class _Run:
             while len(found) < question.task.draws:
                 found += await self._draws(question, len(found))
             return found
-        except openai.APIStatusError as error:
+        except openai.APIError as error:
             if verdict(error) == "too long":
                 raise _TooLong from None
             self.stopped = True
@@ -183,62 +211,60 @@ class _Run:
             raise
 
     async def _draws(self, question: Question, first: int) -> list[Completion]:
-        """Ask for all draws that are missing, or for one where the server takes no n."""
-        n = question.task.draws - first if self.judge.takes_n else 1
-        try:
-            return await self._patiently(question, first, n)
-        except openai.APIStatusError as error:
-            if n == 1 or error.status_code not in (400, 422) or verdict(error) != "never":
-                raise
-        found = await self._patiently(question, first, 1)
-        self.judge.takes_n = False  # it was n that the server refused
-        return found
+        """Ask for all draws that are missing, in the plainest form that the server has been found to need.
 
-    async def _patiently(self, question: Question, first: int, n: int) -> list[Completion]:
-        """Send one request until it is answered, `attempts` times at most."""
-        parameters = self._parameters(question, first, n)
-        last: Exception | None = None
-        for attempt in range(self.settings.attempts):
-            await self._turn(question, attempt, last)
+        A request that it refuses is sent again with the system prompt in the user's message, then for one draw at a
+        time. What helped is remembered: the first for the judge (`APIJudge.join_system`), the second for the server.
+        """
+        n = question.task.draws - first if self.judge.takes_n else 1
+        refused: openai.APIStatusError | None = None
+        for count, joined in self._forms(n):
+            role = self.judge.settings.system_role and not joined
             try:
-                answer = await self.client.chat.completions.create(**parameters)
-                return completions(answer, n, self.judge.usage)
-            except (openai.APIError, ValueError) as error:
+                found = await self._whole(question, first, count, joined)
+            except openai.APIStatusError as error:
+                if not refuses_form(error):
+                    raise
+                refused = refused or error
+                continue
+            if role and not self.judge.settings.system_role:
+                return []  # asked before another request was refused: what is stored must have been asked alike
+            self.judge.system_heard = role
+            if joined:
+                self.judge.join_system(self._reason(refused).rstrip("."))
+            if count < n:
+                self.judge.takes_n = False
+            return found
+        assert refused is not None
+        raise refused
+
+    def _forms(self, n: int) -> list[tuple[int, bool]]:
+        """Return (draws in one request, system prompt in the user's message) in the order in which they are tried."""
+        known = self.judge.system_heard or not self.judge.settings.system_role
+        counts, ways = dict.fromkeys((n, 1)), (False,) if known else (False, True)
+        return [(count, joined) for count in counts for joined in ways]
+
+    async def _whole(self, question: Question, first: int, n: int, joined: bool) -> list[Completion]:
+        """Send a request until the answer is whole, `attempts` times at most."""
+        parameters = self._parameters(question, first, n, joined)
+        broken: Exception | None = None
+        for attempt in range(self.settings.attempts):
+            try:
+                return completions(await self.client.chat.completions.create(**parameters), n, self.judge.usage)
+            except (openai.APIResponseValidationError, ValueError) as error:
+                broken = error
+            except openai.APIError as error:
                 if verdict(error) == "withheld":
                     return [Completion(WITHHELD, 0, True)] * n
-                if verdict(error) != "later":
-                    raise
-                last = error
+                raise
+            await asyncio.sleep(min(8.0, 0.5 * 2**attempt))
+            if self.stopped:
+                raise asyncio.CancelledError
         raise DataError(
-            f"judge {self.judge.name!r}, {question}: no answer after {self.settings.attempts} attempts; the last time: "
-            f"{self._explained(last)} All answers before it have been handed over; start again to go on."
+            f"judge {self.judge.name!r}, {question}: {_tries(self.settings.attempts)} {self._reason(broken)} {_GO_ON}"
         )
 
-    async def _turn(self, question: Question, attempt: int, last: Exception | None) -> None:
-        """Wait as long as the server or the back-off says, with jitter so that requests do not return together."""
-        asked = retry_after(last.response.headers) if isinstance(last, openai.APIStatusError) else None
-        if asked is not None and asked > LONGEST_WAIT:
-            raise DataError(
-                f"judge {self.judge.name!r}, {question}: the server asks to wait {asked:.0f} seconds; start again then."
-            )
-        if asked:
-            self.not_before = max(self.not_before, time.monotonic() + asked)
-        elif attempt:  # a server that asks for no wait at all is not asked again at once either
-            await asyncio.sleep(back_off(attempt, self.settings.first_pause))
-        while (left := self.not_before - time.monotonic()) > 0:
-            await asyncio.sleep(left + random.random() * self.settings.first_pause)
-        await self._paced()
-        if attempt and self.stopped:
-            raise _Stopped
-
-    async def _paced(self) -> None:
-        """Keep to the requests per minute: every request, sent again or not, takes the next place in the line."""
-        if self.settings.requests_per_minute:
-            begin = max(self.next_begin, time.monotonic())
-            self.next_begin = begin + 60 / self.settings.requests_per_minute
-            await asyncio.sleep(begin - time.monotonic())
-
-    def _parameters(self, question: Question, first: int, n: int) -> dict[str, Any]:
+    def _parameters(self, question: Question, first: int, n: int, joined: bool) -> dict[str, Any]:
         """Return what one request sends. Draw i has the seed plus i, as vLLM counts on within a request for n draws."""
         settings, decoding = self.settings, self.decoding
         known = {"temperature": decoding.temperature, "top_p": decoding.top_p, "seed": question.seed + first}
@@ -250,7 +276,7 @@ class _Run:
             sent["n"] = n
         if settings.stop:
             sent["stop"] = list(settings.stop)
-        chat = self.judge.messages(question.task)
+        chat = self.judge.messages(question.task, joined)
         if question.begun is not None:
             chat.append({"role": "assistant", "content": question.begun})
             extra |= _continuation(question.task)
@@ -259,8 +285,18 @@ class _Run:
             "extra_body": extra,
         }  # fmt: skip
 
-    def _explained(self, error: Exception | None) -> str:
-        """Say what went wrong and what to do, without the key (servers repeat it in their messages)."""
+    def _explained(self, error: openai.APIError) -> str:
+        """Say that a request was refused, or how often it was tried, and what to do."""
+        if verdict(error) != "later":
+            return self._reason(error)
+        tries = _attempt(error.request)
+        wait = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
+        if wait and tries < self.settings.attempts:
+            return f"the server asks to wait {wait} seconds ({self._reason(error)[:-1]}); start again then."
+        return f"{_tries(tries)} {self._reason(error)} {_GO_ON}"
+
+    def _reason(self, error: Exception | None) -> str:
+        """Say what went wrong, without the key (servers repeat it in their messages)."""
         settings, status = self.settings, getattr(error, "status_code", None)
         if status in (401, 403):
             which = f"the key in {settings.key_variable}" if settings.key_variable else "requests without a key"
@@ -271,6 +307,15 @@ class _Run:
         if status == 404:
             return f"{settings.host} does not know the model {settings.model!r} or this base_url (404: {text[:300]})."
         return f"{status or settings.host}: {text[:300]}."
+
+
+def _attempt(request: Any) -> int:
+    """Return how often the client has sent this request, from 1."""
+    return 1 + int(request.headers.get("x-stainless-retry-count", 0))
+
+
+def _tries(count: int) -> str:
+    return f"no answer after {count} attempts; the last time:"
 
 
 @contextlib.contextmanager
@@ -359,23 +404,17 @@ def verdict(error: Exception) -> str:
     return "later" if temporary and code != "insufficient_quota" else "never"
 
 
+def refuses_form(error: openai.APIStatusError) -> bool:
+    """Tell whether a server may have refused how a request is made, not what it says.
+
+    Servers answer 400 or 422; some let the chat template's error through as one of their own.
+    """
+    template = error.status_code == 500 and re.search(r"\brole|template", _message(error), re.I)
+    return verdict(error) == "never" and error.status_code in (400, 422) or bool(template)
+
+
 def _message(error: Exception | None) -> str:
     body = getattr(error, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
     cause = f" ({error.__cause__})" if isinstance(error, openai.APIConnectionError) and error.__cause__ else ""
     return str(said or error).rstrip(".") + cause
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait (Retry-After-Ms, Retry-After as a number or a date), or None."""
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        with contextlib.suppress(KeyError, ValueError):
-            seconds = float(headers[name]) * unit
-            return max(0.0, seconds) if math.isfinite(seconds) else None
-    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
-
-
-def back_off(attempt: int, first_pause: float) -> float:
-    """Return the seconds before the next attempt: doubling, bounded, and between half and the whole at random."""
-    return min(LONGEST_PAUSE, first_pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)

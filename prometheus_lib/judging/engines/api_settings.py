@@ -47,10 +47,9 @@ class APISettings:
     stop: tuple[str, ...] = ()
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     requests_at_once: int = 16
-    attempts: int = 6
+    attempts: int = 8
     requests_per_minute: float = 0.0
     timeout: float = 120.0
-    first_pause: float = 1.0
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.sends) - set(SENDABLE))

@@ -13,7 +13,8 @@ from typing import Any
 from ... import artifacts
 from ...prompts.parsing import PARSERS, SWAPPED, Parser
 from ...records import DataError, few, read_jsonl
-from ..judge import Completion, Judge
+from ..answers import Completion
+from ..judge import Judge
 from ..tasks import Decoding, Task
 
 # As files spell them; Auto-J rates from 1 to 10.
@@ -42,7 +43,7 @@ class ReplayJudge(Judge):
     file is read by pandas first. `parsers` read the texts; the default is the paper's form.
     """
 
-    engine, in_batches, batch_size = "replay", False, 10_000
+    engine, in_batches, samples, batch_size = "replay", False, False, 10_000
 
     def __init__(
         self,
@@ -55,9 +56,8 @@ class ReplayJudge(Judge):
         self.answers: dict[tuple, Answer] = {}
         for number, row in enumerate(rows, start=1):
             self._add(row, f"{source}, line {number}")
-        content = sorted(map(repr, self.answers.items()))
-        readers = {name: f"{parser.__module__}.{parser.__qualname__}" for name, parser in parsers.items()}
-        self.fingerprint = artifacts.text_hash("replay", content, readers)
+        self.fingerprint, *former = self._fingerprints()
+        self.former = tuple(former)
 
     @classmethod
     def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False) -> Judge:
@@ -65,9 +65,9 @@ class ReplayJudge(Judge):
         return cls.from_file(name, source)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False) -> str:
-        """Return the fingerprint of what is recorded in the file `source`."""
-        return cls.from_file("", source).fingerprint
+    def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
+        """Return the fingerprint of what is recorded in the file `source`, and former ones."""
+        return tuple(cls.from_file("", source)._fingerprints())
 
     @classmethod
     def from_file(cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS) -> ReplayJudge:
@@ -88,6 +88,21 @@ class ReplayJudge(Judge):
         """Return the recorded answers; `decoding` and `seed` change nothing."""
         self.check(tasks, decoding)
         return [[_completion(task, self._find(task, draw)) for draw in range(task.draws)] for task in tasks]
+
+    def _fingerprints(self) -> list[str]:
+        """Return what identifies the answers and how they are read.
+
+        How they are read is told by what is read from them; it was once told by the modules that the parsers stand in.
+        """
+        rows = sorted(self.answers.items(), key=repr)
+        content = sorted(map(repr, self.answers.items()))
+        readings = [self._read(key[2], answer) for key, answer in rows]
+        ways = [readings, *(_module_names(self.parsers, room) for room in ("", "prompts."))]
+        return [artifacts.text_hash("replay", content, way) for way in ways]
+
+    def _read(self, format: str, answer: Answer) -> int | str | None:
+        parse = self.parsers.get(format)
+        return answer.decision if answer.decision is not None or parse is None else parse(answer.text).decision
 
     def _add(self, row: Mapping[str, Any], where: str) -> None:
         missing = [name for name in ("item_id", "format") if name not in row]
@@ -110,6 +125,12 @@ class ReplayJudge(Judge):
                 if key in self.answers:
                     return self.answers[key]
         return None
+
+
+def _module_names(parsers: Mapping[str, Parser], room: str) -> dict[str, str]:
+    """Return each parser's name with its module's, as earlier versions stored it: those of ours have moved since."""
+    names = {format: f"{getattr(p, '__module__', '')}.{getattr(p, '__qualname__', p)}" for format, p in parsers.items()}
+    return {format: name.replace("prometheus_lib.prompts.", f"prometheus_lib.{room}") for format, name in names.items()}
 
 
 def _answer(row: Mapping[str, Any], where: str) -> Answer:

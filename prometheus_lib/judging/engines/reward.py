@@ -15,7 +15,8 @@ from ... import artifacts
 from ...prompts.injection import neutralise, special_tokens
 from ...prompts.wording import shown
 from ...records import DataError, few
-from ..judge import Completion, Judge
+from ..answers import Completion
+from ..judge import Judge
 from ..tasks import Decoding, Task
 from .writing import check_lengths
 
@@ -36,7 +37,7 @@ class RewardModelJudge(Judge):
     made up at random), or more than one logit.
     """
 
-    engine, in_batches = "reward", False
+    engine, in_batches, samples = "reward", False, False
 
     def __init__(
         self, name: str, folder: str | Path, batch_size: int = 32, bf16: bool = False, layout: str = "ultrarm"
@@ -53,12 +54,12 @@ class RewardModelJudge(Judge):
         names = {r"^regression_head\.": "score."}
         self.model = _load_model(AutoModelForSequenceClassification, folder, bf16, num_labels=1, key_mapping=names)
         self.pad = _padding(self.model, self.tokenizer)
-        self.fingerprint = self.identify(folder, bf16, layout)
+        (self.fingerprint,) = self.identify(folder, bf16, layout)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False, layout: str = "ultrarm") -> str:
+    def identify(cls, source: str | Path, bf16: bool = False, layout: str = "ultrarm") -> tuple[str, ...]:
         """Return the fingerprint of a model folder that is read in a layout, without loading it."""
-        return artifacts.text_hash(artifacts.model_fingerprint(source), layout, bf16, TURNS)
+        return (artifacts.text_hash(artifacts.model_fingerprint(source), layout, bf16, TURNS),)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for direct assessment, and for items that do not fit into the model's context (named)."""
@@ -113,7 +114,7 @@ class PairRankerJudge(Judge):
     end of the instruction, and the end of each response; then the text of the judgment says so.
     """
 
-    engine, in_batches = "pair-ranker", False
+    engine, in_batches, samples = "pair-ranker", False, False
 
     def __init__(
         self,
@@ -132,12 +133,14 @@ class PairRankerJudge(Judge):
         if unknown:
             raise DataError(f"{folder}: the tokenizer does not know {', '.join(unknown)}; give a pair ranker's folder.")
         self.pad = _padding(self.model, self.tokenizer)
-        self.fingerprint = self.identify(folder, bf16, both_orders, shorten)
+        (self.fingerprint,) = self.identify(folder, bf16, both_orders, shorten)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False, both_orders: bool = True, shorten: bool = False) -> str:
+    def identify(
+        cls, source: str | Path, bf16: bool = False, both_orders: bool = True, shorten: bool = False
+    ) -> tuple[str, ...]:
         """Return the fingerprint of a model folder that compares in this way, without loading it."""
-        return artifacts.text_hash(artifacts.model_fingerprint(source), both_orders, shorten, bf16)
+        return (artifacts.text_hash(artifacts.model_fingerprint(source), both_orders, shorten, bf16),)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for direct assessment, and for items longer than the release reads (named)."""

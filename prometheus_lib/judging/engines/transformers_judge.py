@@ -10,7 +10,8 @@ from typing import Any
 
 from ... import artifacts
 from ...prompts.templates import PROMETHEUS, Template
-from ..judge import Completion, Judge
+from ..answers import Completion
+from ..judge import Judge
 from ..tasks import MENUS, Decoding, Task
 from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, voice
 
@@ -21,7 +22,7 @@ class TransformersJudge(Judge):
     It is asked and read by the template of its family; `chat` is used where its tokenizer holds no chat template.
     """
 
-    engine, writes = "transformers", True
+    engine, writes, finishes = "transformers", True, True
 
     def __init__(
         self,

@@ -13,7 +13,8 @@ from ... import artifacts
 from ...data import baselines
 from ...prompts.wording import shown
 from ...records import DataError, DirectItem, PairItem
-from ..judge import Completion, Judge
+from ..answers import Completion
+from ..judge import Judge
 from ..tasks import Decoding, Task
 
 # name: (direct assessment, pairwise ranking), from `baselines`; None where it would give no score from 1 to 5.
@@ -33,7 +34,7 @@ class TrivialJudge(Judge):
     `baselines` gives.
     """
 
-    engine, in_batches, batch_size = "trivial", False, 10_000
+    engine, in_batches, samples, batch_size = "trivial", False, False, 10_000
 
     def __init__(self, kind: str, name: str | None = None, seed: int = 0):
         if kind not in TRIVIAL:
@@ -47,9 +48,9 @@ class TrivialJudge(Judge):
         return cls(str(source), name)
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+    def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint of the trivial judge whose kind is `source`."""
-        return cls(str(source)).fingerprint
+        return (cls(str(source)).fingerprint,)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for a format that this judge cannot answer."""

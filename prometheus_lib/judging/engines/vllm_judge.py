@@ -14,7 +14,8 @@ from typing import Any
 from ... import artifacts
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError
-from ..judge import Completion, Found, Judge
+from ..answers import Completion
+from ..judge import Found, Judge
 from ..tasks import MENUS, Decoding, Task
 from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, task_seeds, voice
 
@@ -82,7 +83,7 @@ class VLLMJudge(Judge):
     """
 
     engine, writes, isolated = "vllm", True, True
-    in_batches, stored_together = False, 32
+    finishes, in_batches, stored_together = True, False, 32
 
     def __init__(
         self,
@@ -116,9 +117,9 @@ class VLLMJudge(Judge):
         self._requests = 0
 
     @classmethod
-    def identify(cls, source: str | Path, bf16: bool = False) -> str:
+    def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint of a model judged with the environment's settings, without starting anything."""
-        return artifacts.judge_fingerprint(source, bf16, engine_settings({}, cpu=False).get("quantization"))
+        return (artifacts.judge_fingerprint(source, bf16, engine_settings({}, cpu=False).get("quantization")),)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""

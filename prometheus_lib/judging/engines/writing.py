@@ -14,7 +14,8 @@ from ...prompts.injection import escape_tokens, unknown_tokens
 from ...prompts.parsing import MARKER
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError, few
-from ..tasks import Task, seed_from
+from ..answers import answer_start, with_thoughts_closed
+from ..tasks import Task, check_texts, seed_from
 
 
 def voice(tokenizer: Any, fingerprint: str, template: Template, chat: str | None) -> str:
@@ -49,6 +50,7 @@ def prompt_ids(tokenizer: Any, tasks: Sequence[Task], template: Template = PROME
     A judged text cannot bring control tokens of the tokenizer's own either: those that rendering does not know are
     escaped here. DataError when the tokenizer does not say how a conversation is written.
     """
+    check_texts(tasks)
     own = unknown_tokens(tokenizer)
     texts = [render_chat(tokenizer, escape_tokens(task.prompt, own), task.format, template) for task in tasks]
     return chat_ids(tokenizer, texts)
@@ -67,12 +69,17 @@ def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: in
 
 
 def finished_text(text: str, decision: str) -> str:
-    """Return an answer with its verdict, if it holds one, replaced by this decision."""
-    return f"{_feedback(text).rstrip()} {MARKER} {decision}"
+    """Return an answer with its verdict, if it holds one, replaced by this decision; open thoughts are closed.
+
+    >>> finished_text("Half of it is right. [RESULT] 9", "3")
+    'Half of it is right. [RESULT] 3'
+    """
+    return f"{with_thoughts_closed(_feedback(text)).rstrip()} {MARKER} {decision}"
 
 
 def _feedback(text: str) -> str:
-    return text.rpartition(MARKER)[0] if MARKER in text else text
+    """Return what comes before a verdict; a verdict inside open thoughts is none."""
+    return text.rpartition(MARKER)[0] if MARKER in text and answer_start(text) is not None else text
 
 
 def candidate_ids(

@@ -1,45 +1,22 @@
-"""What is done about answers without a decision: nothing, draw again, or let the judge finish them.
+"""What a policy does about answers without a decision: they are drawn again, or the judge finishes them.
 
 The first answers stay as they are, so that all policies can be read from the same file.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
 
 from ..prompts.parsing import PARSERS
 from ..records import DataError, Judgment
-from .judge import Completion, Judge, judgments
+from .answers import Completion
+from .judge import Judge, judgments
+from .policy import Policy
 from .store import JudgmentStore, Place
 from .tasks import Decoding, Task, kind_of, seed_from, task_places
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What is done about an answer without a decision.
-
-    `once`: nothing, it is recorded and counted. `redraw`: draw again, up to `limit` times; that conditions the sample
-    on answers that happen to parse. `finish`: keep the feedback and let the judge write "[RESULT]" and a decision from
-    the menu. The first answer is always kept, and with it first-draw validity.
-    """
-
-    name: Literal["once", "redraw", "finish"] = "once"
-    limit: int = 5
-
-    def __post_init__(self) -> None:
-        if self.name not in ("once", "redraw", "finish"):
-            raise DataError(f"unknown policy {self.name!r}; choose once, redraw or finish.")
-
-    @property
-    def label(self) -> str:
-        """Return the name under which its judgments are stored."""
-        return f"redraw-{self.limit}" if self.name == "redraw" else self.name
-
-
-ONCE = Policy()
 
 
 @dataclass(frozen=True)
@@ -52,15 +29,33 @@ class _Failure:
     text: str
 
 
+def check_policy(judge: Judge, tasks: Sequence[Task], decoding: Decoding, policy: Policy) -> None:
+    """Raise DataError for a policy that can change nothing about this judge's answers, before anything is generated."""
+    if policy.name == "finish" and not (judge.finishes and judge.parsers is PARSERS):
+        raise DataError(f"judge {judge.name!r} cannot finish a given feedback; choose the policy once or redraw.")
+    if policy.name == "redraw" and not judge.samples:
+        raise DataError(f"judge {judge.name!r} answers the same question in the same way; choose the policy once.")
+    if policy.name == "redraw" and tasks and not repaired_tasks(tasks, decoding, policy):
+        raise DataError(
+            f"judge {judge.name!r}: at temperature {decoding.temperature:g} (top_p {decoding.top_p:g}) a new draw is "
+            "the old one; choose the policy once or finish, or a higher temperature."
+        )
+
+
+def repaired_tasks(tasks: Sequence[Task], decoding: Decoding, policy: Policy) -> list[Task]:
+    """Return the tasks whose failures a policy can change: drawn again is only what is drawn at all."""
+    return [task for task in tasks if policy.name != "redraw" or not task.settings(decoding).greedy]
+
+
 def repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding, policy: Policy) -> int:
     """Do what the policy says about answers without a decision; the first answers stay as they are."""
     if policy.name == "once":
         return 0
-    if policy.name == "finish" and judge.parsers is not PARSERS:
-        raise DataError(f"judge {judge.name!r} cannot finish a given feedback; choose the policy once or redraw.")
+    chosen = repaired_tasks(tasks, decoding, policy)
+    _warn_of_greedy(judge, len(tasks) - len(chosen), policy)
     failures = [
         _Failure(replace(task, draws=1), draw, place[0], store.failed[place])
-        for task in tasks
+        for task in chosen
         for draw, place in enumerate(task_places(task, judge.fingerprint, decoding))
         if place in store.failed and repair_place(place, policy) not in store.places
     ]
@@ -74,7 +69,17 @@ def repair(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: 
     return added
 
 
+def _warn_of_greedy(judge: Judge, count: int, policy: Policy) -> None:
+    if count:
+        warnings.warn(
+            f"judge {judge.name!r}: {count} tasks are decoded at temperature 0, where a new draw is the old one; their "
+            f"failures are not repaired by {policy.label!r}.",
+            stacklevel=4,
+        )
+
+
 def repair_place(place: Place, policy: Policy) -> Place:
+    """Return where the store keeps what a policy made of the answer at `place`."""
     return f"{place[0]}:{policy.label}", *place[1:]
 
 
