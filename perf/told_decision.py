@@ -1,21 +1,22 @@
 """What is learned from feedback whose writer was told a wrong decision? An experiment in the miniature world.
 
-`python perf/told_decision.py` (about 20 minutes on one core; `--quick` for a look of two minutes). From the embedded
+`python perf/told_decision.py` (about 10 minutes on one core; `--quick` for a look of two minutes). From the embedded
 base model one pairwise expert is trained on each of four sets of the same pairs: all decisions right; 10 % and 30 %
 wrong, with feedback that argues for the wrong decision (as appendix H asks of a writer who is told it); and 30 % wrong,
-with feedback that says what is there. All judge the same pairs of unseen instructions, whose truth is known. The
-results of the last full run are in `perf/told_decision.json`, which notebook 02 reads.
+with feedback that says what is there. All judge the same pairs of unseen instructions, whose truth is known, greedily
+and with the paper's sampling. The results of the last full run are in `perf/told_decision.json`; notebook 02 reads it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from prometheus_lib import metrics
+from prometheus_lib import artifacts, metrics
 from prometheus_lib.data import miniworld, pair_item
 from prometheus_lib.data.building.told import WrongDecisions, miniature_conclusion, right_decisions, told_rows
 from prometheus_lib.judging import Decoding, TransformersJudge, judgments, pairwise_tasks
@@ -32,7 +33,10 @@ ARMS = {
 }
 RESULTS = Path(__file__).with_name("told_decision.json")
 SEED, TEST_SEED = 42, 4242
-GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64, repetition_penalty=1.0)
+DECODINGS = {
+    "greedy": Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64, repetition_penalty=1.0),
+    "sampled": Decoding(max_new_tokens=64),  # Table 8
+}
 
 
 def train(folder: Path, arm: str, instructions: int) -> str:
@@ -46,26 +50,35 @@ def train(folder: Path, arm: str, instructions: int) -> str:
     return str(folder / name)
 
 
-def judged(model: str, rows: Sequence[dict]) -> dict[str, float]:
-    """Judge the pairs greedily; how often is the decision right, and does the feedback argue for it?"""
+def judged(model: str, rows: Sequence[dict], decoding: Decoding) -> dict[str, list[float]]:
+    """Judge the pairs; for each, is the decision right, is what the feedback argues for, and do the two agree?"""
     tasks = pairwise_tasks("told", [pair_item(row, row["id"]) for row in rows])
     judge = TransformersJudge("judge", model)
     found = []
     for start in range(0, len(tasks), 96):
         batch = tasks[start : start + 96]
-        answers = judge.generate(batch, GREEDY, SEED)
+        answers = judge.generate(batch, decoding, SEED)
         found += [judgments(judge, task, ["key"], draws)[0] for task, draws in zip(batch, answers, strict=True)]
-    right = right_decisions([judgment.decision for judgment in found], rows)
-    share = metrics.bootstrap_mean(right, clusters=[row["orig_instruction"] for row in rows])
+    decisions = [judgment.decision for judgment in found]
     said = [miniature_conclusion(judgment.feedback) for judgment in found]
-    together = [judgment.decision == words for judgment, words in zip(found, said, strict=True) if words]
-    words = metrics.bootstrap_mean(right_decisions(said, rows), clusters=[row["orig_instruction"] for row in rows])
     return {
-        "right": share.estimate, "low": share.low, "high": share.high, "n": len(rows),
-        "unparsed": sum(judgment.status != "ok" for judgment in found),
-        "feedback_right": words.estimate, "feedback_low": words.low, "feedback_high": words.high,
-        "decision_follows_feedback": sum(together) / len(together) if together else float("nan"),
-    }  # fmt: skip
+        "decision": right_decisions(decisions, rows),
+        "feedback": right_decisions(said, rows),
+        "agree": [float(one == two) for one, two in zip(decisions, said, strict=True)],
+    }
+
+
+def summary(found: dict[str, list[float]], all_right: dict[str, list[float]], clusters: Sequence[str]) -> dict:
+    """Return shares with intervals over instructions, and how far decisions are behind the arm that is all right."""
+    lines = {name: interval(values, clusters) for name, values in found.items()}
+    lost = [own - best for own, best in zip(found["decision"], all_right["decision"], strict=True)]
+    return {**lines, "decision minus all right": interval(lost, clusters)}
+
+
+def interval(values: Sequence[float], clusters: Sequence[str]) -> dict[str, float]:
+    """Return a mean with its interval and number."""
+    share = metrics.bootstrap_mean(values, clusters=clusters)
+    return {"mean": share.estimate, "low": share.low, "high": share.high, "n": len(values)}
 
 
 def main() -> None:
@@ -75,17 +88,21 @@ def main() -> None:
     quick = parser.parse_args().quick
     instructions, tested = (20, 5) if quick else (400, 60)
     test = told_rows(TEST_SEED, tested, WrongDecisions(), miniworld.UNSEEN)
-    results = {}
+    clusters = [row["orig_instruction"] for row in test]
+    found: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        for arm in ["base model", *ARMS]:
+        for arm in [*ARMS, "base model"]:
             model = str(EMBEDDED_BASE) if arm == "base model" else train(Path(folder), arm, instructions)
-            results[arm] = judged(model, test)
-            line = results[arm]
-            print(
-                f"{arm:>30}: right {line['right']:.3f} [{line['low']:.3f}, {line['high']:.3f}], n {line['n']}",
-                flush=True,
-            )
+            found[arm] = {name: judged(model, test, decoding) for name, decoding in DECODINGS.items()}
+    results = {
+        arm: {name: summary(said, found["all right"][name], clusters) for name, said in by_decoding.items()}
+        for arm, by_decoding in found.items()
+    }
+    for arm, name in itertools.product(results, DECODINGS):
+        line = results[arm][name]["decision"]
+        print("{:>30}, {:>8}: right {mean:.3f} [{low:.3f}, {high:.3f}], n {n}".format(arm, name, **line))
     figures = {"training_pairs": 10 * instructions, "test_instructions": tested, "arms": results}
+    figures["base"] = artifacts.model_fingerprint(EMBEDDED_BASE)
     record = {"name": "told_decision", "figures": figures, "targets": {}, "ok": True}
     if not quick:
         write_text_atomic(RESULTS, json.dumps(record, indent=1) + "\n")

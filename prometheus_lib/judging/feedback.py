@@ -82,7 +82,7 @@ def feedback_tasks(rows: Iterable[Mapping[str, Any]]) -> list[Task]:
 
 def estimate_feedback(
     rows: Iterable[Mapping[str, Any]], writer: APIJudge, store: str | Path, decoding: Decoding = DECODING,
-    prices: Prices | None = None, answer_tokens: int | None = 300,
+    prices: Prices | None = None, answer_tokens: int | None = 300, characters_per_token: float = 4.0,
 ) -> Estimate:  # fmt: skip
     """Estimate requests, tokens and cost of what the store does not hold yet, before anything is sent.
 
@@ -95,7 +95,7 @@ def estimate_feedback(
             task for task in feedback_tasks(block)
             if not held.places.issuperset(task_places(task, writer.fingerprint, decoding))
         ]  # fmt: skip
-        total = _sum(total, writer.estimate(missing, decoding, prices, answer_tokens))
+        total = _sum(total, writer.estimate(missing, decoding, prices, answer_tokens, characters_per_token))
     return total
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from ...metrics import bootstrap_mean
 from ...prompts import concluded
 from ...prompts.injection import neutralise
 from ...prompts.parsing import MARKER
@@ -109,6 +108,8 @@ def check_table(
     Columns: check, rows, n, share, low, high. Rows whose feedback is empty are not checked; their number is the line
     "no feedback".
     """
+    from ...metrics import bootstrap_mean  # scipy, which writing feedback does not need
+
     rows = list(rows)
     written = [row for row in rows if row["orig_feedback"]]
     checks = [check_feedback(row, conclude) for row in written]

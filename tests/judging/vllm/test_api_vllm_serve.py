@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from dataclasses import replace
 
 import pytest
+from serving import served
 
 from prometheus_lib import artifacts, judging
 from prometheus_lib.data import minibench
@@ -23,50 +16,12 @@ from prometheus_lib.records import DataError
 
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64)
 SAMPLED = Decoding(max_new_tokens=64)
-START_SECONDS = 300
-
-
-def serve() -> list[str]:
-    """`vllm serve`, or, for the CPU build (whose package has a name that this command does not find), its server."""
-    try:
-        importlib.metadata.version("vllm")
-    except importlib.metadata.PackageNotFoundError:
-        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
-    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
 
 
 @pytest.fixture(scope="module")
 def url(base, tmp_path_factory):
-    """Where `vllm serve` answers; its log is shown when it does not come up."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *serve(), str(base), "--served-model-name", "mini", "--host", "127.0.0.1", "--port", str(port),
-        "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "32",
-        "--no-enable-chunked-prefill",  # chunks and a request's own seed do not go together on a CPU
-    ]  # fmt: skip
-    environment = {k: v for k, v in os.environ.items() if k != "VLLM_ENABLE_V1_MULTIPROCESSING"}
-    log = tmp_path_factory.mktemp("serve") / "log.txt"
-    with open(log, "wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
-    try:
-        wait_until_up(process, f"http://127.0.0.1:{port}/health", log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def wait_until_up(process: subprocess.Popen, health: str, log) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(health, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    pytest.fail(f"vllm serve did not come up:\n{log.read_text(errors='replace')[-4000:]}")
+    with served(base, "mini", tmp_path_factory.mktemp("serve"), "float32") as address:
+        yield address
 
 
 @pytest.fixture
