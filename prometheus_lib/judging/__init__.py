@@ -44,11 +44,6 @@ from .tasks import (
 from .verifying import VERIFIED_MENUS, verify
 
 __all__ = [
-    "Written",
-    "estimate_feedback",
-    "feedback_tasks",
-    "feedback_writer",
-    "write_feedback",
     "APIJudge",
     "APISettings",
     "Budget",
@@ -80,6 +75,7 @@ __all__ = [
     "Usage",
     "VERIFIED_MENUS",
     "VLLMJudge",
+    "Written",
     "asked_last",
     "batches",
     "check_one_kind",
@@ -89,7 +85,10 @@ __all__ = [
     "direct_for_pairs_tasks",
     "direct_tasks",
     "engine_named",
+    "estimate_feedback",
     "family_named",
+    "feedback_tasks",
+    "feedback_writer",
     "gather",
     "is_complete",
     "job_fingerprint",
@@ -113,4 +112,5 @@ __all__ = [
     "template_for",
     "verify",
     "with_policy",
+    "write_feedback",
 ]

@@ -24,6 +24,9 @@ class Completion:
     """A generated text, its number of tokens, and whether it ended by itself.
 
     `decision` is set by judges that write no text (reward models, trivial judges); it is read instead of the text.
+
+    >>> Completion("Good. [RESULT] 4", tokens=7, finished=True).decision is None  # it is in the text
+    True
     """
 
     text: str

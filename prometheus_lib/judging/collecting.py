@@ -44,6 +44,15 @@ def collect(
     ends with the same judgments as one that was not, and two equal models give equal judgments.
 
     Raises DataError when two tasks ask for the same item in the same way, and what the judge's own check raises.
+
+    >>> import tempfile
+    >>> from prometheus_lib import judging
+    >>> from prometheus_lib.data import minibench
+    >>> tasks = judging.pairwise_tasks("mini_autoj_eval", minibench.build("mini_autoj_eval", 1, 0.1)[:4])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = judging.JudgmentStore(f"{folder}/longer.jsonl")
+    ...     [judging.collect(judging.TrivialJudge("longer"), tasks, store, judging.Decoding()) for _ in range(2)]
+    [4, 0]
     """
     if not isinstance(judge, Judge):
         raise TypeError(f"{type(judge).__name__} is no judge: make it a subclass of judging.Judge.")

@@ -39,6 +39,9 @@ class Family:
     `system_role` tells whether it knows a system role behind an API; if not, the system prompt opens the user's turn,
     as `prompts.render_chat` finds out from a chat template. `chat` is the chat template to use where its tokenizer
     holds none.
+
+    >>> FAMILIES["auto-j-13b"].rows, FAMILIES["auto-j-13b"].decoding.temperature
+    (('AUTO-J (13B)',), 0.0)
     """
 
     name: str
@@ -106,7 +109,11 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_named(name: str) -> Family:
-    """Return a family; DataError lists the names there are."""
+    """Return a family; DataError lists the names there are.
+
+    >>> family_named("prometheus-2-7b").model
+    'prometheus-eval/prometheus-7b-v2.0'
+    """
     if name not in FAMILIES:
         raise DataError(f"unknown judge {name!r}; choose one of {', '.join(FAMILIES)}.")
     return FAMILIES[name]
@@ -116,6 +123,9 @@ def template_for(name: str, wording: str | Path | None = None) -> Template:
     """Return the template a family reads; `wording` names the file with Auto-J's (see `templates.auto_j`).
 
     Reward models and pair rankers read the items, not a prompt; their tasks carry the paper's.
+
+    >>> template_for("mistral-7b-instruct").name
+    'prometheus'
     """
     return template_named(family_named(name).template or PROMETHEUS.name, wording)
 
@@ -133,6 +143,10 @@ def judge_for(
 
     `engine` exchanges vllm, transformers and api for a family that writes; `model` takes a folder in place of the hub's
     model, `template` another template than the family's. DataError when the family cannot be had that way.
+
+    >>> judge = judge_for("prometheus-2-7b", engine="api", base_url="http://localhost:8000/v1")  # `vllm serve`
+    >>> judge.name, judge.settings.model
+    ('prometheus-2-7b', 'prometheus-eval/prometheus-7b-v2.0')
     """
     family = family_named(name)
     engine = engine or family.engine

@@ -20,6 +20,9 @@ class JudgingJob:
     """Everything a worker needs to run one judge: the model folder, its tasks, where judgments go, and how.
 
     For the engine "api", `folder` is the file of its settings (see `api_settings`).
+
+    >>> JudgingJob("mine", "path/to/a/model", (), "judgments/mine.jsonl", Decoding()).engine
+    'transformers'
     """
 
     name: str
@@ -37,6 +40,15 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
     """Collect one judge's judgments and return how many were added; a model is loaded only if something is missing.
 
     `start` makes the judge (default: the job's engine); it is closed at the end.
+
+    >>> import tempfile
+    >>> from prometheus_lib import judging
+    >>> from prometheus_lib.data import minibench
+    >>> tasks = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 0.1)[:3], True, draws=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     job = JudgingJob("three", "constant", tuple(tasks), f"{folder}/three.jsonl", Decoding(), engine="trivial")
+    ...     run_judge(job), run_judge(job)
+    (3, 0)
     """
     store = JudgmentStore(job.out)
     fingerprint = job_fingerprint(job, store.fingerprints)
@@ -52,17 +64,33 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
 
 
 def start_judge(job: JudgingJob) -> Judge:
-    """Start a job's judge; DataError for an engine that does not exist."""
+    """Start a job's judge; DataError for an engine that does not exist.
+
+    >>> start_judge(JudgingJob("floor", "random", (), "judgments/floor.jsonl", Decoding(), engine="trivial")).name
+    'floor'
+    """
     return engine_named(job.engine).start(job.name, job.folder, job.batch_size, job.bf16)
 
 
 def job_fingerprint(job: JudgingJob, stored: Collection[str] = ()) -> str:
-    """Return the fingerprint of a job's judge, without starting it; a former one if its answers are stored so."""
+    """Return the fingerprint of a job's judge, without starting it; a former one if its answers are stored so.
+
+    >>> job = JudgingJob("floor", "random", (), "judgments/floor.jsonl", Decoding(), engine="trivial")
+    >>> job_fingerprint(job) == start_judge(job).fingerprint
+    True
+    """
     return settled(engine_named(job.engine).identify(job.folder, job.bf16), stored)
 
 
 def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool:
-    """Tell whether the store holds all judgments of a job, and what its policy adds."""
+    """Tell whether the store holds all judgments of a job, and what its policy adds.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     job = JudgingJob("floor", "random", (), f"{folder}/floor.jsonl", Decoding(), engine="trivial")
+    ...     is_complete(job, job_fingerprint(job), JudgmentStore(job.out))  # it is asked nothing
+    True
+    """
 
     def places(tasks: Iterable[Task]) -> Iterator[Place]:
         return (place for task in tasks for place in task_places(task, fingerprint, job.decoding))

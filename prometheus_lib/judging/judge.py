@@ -25,6 +25,23 @@ class Judge:
     `fingerprint` identifies everything behind the answers but prompt and decoding: equal fingerprints, equal judgments.
     `batch_size` counts sequences that are generated together, `parsers` read the texts of each format, and `finishes`
     tells whether `finish` can add a verdict to a given feedback.
+
+    A judge of your own is a few lines; everything that collects, stores and reads judgments takes it:
+
+    >>> from prometheus_lib import judging
+    >>> class Critic(judging.Judge):
+    ...     name, fingerprint = "critic", "critic, version 1"
+    ...     def generate(self, tasks, decoding, seed):
+    ...         texts = [f"It has {len(task.item.response)} letters. [RESULT] 2" for task in tasks]
+    ...         return [[judging.Completion(text, 9, True)] * task.draws for task, text in zip(tasks, texts)]
+    >>> from prometheus_lib.data import minibench
+    >>> tasks = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 0.1)[:3], True, draws=1)
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = judging.JudgmentStore(f"{folder}/critic.jsonl")
+    ...     added = judging.collect(Critic(), tasks, store, judging.Decoding())
+    ...     judging.judgments_of(Critic(), tasks, store, judging.Decoding())["decision"].tolist()
+    [2, 2, 2]
     """
 
     engine: ClassVar[str] = ""  # its name in `engines.ENGINES`
@@ -96,6 +113,12 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
     """Parse a task's completions into judgments; pairwise decisions are mapped back to the item's own A and B.
 
     An answer without a decision keeps its whole text.
+
+    >>> class Critic(Judge):
+    ...     name, fingerprint = "j", "f"
+    >>> task = Task("b", "1", "pairwise", False, "ba", 1, "prompt")  # response B is shown as Response A
+    >>> judgments(Critic(), task, ["key"], [Completion("Better. [RESULT] A", 5, True)])[0].decision
+    'B'
     """
     result = []
     for draw, (key, completion) in enumerate(zip(keys, completions, strict=True)):

@@ -50,6 +50,9 @@ class RayJudge(Judge):
     """A judge whose engines are `replicas` Ray actors with `gpus` GPUs each; they start when they are first needed.
 
     An engine may use several GPUs of its machine (tensor parallelism): give it that many.
+
+    >>> job = JudgingJob("linear", "path/to/linear", (), "judgments/linear.jsonl", Decoding(), "vllm")  # doctest: +SKIP
+    >>> judge = RayJudge(job, replicas=8)  # doctest: +SKIP
     """
 
     in_batches, stored_together = False, 32

@@ -101,7 +101,13 @@ def current_judgments(
 
 
 def asked_last(where: str | Path) -> dict[Question, Asked]:
-    """Return what was asked last of a folder's or file's judges, where they gave answers of more than one kind."""
+    """Return what was asked last of a folder's or file's judges, where they gave answers of more than one kind.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asked_last(folder)  # nothing was asked in two ways
+    {}
+    """
     files = [Path(where)] if Path(where).is_file() else judgment_files(where)
     return {question: kind for path in files for question, kind in read_asked(path).items()}
 

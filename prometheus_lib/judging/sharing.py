@@ -16,6 +16,10 @@ def shares(tasks: Sequence[Task], count: int) -> list[list[int]]:
     """Cut tasks into `count` lists of places with about equally many draws.
 
     Prompts that begin alike stay together, and equal prompts always do: an engine computes a shared opening once.
+
+    >>> tasks = [Task("b", f"{n}", "direct", False, "ab", 1, f"prompt {n % 2}") for n in range(4)]
+    >>> shares(tasks, 2)
+    [[0, 2], [1, 3]]
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for place, task in enumerate(tasks):
@@ -33,12 +37,22 @@ def share_of(job: JudgingJob, number: int, count: int) -> JudgingJob:
 
     vLLM draws each task with a seed of its own, so shares give the judgments of one process; transformers draws whole
     batches, and other batches give other draws.
+
+    >>> from prometheus_lib.judging import Decoding
+    >>> tasks = tuple(Task("b", f"{n}", "direct", False, "ab", 1, f"prompt {n}") for n in range(4))
+    >>> job = JudgingJob("mine", "path/to/a/model", tasks, "judgments/mine.jsonl", Decoding())
+    >>> [len(share_of(job, number, 4).tasks) for number in range(4)]
+    [1, 1, 1, 1]
     """
     return replace(job, tasks=tuple(job.tasks[place] for place in shares(job.tasks, count)[number]))
 
 
 def parse_share(text: str) -> tuple[int, int]:
-    """Read "0/4" as process 0 of 4; DataError when it is no such thing."""
+    """Read "0/4" as process 0 of 4; DataError when it is no such thing.
+
+    >>> parse_share("0/4")
+    (0, 4)
+    """
     number, _, count = text.partition("/")
     if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
         raise DataError(f"{text!r} is no share; write 0/4, 1/4, 2/4 and 3/4 for four processes.")
@@ -46,7 +60,15 @@ def parse_share(text: str) -> tuple[int, int]:
 
 
 def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
-    """Add another folder's judgment files to this one's and return how many judgments each judge gained."""
+    """Add another folder's judgment files to this one's and return how many judgments each judge gained.
+
+    >>> import tempfile
+    >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     added = JudgmentStore(f"{folder}/there/j.jsonl").append([said])
+    ...     gather(f"{folder}/here", f"{folder}/there"), gather(f"{folder}/here", f"{folder}/there")
+    ({'j': 1}, {'j': 0})
+    """
     files = judgment_files(other)
     if not files:
         raise DataError(f"{other}: no judgment files (*.jsonl or *.jsonl.gz) to gather.")

@@ -104,6 +104,13 @@ class JudgmentStore:
     same key. `failed` maps the places of answers that hold no decision to their texts; `answers` gives the keys and
     draws of the first answers to each question, `fingerprints` the models they are of. All follow the file: what
     another process has appended is read before anything is written.
+
+    >>> import tempfile
+    >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = JudgmentStore(f"{folder}/j.jsonl")
+    ...     store.append([said]), store.append([said]), store.keys
+    (1, 0, {'key'})
     """
 
     def __init__(self, path: str | Path):
@@ -245,7 +252,15 @@ def _write_asked(path: Path, asked: Mapping[Question, Asked]) -> None:
 
 
 def judgment_files(folder: str | Path) -> list[Path]:
-    """Return one file per judge: `<judge>.jsonl`, or `<judge>.jsonl.gz` where only the recorded file is there."""
+    """Return one file per judge: `<judge>.jsonl`, or `<judge>.jsonl.gz` where only the recorded file is there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("linear.jsonl", "linear.jsonl.gz", "base.jsonl.gz", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in judgment_files(folder)]
+    ['base.jsonl.gz', 'linear.jsonl']
+    """
     folder = Path(folder)
     live = {path.name.removesuffix(".jsonl"): path for path in folder.glob("*.jsonl")}
     recorded = {path.name.removesuffix(".jsonl.gz"): path for path in folder.glob("*.jsonl.gz")}
@@ -313,6 +328,14 @@ def with_policy(judgments: Any, policy: str | Policy | None) -> Any:
 
     The first answers are always kept, so all policies can be read from the same file. Attempts and tokens are those of
     first answer and repair together. DataError for a name that is no policy's (see `policy.label_of`).
+
+    >>> import pandas as pd
+    >>> row = dict(judge="j", key="k", benchmark="b", item_id="1", status="unparsed", attempts=1, tokens=9)
+    >>> first = row | dict(policy="once", decision=None)
+    >>> repaired = row | dict(policy="finish", decision=4, key="k:finish", status="ok", tokens=1)
+    >>> table = pd.DataFrame([first, repaired], dtype=object)
+    >>> with_policy(table, "finish")[["decision", "tokens", "attempts"]].values.tolist()
+    [[4, 10, 2]]
     """
     import pandas as pd
 
@@ -346,6 +369,13 @@ def compress(folder: str | Path) -> list[Path]:
     """Write each judge's file as `.jsonl.gz` beside it, sorted by benchmark, format, item and draw; return the paths.
 
     Equal judgments give equal bytes: sorted rows, no time in the gzip header.
+
+    >>> import tempfile
+    >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     added = JudgmentStore(f"{folder}/j.jsonl").append([said])
+    ...     [path.name for path in compress(folder)]
+    ['j.jsonl.gz']
     """
     packed = []
     for path in sorted(Path(folder).glob("*.jsonl")):

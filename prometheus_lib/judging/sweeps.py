@@ -89,6 +89,12 @@ class Sweep:
     `base` is the base model's folder, `experts` the folder that holds the experts, and `load` starts a judge from a
     model folder (default: transformers in this process); `bf16` says that it runs in bfloat16. One engine serves all
     experts of one shape, and is closed at the end of a `with` block.
+
+    >>> from prometheus_lib import judging, merging
+    >>> with judging.Sweep("path/to/base", "path/to/experts") as sweep:  # doctest: +SKIP
+    ...     for merge in merging.grid(["linear"], alphas=(0.3, 0.5, 0.7)):
+    ...         store = judging.JudgmentStore(f"judgments/{merge.name}.jsonl")
+    ...         judging.collect(sweep.set(merge), tasks, store, judging.Decoding())
     """
 
     def __init__(
@@ -336,7 +342,11 @@ def _live(judge: Judge, folder: Path) -> _Live:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """Merges for one worker to judge in place: for each a judging job, whose `folder` is not used."""
+    """Merges for one worker to judge in place: for each a judging job, whose `folder` is not used.
+
+    >>> SweepJob("path/to/base", "path/to/experts", (), ()).only(["linear-0.3"]).merges
+    ()
+    """
 
     base: str
     experts: str
@@ -359,6 +369,10 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
 
     Judgments go to each job's own file. What is stored is not judged again, and an engine is started only if
     something is missing, so a sweep that was stopped goes on where it was.
+
+    >>> job = SweepJob("path/to/base", "path/to/experts", merges, jobs)  # doctest: +SKIP
+    >>> [added for added, seconds in run_sweep(job)]  # doctest: +SKIP
+    [2674, 2674]
     """
     done = []
     first = job.jobs[0]

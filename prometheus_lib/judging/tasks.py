@@ -20,7 +20,11 @@ MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 
 @dataclass(frozen=True)
 class Decoding:
-    """Sampling settings (Table 8); `seed` makes a run repeatable."""
+    """Sampling settings (Table 8); `seed` makes a run repeatable.
+
+    >>> Decoding().temperature, Decoding(temperature=0.0).greedy
+    (1.0, True)
+    """
 
     temperature: float = 1.0
     top_p: float = 0.9
@@ -39,6 +43,10 @@ class Task:
     """One prompt to judge `draws` times; `order` "ba" shows response B first.
 
     `temperature` stands in for that of the decoding settings where one study needs another.
+
+    >>> task = Task("mine", "item 1", "direct", False, "ab", draws=3, prompt="###Task ...", temperature=0.0)
+    >>> task.settings(Decoding()).temperature
+    0.0
     """
 
     benchmark: str
@@ -88,7 +96,14 @@ def direct_tasks(benchmark: str, items: Iterable[DirectItem], with_reference: Re
 
 
 def pairwise_tasks(benchmark: str, items: Iterable[PairItem], order: str = "ab") -> list[Task]:
-    """One reference-free pairwise task per item (paper, section 4)."""
+    """One reference-free pairwise task per item (paper, section 4).
+
+    >>> from prometheus_lib.records import PairItem
+    >>> pair = PairItem("x", "Name a prime.", "7", "8", None, "Is it right?")
+    >>> [(task.order, task.prompt.find("7") < task.prompt.find("8")) for order in ("ab", "ba")
+    ...  for task in pairwise_tasks("mine", [pair], order)]
+    [('ab', True), ('ba', False)]
+    """
     return [
         Task(benchmark, item.id, "pairwise", False, order, 1, prompts.render_pairwise(item, order=order), item)
         for item in items
@@ -96,7 +111,13 @@ def pairwise_tasks(benchmark: str, items: Iterable[PairItem], order: str = "ab")
 
 
 def direct_for_pairs_tasks(benchmark: str, items: Iterable[PairItem], draws: int) -> list[Task]:
-    """Two reference-free direct tasks per pair, "<id>#a" and "<id>#b" (Table 13's Direct2Pair)."""
+    """Two reference-free direct tasks per pair, "<id>#a" and "<id>#b" (Table 13's Direct2Pair).
+
+    >>> from prometheus_lib.data import minibench
+    >>> pairs = minibench.build("mini_autoj_eval", 1, 0.1)[:1]
+    >>> [task.item_id.removeprefix(pairs[0].id) for task in direct_for_pairs_tasks("mine", pairs, draws=3)]
+    ['#a', '#b']
+    """
     singles = [single for item in items for single in split_pair(item)]
     return direct_tasks(benchmark, singles, with_reference=False, draws=draws)
 
@@ -115,6 +136,12 @@ def tasks_for(
 
     `with_reference` and `order` are the benchmark's setting and are recorded as such, also where a family's prompt
     shows no reference answer (Auto-J). DataError when the template does not know the format.
+
+    >>> from prometheus_lib.data import minibench
+    >>> from prometheus_lib.prompts.templates import PROMETHEUS
+    >>> items = minibench.build("mini_flask", 1, 0.1)[:2]
+    >>> tasks_for(PROMETHEUS, "b", items, "direct", draws=3) == direct_tasks("b", items, with_reference=False, draws=3)
+    True
     """
     items = list(items)
     if format == "pairwise":
@@ -127,7 +154,13 @@ def tasks_for(
 
 
 def split_pair(item: PairItem) -> tuple[DirectItem, DirectItem]:
-    """Return the two responses of a pair as direct items; DataError when the pair has no full rubric."""
+    """Return the two responses of a pair as direct items; DataError when the pair has no full rubric.
+
+    >>> from prometheus_lib.data import minibench
+    >>> pair = minibench.build("mini_autoj_eval", 1, 0.1)[0]
+    >>> [single.response for single in split_pair(pair)] == [pair.response_a, pair.response_b]
+    True
+    """
     if item.rubric is None:
         raise DataError(f"pair {item.id!r} has no score rubric, so its responses cannot be assessed directly.")
     responses = {"a": item.response_a, "b": item.response_b}
@@ -143,6 +176,10 @@ def batches(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
 
     A batch holds at least one task, and does not depend on what else a judge is asked. Prompts of similar length waste
     little padding.
+
+    >>> tasks = [Task("b", f"{n}", "direct", False, "ab", 3, "prompt " * n) for n in (1, 9, 2, 8)]
+    >>> [[task.item_id for task in batch] for batch in batches(tasks, batch_size=6)]
+    [['1', '2'], ['8', '9']]
     """
     ordered = sorted(tasks, key=lambda task: (*kind_of(task), len(task.prompt), task.item_id))
     result: list[list[Task]] = []
@@ -176,7 +213,12 @@ def task_question(task: Task) -> tuple[str, str, str, bool, str]:
 
 
 def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
-    """Return the store keys of a task's draws."""
+    """Return the store keys of a task's draws.
+
+    >>> task = Task("b", "1", "direct", False, "ab", 3, "prompt")
+    >>> len(set(task_keys(task, "a model", Decoding()) + task_keys(task, "another model", Decoding())))
+    6
+    """
     settings = asdict(task.settings(decoding))
     return [
         judgment_key(fingerprint, task.prompt, settings, task.format, task.order, draw) for draw in range(task.draws)

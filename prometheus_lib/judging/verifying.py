@@ -26,6 +26,18 @@ def verify(
     A record belongs when its key follows from this model, this prompt and these settings, when it is there once, when
     its decision is on the menu exactly if its status is "ok", and, if a policy wrote it, when the first answer held no
     decision. `menus` are a judge's own (Auto-J rates from 1 to 10).
+
+    >>> import tempfile
+    >>> from prometheus_lib import judging
+    >>> from prometheus_lib.data import minibench
+    >>> tasks = judging.direct_tasks("mini_flask", minibench.build("mini_flask", 1, 0.1)[:3], True, draws=1)
+    >>> judge = judging.TrivialJudge("constant")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = judging.JudgmentStore(f"{folder}/constant.jsonl")
+    ...     added = judging.collect(judge, tasks[:2], store, Decoding())
+    ...     found = verify(store.path, "constant", tasks, Decoding(), judge.fingerprint)
+    >>> [text.rpartition(": ")[2] for text in found]
+    ['1 judgments are missing']
     """
     asked = {task_question(task): task for task in tasks}
     rows = read_jsonl(path)

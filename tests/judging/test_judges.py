@@ -171,6 +171,54 @@ def test_models_that_are_not_there_or_cannot_talk_are_named(tiny_base, tasks, tm
         TransformersJudge("judge", tiny_base).check(tasks[:1], replace(SHORT, max_new_tokens=10**6))
 
 
+def test_an_adapter_is_no_judge_by_itself(tiny_base, tmp_path):
+    """transformers would take its base from where it was trained, and ask the hub when that is gone."""
+    whole = tmp_path / "whole"
+    shutil.copytree(tiny_base, whole)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for folder in (whole, bare):
+        (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "gone/base"}))
+        for judge in (TransformersJudge, judging.RewardModelJudge, judging.PairRankerJudge):
+            with pytest.raises(DataError, match=f"{folder.name}: this folder holds a LoRA adapter .*merge_and_unload"):
+                judge("judge", folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "context"),
+    [
+        ("Bloom", {"hidden_size": 32, "n_layer": 1, "n_head": 2}, None),
+        ("Mamba", {"hidden_size": 32, "num_hidden_layers": 1, "state_size": 4}, None),
+        ("Mpt", {"d_model": 32, "n_layers": 1, "n_heads": 2, "max_seq_len": 900}, 900),
+        ("GPT2", {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 800}, 800),
+    ],
+)
+def test_models_say_in_many_ways_or_not_at_all_how_much_they_read(kind, settings, context, tiny_base, tasks, tmp_path):
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, tokenizer = tmp_path / "model", AutoTokenizer.from_pretrained(tiny_base)
+    config = getattr(transformers, f"{kind}Config")(vocab_size=len(tokenizer), **settings)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    judge, store = TransformersJudge("judge", folder), JudgmentStore(tmp_path / "j.jsonl")
+    assert writing.context_of(judge.model.config) == context
+    few = [tasks[0], next(task for task in tasks if task.format == "pairwise")]
+    assert judging.collect(judge, few, store, SHORT, policy=Policy("finish")) == 2 * needed(few)
+    long = [replace(tasks[0], item_id="long", prompt="word " * 1000)]
+    if context:
+        with pytest.raises(DataError, match="1 prompts are longer than"):
+            judge.check(long, SHORT)
+    else:
+        judge.check(long, SHORT)
+
+
+def test_a_model_that_also_sees_reads_what_its_language_model_reads():
+    from transformers import Gemma3Config
+
+    assert writing.context_of(Gemma3Config(text_config={"max_position_embeddings": 700})) == 700
+
+
 def test_the_fingerprint_follows_everything_that_decides_an_answer(tiny_base, tmp_path):
     found = {artifacts.model_fingerprint(tiny_base)}
 

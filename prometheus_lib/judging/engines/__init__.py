@@ -31,7 +31,11 @@ LOCAL_ENGINES = tuple(name for name, kind in ENGINES.items() if kind.writes and 
 
 
 def engine_named(name: str) -> type[Judge]:
-    """Return an engine's kind of judge; DataError lists the names there are."""
+    """Return an engine's kind of judge; DataError lists the names there are.
+
+    >>> engine_named("api").__name__, sorted(ENGINES)
+    ('APIJudge', ['api', 'pair-ranker', 'replay', 'reward', 'transformers', 'trivial', 'vllm'])
+    """
     if name not in ENGINES:
         raise DataError(f"unknown engine {name!r}; choose one of {', '.join(ENGINES)}.")
     return ENGINES[name]

@@ -31,6 +31,12 @@ class APIJudge(Judge):
 
     `batch_size` only matters for answers that are drawn again or finished. With a `budget` no request is begun that
     could go beyond its cap; the run then stops with a DataError, and goes on when it is started again.
+
+    >>> from prometheus_lib.judging import SERVERS, Decoding, Prices, Task
+    >>> judge = APIJudge("mine", replace(SERVERS["vllm"], model="my-model", base_url="http://localhost:8000/v1"))
+    >>> task = Task("b", "1", "direct", False, "ab", 3, "###Task Description: ...")
+    >>> judge.estimate([task], Decoding(), Prices(prompt=1.0, completion=2.0), answer_tokens=300).requests
+    1
     """
 
     engine, writes, in_batches = "api", True, False

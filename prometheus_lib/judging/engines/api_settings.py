@@ -34,6 +34,9 @@ class APISettings:
 
     `revision` says which weights stand behind the name: a provider's label, or, for a server of your own,
     `artifacts.model_fingerprint(folder)`. Raises DataError for settings that name nothing.
+
+    >>> replace(SERVERS["openai"], model="gpt-4-1106-preview").adapted(Decoding()).repetition_penalty
+    1.0
     """
 
     model: str
@@ -108,6 +111,13 @@ def load_settings(path: str | Path) -> APISettings:
     """Read settings from a JSON object: any fields of APISettings, on top of the kind of `server` named (SERVERS).
 
     Raises DataError for what cannot be read, for unknown names, and when no model is named.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "settings.json")
+    ...     written = path.write_text('{"server": "vllm", "model": "my-model", "requests_at_once": 8}')
+    ...     load_settings(path).requests_at_once
+    8
     """
     path = Path(path)
     try:

@@ -9,7 +9,11 @@ from typing import Any
 
 @dataclass
 class Usage:
-    """What the server reported: answered requests, tokens, and under which model and system fingerprint."""
+    """What the server reported: answered requests, tokens, and under which model and system fingerprint.
+
+    >>> Usage(requests=3, prompt_tokens=4000, completion_tokens=900).completion_tokens / 3
+    300.0
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -29,7 +33,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Prices:
-    """What a provider takes for a million tokens."""
+    """What a provider takes for a million tokens.
+
+    >>> Prices(prompt=2.5, completion=10).completion
+    10
+    """
 
     prompt: float
     completion: float
@@ -76,7 +84,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would ask for; `cost` in the currency of the prices, None without them."""
+    """What a run would ask for; `cost` in the currency of the prices, None without them.
+
+    >>> Estimate(1, 3, 4000, 1000, 900, cost=0.0028).answers
+    3
+    """
 
     requests: int
     answers: int

@@ -41,6 +41,13 @@ class ReplayJudge(Judge):
     A and B, as in judgment files) or `text` (what the judge wrote about the prompt *as shown*). It may say `order`
     ("ab" if it does not), `draw` (0), `benchmark` and `with_reference` (any). A judgment file is such a file; a CSV
     file is read by pandas first. `parsers` read the texts; the default is the paper's form.
+
+    >>> from prometheus_lib import judging
+    >>> from prometheus_lib.records import PairItem
+    >>> judge = ReplayJudge("gpt-4", [{"item_id": "x", "format": "pairwise", "text": "Both greet. [RESULT] B"}])
+    >>> tasks = judging.pairwise_tasks("mine", [PairItem("x", "Greet.", "Hi.", "Good morning.", None, "Is it kind?")])
+    >>> judge.generate(tasks, judging.Decoding(), 0)[0][0].text
+    'Both greet. [RESULT] B'
     """
 
     engine, in_batches, samples, batch_size = "replay", False, False, 10_000

@@ -18,7 +18,7 @@ from ...records import DataError, few
 from ..answers import Completion
 from ..judge import Judge
 from ..tasks import Decoding, Task
-from .writing import check_lengths
+from .writing import check_lengths, check_whole_model, context_of
 
 # How a reward model reads an instruction and a response. UltraRM's card gives the first; its examples are written like
 # the second. "chat" is the chat template of the model's own tokenizer.
@@ -35,6 +35,9 @@ class RewardModelJudge(Judge):
 
     Loads whatever `AutoModelForSequenceClassification` loads. DataError when the folder has no such head (it would be
     made up at random), or more than one logit.
+
+    >>> from prometheus_lib import judging
+    >>> judge = judging.RewardModelJudge("rm", "path/to/a/reward/model", layout="chat")  # doctest: +SKIP
     """
 
     engine, in_batches, samples = "reward", False, False
@@ -65,7 +68,7 @@ class RewardModelJudge(Judge):
         """Raise DataError for direct assessment, and for items that do not fit into the model's context (named)."""
         rows = self._tokenise([text for task in tasks for text in self._texts(task)])
         longer = [max(pair, key=len) for pair in zip(rows[::2], rows[1::2], strict=True)]
-        check_lengths(tasks, longer, self.model.config.max_position_embeddings)
+        check_lengths(tasks, longer, context_of(self.model.config))
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Return a decision for every task, the same for each draw; `decoding` and `seed` change nothing."""
@@ -112,6 +115,9 @@ class PairRankerJudge(Judge):
     With `both_orders` (as the release compares) each pair is read in both orders and the mean counts, so position has
     no say. Items that are longer than the release reads are refused, unless `shorten` says to cut them as it does: the
     end of the instruction, and the end of each response; then the text of the judgment says so.
+
+    >>> from prometheus_lib import judging
+    >>> judge = judging.PairRankerJudge("pair-rm", "llm-blender/PairRM-hf", shorten=True)  # doctest: +SKIP
     """
 
     engine, in_batches, samples = "pair-ranker", False, False
@@ -226,7 +232,7 @@ def _pair_ranker_class() -> type:
 def _load_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
-    artifacts.check_base_model(folder)
+    check_whole_model(folder)
     return AutoTokenizer.from_pretrained(folder)
 
 

@@ -13,13 +13,16 @@ from ...prompts.templates import PROMETHEUS, Template
 from ..answers import Completion
 from ..judge import Judge
 from ..tasks import MENUS, Decoding, Task
-from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, voice
+from .writing import candidate_ids, check_lengths, check_whole_model, context_of, finished_text, prompt_ids, voice
 
 
 class TransformersJudge(Judge):
     """A judge that runs in this process through transformers' generate, on a CPU or one GPU.
 
     It is asked and read by the template of its family; `chat` is used where its tokenizer holds no chat template.
+
+    >>> from prometheus_lib import judging
+    >>> judge = judging.TransformersJudge("mine", "path/to/a/model")  # doctest: +SKIP
     """
 
     engine, writes, finishes = "transformers", True, True
@@ -39,7 +42,7 @@ class TransformersJudge(Judge):
 
         disable_progress_bar()
         self.name, self.batch_size = name, batch_size
-        artifacts.check_base_model(folder)
+        check_whole_model(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.template, self.parsers = template, template.parsers
         self.fingerprint = voice(self.tokenizer, artifacts.judge_fingerprint(folder, bf16), template, chat)
@@ -50,8 +53,9 @@ class TransformersJudge(Judge):
         # The model's own defaults (beams, penalties, ...) have no say: Table 8 says how judges decode.
         self.model.generation_config = GenerationConfig(eos_token_id=self.ends or None, pad_token_id=[*self.ends, 0][0])
 
-    def _limit(self, new_tokens: int) -> int:
-        return self.model.config.max_position_embeddings - new_tokens
+    def _limit(self, new_tokens: int) -> int | None:
+        context = context_of(self.model.config)
+        return None if context is None else context - new_tokens
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""

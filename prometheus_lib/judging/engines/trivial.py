@@ -32,6 +32,12 @@ class TrivialJudge(Judge):
     It decides on the responses as they are shown, so "constant" always prefers the first. Only "random" draws: its
     draws depend on the item's id, the order and the number of the draw, and the first in item order is the one that
     `baselines` gives.
+
+    >>> from prometheus_lib import judging
+    >>> from prometheus_lib.records import PairItem
+    >>> tasks = judging.pairwise_tasks("mine", [PairItem("x", "Greet.", "Hi.", "Good morning.", None, "Is it kind?")])
+    >>> TrivialJudge("longer").generate(tasks, judging.Decoding(), 0)[0][0].decision
+    'B'
     """
 
     engine, in_batches, samples, batch_size = "trivial", False, False, 10_000

@@ -17,7 +17,7 @@ from ...records import DataError
 from ..answers import Completion
 from ..judge import Found, Judge
 from ..tasks import MENUS, Decoding, Task
-from .writing import candidate_ids, check_lengths, finished_text, prompt_ids, task_seeds, voice
+from .writing import candidate_ids, check_lengths, check_whole_model, finished_text, prompt_ids, task_seeds, voice
 
 SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
@@ -80,6 +80,9 @@ class VLLMJudge(Judge):
     (`python -m prometheus_lib.judging --share 0/4`), or Ray (`ray_judging`), or `vllm serve --data-parallel-size` with
     the API judge. It is asked and read by the template of its family; `chat` is used where its tokenizer holds no chat
     template.
+
+    >>> from prometheus_lib import judging
+    >>> judge = judging.VLLMJudge("mine", "path/to/a/model", max_model_len=8192)  # doctest: +SKIP
     """
 
     engine, writes, isolated = "vllm", True, True
@@ -104,7 +107,7 @@ class VLLMJudge(Judge):
             ) from error
 
         self.name, self.batch_size = name, batch_size
-        artifacts.check_base_model(folder)
+        check_whole_model(folder)
         dtype, settings = "bfloat16" if bf16 else "float32", engine_settings(engine, current_platform.is_cpu())
         fingerprint = artifacts.judge_fingerprint(folder, bf16, settings.get("quantization"))
         if "tensor_parallel_size" not in settings and not current_platform.is_cpu():

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ... import artifacts
@@ -56,8 +57,33 @@ def prompt_ids(tokenizer: Any, tasks: Sequence[Task], template: Template = PROME
     return chat_ids(tokenizer, texts)
 
 
-def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int) -> None:
-    """Raise DataError that names the items whose prompts have more than `limit` tokens."""
+def check_whole_model(folder: str | Path) -> None:
+    """Raise DataError for a model folder that lacks something, or that holds a LoRA adapter.
+
+    transformers would load such a folder's base from wherever it was trained, and not say so.
+    """
+    if (Path(folder) / "adapter_config.json").is_file():
+        raise DataError(
+            f"{folder}: this folder holds a LoRA adapter (adapter_config.json), which is a judge with its base model "
+            "only; judge a folder into which both are folded (PEFT's merge_and_unload), without that file."
+        )
+    artifacts.check_base_model(folder)
+
+
+def context_of(config: Any) -> int | None:
+    """Return how many tokens a model can read, prompt and answer together; None where its configuration has no limit.
+
+    Models that also see have the settings of their language model apart (Gemma 3); some read any length (Mamba, Bloom).
+    """
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "max_seq_len")  # the second is MPT's
+    return next((getattr(text, name) for name in names if getattr(text, name, None)), None)
+
+
+def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int | None) -> None:
+    """Raise DataError that names the items whose prompts have more than `limit` tokens (None: any length will do)."""
+    if limit is None:
+        return
     if limit < 1:
         raise DataError("the new tokens asked for leave no room for a prompt in the model's context; ask for fewer.")
     long = [f"{task.benchmark}/{task.item_id} ({len(row)} tokens)" for task, row in zip(tasks, ids) if len(row) > limit]
@@ -83,7 +109,7 @@ def _feedback(text: str) -> str:
 
 
 def candidate_ids(
-    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int
+    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int | None
 ) -> tuple[list[int], list[int]]:
     """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
 
@@ -96,7 +122,7 @@ def candidate_ids(
     candidates = [row[shared] for row in rows]
     if len(set(candidates)) < len(menu):
         raise DataError(f"this tokenizer cannot tell the decisions {list(menu)} apart by one token.")
-    over = len(ids) + shared - limit
+    over = 0 if limit is None else len(ids) + shared - limit
     feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
     if not feedback:
         return [*ids, *rows[0][:shared]], candidates
