@@ -1,5 +1,6 @@
 """Building the two training collections: from graded responses to pairs with verbal feedback (paper, section 3.3)."""
 
+from .annotation import annotation_items, annotation_table, read_sheets, write_sheets
 from .checking import check_feedback, check_table
 from .files import Card, Statistics, build_pairs, push, write_collection
 from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
@@ -9,6 +10,10 @@ from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_id, pair_up
 from .schema import Rejects, problem
 
 __all__ = [
+    "annotation_items",
+    "annotation_table",
+    "read_sheets",
+    "write_sheets",
     "pair_id",
     "overlap_table",
     "row_texts",
