@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
+from ..prompts.headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS
 from ..prompts.parsing import SWAPPED
-from ..prompts.wording import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, Variant
+from ..prompts.wording import Variant
 from ..records import DirectItem, PairItem
 
 Item = DirectItem | PairItem

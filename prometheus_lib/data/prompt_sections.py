@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ..prompts.headers import DIRECT_HEADERS, FEEDBACK_HEADER
 from ..prompts.injection import restore
-from ..prompts.wording import DIRECT_HEADERS, FEEDBACK_HEADER
 from ..records import Rubric
 
 _TAIL = re.compile(rf'{re.escape(FEEDBACK_HEADER.rstrip())} *(?:",)?\s*\Z')

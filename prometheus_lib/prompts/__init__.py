@@ -1,6 +1,7 @@
 """What a judge reads, and how its answer is read."""
 
-from .chat import DATE, JOINERS, chat_ids, check_bos, joined, render_chat
+from .chat import DATE, JOINERS, chat_ids, check_bos, check_chat_template, joined, render_chat
+from .headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, TASK_HEADER
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from .pair_feedback import (
     PAIR_FEEDBACK_HEADERS,
@@ -17,17 +18,25 @@ from .parsing import (
     SWAPPED,
     Parsed,
     Parser,
+    after_reasoning,
+    opens_reasoning,
     parse_direct,
     parse_pairwise,
     parse_released,
 )
+from .templates import (
+    PROMETHEUS,
+    PROMETHEUS_1,
+    Template,
+    auto_j,
+    parse_auto_j_direct,
+    parse_auto_j_pairwise,
+    template_named,
+)
 from .wording import (
-    DIRECT_HEADERS,
     DIRECT_SYSTEM_PROMPT,
     DIRECT_TASK,
     DIRECT_TASK_WITH_REFERENCE,
-    FEEDBACK_HEADER,
-    PAIRWISE_HEADERS,
     PAIRWISE_SYSTEM_PROMPT,
     PAIRWISE_TASK,
     PAIRWISE_TASK_WITH_REFERENCE,
@@ -61,18 +70,28 @@ __all__ = [
     "PAIRWISE_TASK",
     "PAIRWISE_TASK_WITH_REFERENCE",
     "PARSERS",
+    "PROMETHEUS",
+    "PROMETHEUS_1",
     "Parsed",
     "Parser",
     "RELEASED",
     "SWAPPED",
+    "TASK_HEADER",
+    "Template",
     "VARIANTS",
     "Variant",
+    "after_reasoning",
+    "auto_j",
     "chat_ids",
     "chat_messages",
     "check_bos",
+    "check_chat_template",
     "escape_tokens",
     "joined",
     "neutralise",
+    "opens_reasoning",
+    "parse_auto_j_direct",
+    "parse_auto_j_pairwise",
     "parse_direct",
     "parse_pairwise",
     "parse_released",
@@ -83,5 +102,6 @@ __all__ = [
     "restore",
     "shown",
     "special_tokens",
+    "template_named",
     "unknown_tokens",
 ]

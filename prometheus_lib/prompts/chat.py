@@ -45,11 +45,7 @@ ensuring each assessment reflects the absolute standards set for performance.
     <BLANKLINE>
     ###Task Description: ... [/INST]
     """
-    if not tokenizer.chat_template:
-        raise DataError(
-            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
-            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
-        )
+    check_chat_template(tokenizer)
     messages = template.messages(prompt, format)
     shapes = (messages, joined(messages, joiner))
     problem: Exception | None = None
@@ -66,6 +62,21 @@ ensuring each assessment reflects the absolute standards set for performance.
         f"{tokenizer.name_or_path}: its chat template does not show what it is given "
         f"({problem or 'the text of a message is missing'}); give the template that the model was tuned with."
     ) from problem
+
+
+def check_chat_template(tokenizer: Any) -> None:
+    """Raise DataError when a tokenizer does not say how a conversation is written.
+
+    >>> from types import SimpleNamespace
+    >>> check_chat_template(SimpleNamespace(name_or_path="gpt2", chat_template=None))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    prometheus_lib.records.DataError: gpt2: this tokenizer has no chat template; give a model that is tuned to ...
+    """
+    if not tokenizer.chat_template:
+        raise DataError(
+            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
+            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
+        )
 
 
 def joined(messages: Sequence[dict[str, str]], joiner: str = "training") -> Messages:
@@ -95,7 +106,15 @@ def _arrived(text: str, messages: Messages) -> bool:
 
 
 def chat_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the tokens of rendered chats, none added: see `check_bos`."""
+    """Return the tokens of rendered chats, none added: see `check_bos`.
+
+    >>> class Tokenizer:  # one token per character
+    ...     bos_token_id = None
+    ...     def __call__(self, texts, add_special_tokens):
+    ...         return {"input_ids": [list(map(ord, text)) for text in texts]}
+    >>> chat_ids(Tokenizer(), ["Hi", "A"])
+    [[72, 105], [65]]
+    """
     rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     for text, ids in zip(texts, rows, strict=True):
         check_bos(tokenizer, text, ids)

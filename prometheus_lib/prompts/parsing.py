@@ -180,7 +180,10 @@ def parse_released(text: str, format: str, variant: str) -> int | str | None:
     """Return the decision by the rules of a released parser: `lenient` (evaluation code) or `strict` (library).
 
     The lenient one takes the first number behind "Score" or a marker, so 7 is a score and "Score 5. Weak. [RESULT] 2"
-    is a 5; the strict one wants an end behind it and 1 to 5, but reads "4/5" as 4. Neither needs the marker.
+    is a 5; the strict one wants an end behind it and 1 to 5. Neither needs the marker.
+
+    >>> [parse_released("Score 5. Weak. [RESULT] 2", "direct", variant) for variant in RELEASED]
+    [5, 2]
     """
     flags = re.IGNORECASE | (re.MULTILINE if format == "pairwise" else 0)
     found = re.search(_RELEASED[format, variant], text, flags)

@@ -33,6 +33,9 @@ class Template:
     `direct(item, with_reference)` and `pairwise(item, with_reference, order)` render the user prompt; None where the
     family does not know the format. `system` is the family's own system message: None for the paper's two, "" for none
     at all.
+
+    >>> PROMETHEUS.formats, PROMETHEUS.parsers["direct"]("Good. [RESULT] 4").decision
+    (('direct', 'pairwise'), 4)
     """
 
     name: str
@@ -93,6 +96,8 @@ def auto_j(file: str | Path) -> Template:
 
     The wording is two strings, `single` and `pairwise_tie`. DataError names what is missing; wording that differs from
     the released one is used, with a warning.
+
+    >>> template = auto_j("constants_prompt.py")  # doctest: +SKIP
     """
     wording = _strings(Path(file), tuple(_BLANKS))
     for name, blanks in _BLANKS.items():
@@ -150,6 +155,9 @@ def parse_auto_j_pairwise(text: str) -> Parsed:
 
     The instruction's own "Response 1 / Response 2 / Tie", repeated, is no decision (the released reader takes it for a
     vote for Response 1).
+
+    >>> parse_auto_j_pairwise("1 is vague. So, the final decision is Response 2.").decision
+    'B'
     """
     starts = [match.start() for match in re.finditer("final decision is", text, re.IGNORECASE)]
     found = _DECISION.match(text, starts[-1]) if starts else None
@@ -163,6 +171,9 @@ def parse_auto_j_direct(text: str) -> Parsed:
     """Read Auto-J's rating: a whole number from 1 to 10 in the last "Rating: [[...]]", else unparsed.
 
     The released reader counts an answer without a rating as 0.
+
+    >>> parse_auto_j_direct("Short, but right. Rating: [[7]]")
+    Parsed(decision=7, feedback='Short, but right.', status='ok')
     """
     start = text.rfind("Rating: [[")
     found = _RATING.match(text, start) if start >= 0 else None
@@ -171,28 +182,17 @@ def parse_auto_j_direct(text: str) -> Parsed:
     return Parsed(int(found.group(1)), (text[:start] + text[found.end() :]).strip(), "ok")
 
 
-# --- reviews that open with two scores -------------------------------------------------------------------------------
-
-_TWO_SCORES = re.compile(r"\s*(\d+(?:\.\d+)?)[ ,]+(\d+(?:\.\d+)?)\s*(?:\n|$)")
-
-
-def parse_two_scores(text: str) -> Parsed:
-    """Read a review whose first line is one score from 1 to 10 per response (as GPT-4 wrote for the first Vicuna)."""
-    found = _TWO_SCORES.match(text)
-    first, second = map(float, found.groups()) if found else (0.0, 0.0)
-    if not (1 <= first <= 10 and 1 <= second <= 10):
-        return Parsed(None, text.strip(), "unparsed")
-    decision = "tie" if first == second else ("A" if first > second else "B")
-    return Parsed(decision, text[found.end() :].strip(), "ok")
-
-
 # --- by name ---------------------------------------------------------------------------------------------------------
 
 TEMPLATES: dict[str, Template] = {template.name: template for template in (PROMETHEUS, PROMETHEUS_1)}
 
 
 def template_named(name: str, wording: str | Path | None = None) -> Template:
-    """Return a template by its name; "auto-j" needs the file with its wording. DataError says what is missing."""
+    """Return a template by its name; "auto-j" needs the file with its wording. DataError says what is missing.
+
+    >>> template_named("prometheus-1").system
+    'You are a fair evaluator language model.'
+    """
     if name == "auto-j":
         if wording is None:
             raise DataError(f"Auto-J's wording is not part of this project (no licence); {_GET_AUTO_J} and name it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from prometheus_lib.judging import Decoding, Policy, ReplayJudge, TrivialJudge, 
 from prometheus_lib.judging.engines.trivial import TRIVIAL
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.prompts import templates
+from prometheus_lib.prompts.parsing import Parsed
 from prometheus_lib.records import DataError, DirectItem, PairItem, Rubric, write_jsonl
 
 ANY = Decoding()
@@ -290,13 +292,22 @@ def test_auto_js_recorded_decisions_give_its_published_figures(data_dir, tmp_pat
     assert round(100 * sum(a == b for a, b in zip(first, swapped, strict=True)) / len(items), 2) == 83.41
 
 
+def two_scores(text: str) -> Parsed:
+    """Read a review whose first line is one score per response."""
+    found = re.match(r"(\d+(?:\.\d+)?)[ ,]+(\d+(?:\.\d+)?)\s*\n", text)
+    first, second = map(float, found.groups()) if found else (0, 0)
+    if found is None:
+        return Parsed(None, text, "unparsed")
+    return Parsed("tie" if first == second else "A" if first > second else "B", text[found.end() :], "ok")
+
+
 def test_recorded_reviews_are_read_by_their_own_parser(data_dir, tmp_path):
     """GPT-4's reviews of Bard and Vicuna, 77 of which open with two scores, as judgments of 80 pairs."""
     file = data_dir / "vicuna_gpt4_reviews" / "gpt4__bard__vicuna-7b.jsonl"
     reviews = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     rows = [{"item_id": str(r["question_id"]), "format": "pairwise", "text": r["text"]} for r in reviews]
     tasks = tasks_for(templates.PROMETHEUS, "vicuna", [pair(r["item_id"], r["item_id"], "b") for r in rows], "pairwise")
-    judge = ReplayJudge("gpt-4", rows, parsers={"pairwise": templates.parse_two_scores})
+    judge = ReplayJudge("gpt-4", rows, parsers={"pairwise": two_scores})
     found = collected(judge, tasks, tmp_path)
     assert found["status"].value_counts().to_dict() == {"ok": 77, "unparsed": 3}
     assert found["decision"].value_counts().to_dict() == {"A": 36, "B": 27, "tie": 14}

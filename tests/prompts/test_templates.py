@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 import warnings
 
@@ -232,33 +231,18 @@ def test_no_parser_fails_or_leaves_its_menu(text):
     menus = {
         templates.parse_auto_j_pairwise: ("A", "B", "tie", None),
         templates.parse_auto_j_direct: (*range(1, 11), None),
-        templates.parse_two_scores: ("A", "B", "tie", None),
     }
     for parse, menu in menus.items():
-        for begun in (text, f"So, the final decision is {text}", f"Rating: [[{text}", f"8 9\n{text}", f"8 {text}"):
+        for begun in (text, f"So, the final decision is {text}", f"Rating: [[{text}"):
             parsed = parse(begun)
             assert parsed.decision in menu and (parsed.status == "ok") == (parsed.decision is not None)
 
 
 def test_a_long_text_is_read_in_no_time():
     """Reading stays linear: a quarter of a million characters that almost match take no noticeable time."""
-    for text in ("final decision is " + "*" * 250_000, "Rating: [[" + "1" * 250_000, "8 " * 125_000):
+    for text in ("final decision is " + "*" * 250_000, "Rating: [[" + "1" * 250_000):
         assert templates.parse_auto_j_pairwise(text).decision is None
         assert templates.parse_auto_j_direct(text).decision is None
-        assert templates.parse_two_scores(text).decision is None
-
-
-def test_real_reviews_that_open_with_two_scores(data_dir):
-    """400 reviews by GPT-4 and GPT-3.5: 378 open with two scores, and are read as the file has them; no other is."""
-    rows = [
-        json.loads(line)
-        for file in sorted((data_dir / "vicuna_gpt4_reviews").glob("*.jsonl"))
-        for line in file.read_text(encoding="utf-8").splitlines()
-    ]
-    read = [(row, templates.parse_two_scores(row["text"]).decision) for row in rows]
-    read = [(row["score"], decision) for row, decision in read if decision is not None]
-    assert (len(rows), len(read)) == (400, 378)
-    assert all(decision == {1: "A", 0: "tie", -1: "B"}[(a > b) - (a < b)] for (a, b), decision in read)
 
 
 def test_real_pairs_render_in_auto_js_form(data_dir, auto_j):

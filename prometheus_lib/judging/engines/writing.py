@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
-from ...prompts.chat import chat_ids, render_chat
+from ...prompts.chat import chat_ids, check_chat_template, render_chat
 from ...prompts.injection import escape_tokens, unknown_tokens
 from ...prompts.parsing import MARKER
 from ...prompts.templates import PROMETHEUS, Template
@@ -26,12 +26,8 @@ def voice(tokenizer: Any, fingerprint: str, template: Template, chat: str | None
     because other prompts are other judgments. DataError when there is no chat template at all.
     """
     own = tokenizer.chat_template
-    if not (own or chat):
-        raise DataError(
-            f"{tokenizer.name_or_path}: this tokenizer has no chat template; give a model that is tuned to follow "
-            "instructions, or save the template that it was tuned with beside it (chat_template.jinja)."
-        )
     tokenizer.chat_template = own or chat
+    check_chat_template(tokenizer)
     spoken = _spoken(tokenizer.chat_template, template)
     return fingerprint if spoken == own else artifacts.text_hash(fingerprint, spoken)
 
