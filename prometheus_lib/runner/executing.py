@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import sys
@@ -12,14 +11,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import records
 from ..data import DATA_VARIABLE
-from ..parallel import PROGRESS_FILE, available_workers
+from ..parallel import PROGRESS_FILE, available_workers, environment, submit_all, worker_pool
 from ..tables import images
+
+# A kernel that is killed while it has workers leaves semaphores, which Python's tracker removes and reports.
+QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
 
 
 class NotebookFailed(RuntimeError):
@@ -29,15 +32,16 @@ class NotebookFailed(RuntimeError):
 def execute_all(
     notebooks: Sequence[Path], folder: Path, values: dict[str, Any], real_data: str
 ) -> Iterator[tuple[Path, float]]:
-    """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last."""
-    if len(notebooks) < 2:
-        yield from ((notebook, execute(notebook, folder, values, real_data)) for notebook in notebooks)
-        return
-    context = multiprocessing.get_context("spawn")
-    failure = None
-    with _environment(OMP_NUM_THREADS="1"), ProcessPoolExecutor(available_workers(), context) as pool:
+    """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last.
+
+    Each is executed in a process of its own, which ends with its kernel when this one is interrupted or dies.
+    """
+    if len(notebooks) > 1:
         print(f"side by side: {', '.join(notebook.stem for notebook in notebooks)}", file=sys.stderr)
-        running = {pool.submit(execute, notebook, folder, values, real_data, False): notebook for notebook in notebooks}
+    failure = None
+    with environment(PYTHONWARNINGS=QUIET), worker_pool(min(available_workers(), len(notebooks))) as pool:
+        call = partial(execute, folder=folder, values=values, real_data=real_data, bar=len(notebooks) == 1)
+        running = dict(zip(submit_all(pool, call, notebooks), notebooks, strict=True))
         for done in as_completed(running):
             if error := done.exception():
                 failure = failure or error
@@ -58,7 +62,7 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str
     running, done, failed = (folder / f"{notebook.stem}{ending}.ipynb" for ending in (".running", "", ".failed"))
     running.unlink(missing_ok=True)
     start = time.perf_counter()
-    with _environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem):
+    with environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem):
         what = _papermill(notebook, running, values, bar)
     if what:
         kept = ""
@@ -96,20 +100,6 @@ def _papermill(notebook: Path, running: Path, values: dict[str, Any], bar: bool)
     return ""
 
 
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set environment variables for the notebooks' kernels (an empty value removes one), then put things back."""
-    before = {name: os.environ.pop(name, None) for name in values}
-    os.environ.update({name: value for name, value in values.items() if value})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
 def make_shareable(notebook: Path) -> None:
     """Drop what papermill notes about this machine's paths, and make the pictures smaller."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
@@ -133,7 +123,7 @@ def live_progress(title: str, every: float = 5.0) -> Iterator[None]:
         thread = threading.Thread(target=_follow, args=(title, file, stop, every), daemon=True)
         thread.start()
         try:
-            with _environment(**{PROGRESS_FILE: str(file)}):
+            with environment(**{PROGRESS_FILE: str(file)}):
                 yield
         finally:
             stop.set()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_lib import artifacts, judging, parallel
+from prometheus_lib import artifacts, judging
 from prometheus_lib.data import minibench
 from prometheus_lib.judging import MENUS, Completion, Decoding, Judge, JudgingJob, Policy, Task, TransformersJudge
 from prometheus_lib.judging.engines import transformers_judge, writing
@@ -489,18 +489,6 @@ def test_all_items_that_do_not_fit_are_named_before_anything_is_generated(tiny_b
     with pytest.raises(DataError, match=r"2 prompts are longer.*long-0.*long-1"):
         judging.collect(judge, [*tasks, *long], store, SHORT)
     assert not store.keys
-
-
-def _die(job, report):
-    import os
-    import signal
-
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_is_reported_clearly():
-    with pytest.raises(DataError, match="worker process was killed"):
-        parallel.run_jobs(_die, [1, 2], 2, "job", workers=2)
 
 
 # --- verifying -------------------------------------------------------------------------------------------------------
