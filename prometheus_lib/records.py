@@ -73,7 +73,7 @@ class DirectItem:
     response: str
     reference_answer: str | None
     rubric: Rubric
-    scores: dict[str, list[int]] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
     group: str = ""
     cluster: str = ""
     prompt: str | None = None

@@ -69,14 +69,19 @@ def test_the_embedded_base_model_is_whole_and_small():
 def test_the_readmes_code_runs_as_it_stands(tmp_path, monkeypatch):
     """The two blocks of Python, with an untrained judge and experts in place of the folders that they name."""
     first, second = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "mine.csv").write_text('id,instruction,response\na,Say hello.,Hello!\nb,Say hello.,"No, never."\n')
+    rows = ["id,instruction,response,human", "2,Say hello.,Hello!,5", '10,Say hello.,"No, never.",1', "1,Say hello.,,2"]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
     for name in ("a/model", "base", "experts/direct", "experts/pairwise"):
         folder = tmp_path / "path" / "to" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(EMBEDDED_BASE, folder.parent.parent / "a" / "model" if name == "a/model" else folder)
     monkeypatch.chdir(tmp_path)
     known: dict = {}
-    exec(first, known)
-    assert len(known["table"]) == 6 and set(known["table"]["item_id"]) == {"a", "b"}
+    with pytest.warns(UserWarning, match="1 row with an empty response is judged as it stands"):
+        exec(first, known)
+    table, scores = known["table"].astype({"decision": float}), known["scores"]
+    assert len(table) == 9 and list(scores.index) == ["2", "10", "1"] and list(scores["human"]) == [5, 1, 2]
+    means = table.groupby("item_id")["decision"].mean()
+    assert all(scores.loc[id, "score"] == mean or mean != mean for id, mean in means.items())
     exec(second, known)
     assert known["judge"].name == known["merge"].name

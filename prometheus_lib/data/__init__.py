@@ -6,6 +6,7 @@
 True
 """
 
+from .aligned import by_item
 from .benchmarks import benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
 from .collections import (
     FEEDBACK_FIELDS,
@@ -23,8 +24,11 @@ from .collections import (
     preference_rows,
     response_pairs,
 )
+from .decisions import read_decision
 from .download import DATA_VARIABLE, data_folder
-from .recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
+from .own import read_own_items
+from .recorded import read_recorded
+from .votes import expert_pairs, gpt4_against_experts, read_votes
 
 __all__ = [
     "DATA_VARIABLE",
@@ -32,6 +36,7 @@ __all__ = [
     "FEEDBACK_FIELDS",
     "PREFERENCE_FIELDS",
     "benchmark_facts",
+    "by_item",
     "check_rows",
     "data_folder",
     "direct_example",
@@ -48,6 +53,7 @@ __all__ = [
     "pair_orders",
     "pairwise_example",
     "preference_rows",
+    "read_decision",
     "read_own_items",
     "read_recorded",
     "read_votes",

@@ -90,7 +90,7 @@ def load_benchmark(name: str, data_dir: str | Path | None = None, download: bool
     without `data_dir`, of the folder that PROMETHEUS_DATA_DIR names, then of the download cache. With `download`
     the cache is always looked at, and a file found nowhere is fetched into it (see `download_benchmark`).
     Raises DataError for an unknown name, a missing file (where it was looked for, where to get it) and a damaged
-    file (file, row counted from 0, what to do).
+    file (file, row counted from 1, what to do).
     """
     source = _source(name)
     looked_at = places(source, data_dir, download)

@@ -44,15 +44,17 @@ _BIGGEN_RATERS = {
 
 
 def each_row(rows: list[Row], path: Path, convert: Callable[[int, Row], Any]) -> list[Any]:
-    """Apply `convert(number, row)` to all rows; a fault becomes a DataError with file, row and advice."""
+    """Apply `convert(number, row)` to all rows; a fault becomes a DataError with file, row (from 1) and advice."""
     converted = []
     for number, row in enumerate(rows):
         try:
             converted.append(convert(number, row))
         except KeyError as error:
-            raise DataError(f"{path}, row {number}: no field {error}; repair the row or get the file again.") from error
+            raise DataError(
+                f"{path}, row {number + 1}: no field {error}; repair the row or get the file again."
+            ) from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path}, row {number}: {error}; repair the row or get the file again.") from error
+            raise DataError(f"{path}, row {number + 1}: {error}; repair the row or get the file again.") from error
     return converted
 
 

@@ -1,6 +1,7 @@
 """What a judge reads, and how its answer is read."""
 
 from .chat import DATE, JOINERS, chat_ids, check_bos, check_chat_template, joined, render_chat
+from .conversation import render_conversation
 from .headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, TASK_HEADER
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from .pair_feedback import (
@@ -96,6 +97,7 @@ __all__ = [
     "parse_pairwise",
     "parse_released",
     "render_chat",
+    "render_conversation",
     "render_direct",
     "render_pairwise",
     "render_rubric",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..data.catalogue import PAIR_BENCHMARKS, TIE_BENCHMARKS
-from ..data.recorded import expert_pairs, gpt4_against_experts
+from ..data.votes import expert_pairs, gpt4_against_experts
 from ..metrics import Comparison
 from ..records import PairItem
 from .cells import (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import metrics
 from ..data import benchmarks
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
-from ..data.recorded import read_votes
+from ..data.votes import read_votes
 from ..judging.reading import check_one_kind, current_judgments
 from ..metrics import Floats
 from ..records import DataError, DirectItem, MissingFile, PairItem, read_items
@@ -35,7 +35,7 @@ class Run:
     """What the tables are computed from: `items` and `real` by the paper's benchmark name ("vicuna_bench", ...).
 
     `replay` holds Auto-J 13B's recorded decisions on the real Auto-J Eval (item order, swapped order mapped back),
-    `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `recorded.read_votes`). `left_out` says of
+    `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `votes.read_votes`). `left_out` says of
     each file that was not there ("vicuna_bench", "vicuna_bench (real)", "replay (real)") where it was looked for.
     """
 

@@ -443,16 +443,16 @@ DAMAGED = {
         "line 2: not valid JSON",
     ),
     "no rows": ("[]", "holds no rows"),
-    "not objects": ('[{"instruction": "x"}, 7]', "row 1: expected an object, found int"),
-    "no field": (json.dumps([{"idx": 1, "instruction": GOOD}, {"idx": 2}]), "row 1: no field 'instruction'"),
-    "not text": (json.dumps([{"idx": 1, "instruction": None}]), "row 0: field 'instruction' should be text"),
+    "not objects": ('[{"instruction": "x"}, 7]', "row 2: expected an object, found int"),
+    "no field": (json.dumps([{"idx": 1, "instruction": GOOD}, {"idx": 2}]), "row 2: no field 'instruction'"),
+    "not text": (json.dumps([{"idx": 1, "instruction": None}]), "row 1: field 'instruction' should be text"),
     "no section": (
         json.dumps([{"idx": 1, "instruction": GOOD.replace("###Score Rubrics:", "###Rubric:")}]),
-        "row 0: the prompt has no section '###Score Rubrics:'",
+        "row 1: the prompt has no section '###Score Rubrics:'",
     ),
     "cut prompt": (
         json.dumps([{"idx": 1, "instruction": GOOD[:-100]}]),
-        "row 0: the prompt does not end with",
+        "row 1: the prompt does not end with",
     ),
     "bad rubric": (
         json.dumps([{"idx": 1, "instruction": GOOD.replace("Score 4: ", "4: ")}]),
@@ -468,14 +468,14 @@ DAMAGED = {
     ),
     "empty": ("", "the file is empty"),
     "blank": ("\n \n", "the file is empty"),
-    "one number": ("7", "row 0: expected an object, found int"),
+    "one number": ("7", "line 1: expected rows, found int"),
     "line in the middle": (
         lines([{"idx": 1, "instruction": GOOD}]) + '{"idx": 2,\n' + lines([{"idx": 3, "instruction": GOOD}]),
         "line 2: not valid JSON",
     ),
     "last row": (
         lines([{"idx": n, "instruction": GOOD} for n in range(5)] + [{"idx": 6, "instruction": GOOD[:500]}]),
-        "row 5: the prompt does not end with",
+        "row 6: the prompt does not end with",
     ),
     "number for a prompt": (lines([{"idx": 1, "instruction": 5}]), "field 'instruction' should be text, found int"),
     "pointer": (
@@ -501,7 +501,7 @@ def test_a_header_missing_in_one_row_is_named(tmp_path, data_dir, header):
     rows = read_rows(data_dir / "benchmarks/vicuna_eval.json")[:9]
     rows[7] = rows[7] | {"instruction": rows[7]["instruction"].replace(header, header.replace("#", "=", 1))}
     folder = put_rows(tmp_path, "vicuna_eval.json", rows)
-    with pytest.raises(DataError, match=rf"vicuna_eval.json, row 7: .*{re.escape(header)}.*repair the row or get"):
+    with pytest.raises(DataError, match=rf"vicuna_eval.json, row 8: .*{re.escape(header)}.*repair the row or get"):
         load_benchmark("vicuna_bench", folder)
 
 
@@ -521,7 +521,7 @@ def test_a_folder_or_a_cut_compressed_file_is_refused(tmp_path):
 def test_a_wrong_label_is_named(tmp_path, label):
     row = {"scenario": "chitchat", "prompt": "p", "response 1": "a", "response 2": "b"}
     folder = put_rows(tmp_path, "autoj_pairwise.json", [row | {"label": 0}, row | {"label": label}])
-    with pytest.raises(DataError, match=r"autoj_pairwise.json, row 1: .*(is none of 0, 1, 2|unhashable).*; repair"):
+    with pytest.raises(DataError, match=r"autoj_pairwise.json, row 2: .*(is none of 0, 1, 2|unhashable).*; repair"):
         load_benchmark("autoj_eval", folder)
 
 
@@ -542,11 +542,11 @@ def test_damaged_pairs_are_refused(tmp_path):
         "chosen_instruction": prompt("Hi!"),
         "rejected_instruction": prompt("No.", instruction="Say bye."),
     }
-    with pytest.raises(DataError, match="row 0: chosen_instruction and rejected_instruction differ"):
+    with pytest.raises(DataError, match="row 1: chosen_instruction and rejected_instruction differ"):
         load_benchmark("hhh_alignment", put_rows(tmp_path, "hhh_alignment_eval.json", [pair]))
     for tie in (2, "yes", None):
         row = {"chosen_instruction": prompt("Hi!"), "rejected_instruction": prompt("No."), "tie": tie}
-        with pytest.raises(DataError, match="row 0: field 'tie' is .* none of 0, 1"):
+        with pytest.raises(DataError, match="row 1: field 'tie' is .* none of 0, 1"):
             load_benchmark("mt_bench_human", put_rows(tmp_path, "mt_bench_human_judgement_eval.json", [row]))
 
 
@@ -559,7 +559,7 @@ def test_damaged_replay_is_refused(tmp_path):
     with pytest.raises(DataError, match="2 decisions in one file, 1 in the other"):
         load_autoj_replay(tmp_path)
     (tmp_path / "autoj_outputs/pairwise_example_output.jsonl").write_text('{"output": 7}\n', encoding="utf-8")
-    with pytest.raises(DataError, match="pairwise_example_output.jsonl, row 0: field 'output' is 7"):
+    with pytest.raises(DataError, match="pairwise_example_output.jsonl, row 1: field 'output' is 7"):
         load_autoj_replay(tmp_path)
 
 
@@ -720,7 +720,7 @@ def test_preference_bench_in_the_hubs_schema(tmp_path, readme_rows):
     assert items[0].cluster == items[1].cluster and items[0].id != items[1].id
     prompt_text = render_pairwise(items[0], with_reference=True)
     assert prompt_text.endswith(f"###Score Rubric:\n{real['orig_criteria']}\n\n###Feedback: ")
-    with pytest.raises(DataError, match=r"row 0: field 'orig_preference' is 'C', which is none of 'A', 'B'"):
+    with pytest.raises(DataError, match=r"row 1: field 'orig_preference' is 'C', which is none of 'A', 'B'"):
         load_benchmark(
             "preference_bench",
             put_rows(tmp_path, "preference_bench.jsonl", [{**real, "orig_preference": "C"}]),

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import judging, metrics, tables
+from prometheus_lib import metrics, tables
 from prometheus_lib.data import benchmarks
-from prometheus_lib.data.recorded import expert_pairs, gpt4_against_experts, read_own_items, read_recorded, read_votes
+from prometheus_lib.data.recorded import read_recorded
+from prometheus_lib.data.votes import expert_pairs, gpt4_against_experts, read_votes
 from prometheus_lib.judging.store import COLUMNS
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
@@ -50,57 +51,6 @@ def jsonl_file(folder, rows, name="judge.jsonl"):
 
 def decisions(rows):
     return [None if pd.isna(decision) else decision for decision in rows["decision"]]
-
-
-# --- own items -------------------------------------------------------------------------------------------------------
-
-
-def test_rows_become_items_with_their_own_rubric_or_that_of_all(tmp_path):
-    scores = {f"score_{score}": f"level {score}" for score in range(1, 6)}
-    rows = [
-        {"id": 7, "instruction": "Do it.", "response": "1, done", "reference_answer": ""},
-        {
-            "id": "b",
-            "instruction": "Do it.",
-            "response": "2",
-            "reference_answer": "two",
-            "criteria": "Short?",
-            **scores,
-        },
-    ]
-    first, second = read_own_items(jsonl_file(tmp_path, rows), RUBRIC)
-    assert first == DirectItem("7", "Do it.", "1, done", None, RUBRIC)
-    own = Rubric("Short?", tuple(scores.values()))
-    assert second == DirectItem("b", "Do it.", "2", "two", own)
-    pd.DataFrame(rows).to_csv(tmp_path / "items.csv", index=False)
-    assert read_own_items(tmp_path / "items.csv", RUBRIC) == [first, second]
-
-
-def test_pairs_need_criteria_only_and_no_label(tmp_path):
-    text = "instruction,response_a,response_b,criteria,label\nDo it.,one,two,Kind?,\nDo it.,one,two,,b\n"
-    first, second = read_own_items(csv_file(tmp_path, text), RUBRIC)
-    assert first == PairItem("1", "Do it.", "one", "two", None, "Kind?")
-    assert second == PairItem("2", "Do it.", "one", "two", None, RUBRIC.criteria, "B", rubric=RUBRIC)
-    (task, _) = judging.pairwise_tasks("own", [first, second])
-    assert "Kind?" in task.prompt and task.item == first
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id,response\n1,x\n", "instruction are missing; found id, response"),
-        ("instruction,response_a\nx,y\n", "columns response_b are missing"),
-        ("instruction,response\nx,\n", "row 1: response is blank"),
-        ("instruction,response\nx,y\n", "row 1: no rubric; fill in criteria and score_1"),
-        ("instruction,response,criteria\nx,y,z\n", "row 1: no rubric"),
-        ("instruction,response_a,response_b\nx,y,z\n", "row 1: no criteria"),
-        ("instruction,response_a,response_b,criteria,label\nx,y,z,c,C\n", "row 1: label 'C' is none of A, B, tie"),
-        ("id,instruction,response_a,response_b,criteria\n1,x,y,z,c\n1,x,y,z,c\n", "ids 1 are there more than once"),
-    ],
-)
-def test_rows_that_are_no_items_are_refused(tmp_path, text, message):
-    with pytest.raises(DataError, match=f"judge.csv.*{message}"):
-        read_own_items(csv_file(tmp_path, text))
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -149,7 +99,7 @@ def test_direct_scores_of_pairs_name_the_side(tmp_path, pairs):
     path = csv_file(tmp_path, "item_id,decision\np/0#a,5\np/0#b,1\n")
     found = read_recorded(path, pairs, "mt_bench_human", format="direct", with_reference=False)
     assert decisions(found) == [5, 1] and set(found["format"]) == {"direct"}
-    with pytest.raises(DataError, match="row 1: item 'p/0#a' is not in mt_bench_human"):
+    with pytest.raises(DataError, match="line 2: item 'p/0#a' is not in mt_bench_human"):
         read_recorded(path, pairs, "mt_bench_human")
 
 
@@ -169,23 +119,26 @@ def test_quoted_texts_marks_of_spreadsheets_and_compressed_files(tmp_path, direc
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item_id,decision\nv/0,3\nnobody,3\n", r"judge.csv, row 2: item 'nobody' is not in vicuna_bench; its 6 ids"),
-        ("item_id,decision\nv/0,6\n", r"judge.csv, row 1: decision '6' is none of 1, 2, 3, 4, 5"),
-        ("item_id,decision\nv/0,3.5\n", r"row 1: decision '3.5' is none of"),
-        ("item_id,decision\nv/0,A\n", r"row 1: decision 'A' is none of 1, 2, 3, 4, 5; leave it blank"),
-        ("item_id,decision\nv/0,3\nv/1,2\nv/0,3\n", r"row 3: item 'v/0', draw 0, is already in row 1"),
+        ("item_id,decision\nv/0,3\nnobody,3\n", r"judge.csv, line 3: item 'nobody' is not in vicuna_bench; its 6 ids"),
+        ("item_id,decision\nv/0,6\n", r"judge.csv, line 2: decision '6' is none of 1, 2, 3, 4, 5; say what it means"),
+        ("item_id,decision\nv/0,3.5\n", r"line 2: decision '3.5' is none of"),
+        ("item_id,decision\nv/0,A\n", r"line 2: decision 'A' is none of 1, 2, 3, 4, 5; say what it means"),
+        ("item_id,decision\nv/0,3\nv/1,2\nv/0,3\n", r"line 4: item 'v/0', draw 0, is already in line 2"),
         ("item_id,decision,draw\nv/0,3,1\n", r"judge.csv: draws \[1\] leave a gap"),
-        ("item_id,decision,draw\nv/0,3,first\n", r"row 1: draw 'first' is not a number"),
-        ("item_id,decision,draw\nv/0,3,-1\n", r"row 1: draw '-1' is not a number"),
-        ("item_id,decision,order\nv/0,3,xy\n", r"row 1: order 'xy' is neither \"ab\" nor \"ba\""),
-        ("item,score\nv/0,3\n", r"needed; found \['item', 'score'\]"),
-        ("item_id;decision\nv/0;3\n", r"needed; found \['item_id;decision'\]"),
-        ("item_id,decision\nv/0,3,4\n", r"row 1: not as many fields as the header's 2"),
-        ("item_id,feedback\nv/0\n", r"row 1: not as many fields as the header's 2"),
+        ("item_id,decision,draw\nv/0,3,first\n", r"line 2: draw 'first' is not a number"),
+        ("item_id,decision,draw\nv/0,3,-1\n", r"line 2: draw '-1' is not a number"),
+        ("item_id,decision,draw\nv/0,3,1.5\n", r"line 2: draw '1.5' is not a number"),
+        ("item_id,decision,order\nv/0,3,xy\n", r"line 2: order 'xy' is neither \"ab\" nor \"ba\""),
+        ("item_id,decision,with_reference\nv/0,3,maybe\n", r"line 2: with_reference is 'maybe'; write true or false"),
+        ("item,score\nv/0,3\n", r"needed; found item, score"),
+        ("item_id,decision\nv/0,3,4\n", r"line 2: 3 fields, and the header has 2"),
+        ("item_id,feedback\nv/0\n", r"line 2: 1 fields, and the header has 2"),
         ("item_id,decision\n", r"judge.csv: holds no rows"),
+        ("item_id,decision,Decision\nv/0,3,4\n", r"the columns 'decision' and 'Decision' are both 'decision'"),
+        ("item_id,decison\nv/0,3\n", r"column 'decison' looks like 'decision', which is missing"),
     ],
 )
-def test_bad_files_get_one_message_with_file_and_row(tmp_path, direct, text, message):
+def test_bad_files_get_one_message_with_file_and_line(tmp_path, direct, text, message):
     with pytest.raises(DataError, match=message):
         read_recorded(csv_file(tmp_path, text), direct, "vicuna_bench")
 
@@ -193,17 +146,64 @@ def test_bad_files_get_one_message_with_file_and_row(tmp_path, direct, text, mes
 def test_other_bad_input(tmp_path, direct, pairs):
     with pytest.raises(DataError, match="file not found"):
         read_recorded(tmp_path / "none.csv", direct, "vicuna_bench")
-    with pytest.raises(DataError, match="must end in one of"):
-        read_recorded(csv_file(tmp_path, "item_id,decision\n", "judge.xlsx"), direct, "vicuna_bench")
     with pytest.raises(DataError, match="line 1: not valid JSON"):
         read_recorded(csv_file(tmp_path, "item_id,decision\n", "judge.jsonl"), direct, "vicuna_bench")
-    (tmp_path / "latin.csv").write_bytes("item_id,decision,feedback\nv/0,3,gr\xfc\xdf\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8 text"):
-        read_recorded(tmp_path / "latin.csv", direct, "vicuna_bench")
-    with pytest.raises(DataError, match="row 1: decision '3' is none of A, B, tie"):
+    with pytest.raises(DataError, match="line 2: decision '3' is none of A, B, tie"):
         read_recorded(csv_file(tmp_path, "item_id,decision\np/0,3\n"), pairs, "mt_bench_human")
     with pytest.raises(DataError, match="does not fit these items"):
         read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), direct, "vicuna_bench", format="pairwise")
+    with pytest.raises(DataError, match="no items: give the items that were judged"):
+        read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), [], "vicuna_bench")
+    with pytest.raises(DataError, match="row 1: no judge; fill in a column judge"):
+        read_recorded([{"item_id": "v/0", "decision": 3}], direct, "vicuna_bench")
+
+
+def test_rows_of_any_source_are_the_same_judgments(tmp_path, direct):
+    rows = [{"item_id": item.id, "decision": score} for item, score in zip(direct, GOLD, strict=True)]
+    expected = read_recorded(jsonl_file(tmp_path, rows), direct, "vicuna_bench", "the owl")
+    for source in (rows, pd.DataFrame(rows), pd.DataFrame(rows).set_index("item_id"), pd.DataFrame(rows).to_dict()):
+        pd.testing.assert_frame_equal(read_recorded(source, direct, "vicuna_bench", "the owl"), expected)
+
+
+def test_five_rows_stay_five_or_are_refused(tmp_path, direct):
+    lines = ["v/0,3,Fine", 'v/1,4,"Good', "v/2,1,Bad", "v/3,2,Poor", "v/4,5,Right"]
+    text = "item_id,decision,feedback\n" + "\n".join(lines) + "\n"
+    with pytest.raises(DataError, match="judge.csv, line 3: a quotation mark is opened here and never closed"):
+        read_recorded(csv_file(tmp_path, text), direct, "vicuna_bench")
+    with pytest.warns(
+        UserWarning, match=r"2 lines inside quoted fields look like rows \(.* line 3\); 3 rows were read"
+    ):
+        found = read_recorded(csv_file(tmp_path, text.replace("Poor", 'Poor"')), direct, "vicuna_bench")
+    assert len(found) == 3
+
+
+def test_decisions_as_others_write_them(tmp_path, pairs):
+    text = "item_id,decision\np/0,model_a\np/1,Response B\np/2,tie (bothbad)\np/3,A>B\n"
+    assert decisions(read_recorded(csv_file(tmp_path, text), pairs, "mt_bench_human")) == ["A", "B", "tie", "A"]
+    numbers = [{"id": f"p/{n}", "preference": said} for n, said in enumerate((1.0, 2, "0", "error"))]
+    meaning = {"mapping": {1: "A", 2: "B", 0: "tie", "error": None}, "columns": {"preference": "decision"}}
+    found = read_recorded(numbers, pairs, "mt_bench_human", "AlpacaEval", **meaning)
+    assert decisions(found) == ["A", "B", "tie", None] and found["status"].tolist() == ["ok"] * 3 + ["unparsed"]
+
+
+def test_our_own_judgment_file_is_not_mapped_back_twice(tmp_path, pairs):
+    row = as_row(own(pairs[0], "A", "pairwise")) | {"order": "ba", "benchmark": "mt_bench_human"}
+    with pytest.warns(UserWarning, match="columns that are not read: fingerprint"):
+        assert decisions(read_recorded(jsonl_file(tmp_path, [row]), pairs, "mt_bench_human")) == ["A"]
+    with pytest.warns(UserWarning, match="columns that are not read"):
+        assert decisions(read_recorded([row], pairs, "mt_bench_human", mapped=False)) == ["B"]
+
+
+def test_what_is_not_read_is_said_once(tmp_path, direct):
+    text = "id,item_id,decision,model,with_reference\n9,v/0,3,m,no\n,,,,\n8,v/1,4,m,\n"
+    with pytest.warns(UserWarning) as said:
+        found = read_recorded(csv_file(tmp_path, text), direct, "vicuna_bench")
+    assert [str(each.message).split(": ", 1)[1] for each in said] == [
+        "1 row without any value is left out (line 3).",
+        "columns that are not read: model.",
+        "id stands beside item_id and is not read.",
+    ]
+    assert decisions(found) == [3, 4] and found["with_reference"].tolist() == [False, True]
 
 
 # --- in the tables ---------------------------------------------------------------------------------------------------

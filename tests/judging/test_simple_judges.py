@@ -185,9 +185,9 @@ def test_missing_answers_are_all_named_before_anything_is_stored(pairs, tmp_path
     [
         ({"format": "direct", "decision": 4}, "line 2: item_id missing"),
         ({"item_id": "x", "format": "direct"}, "line 2: decision or text missing"),
-        ({"item_id": "x", "format": "direct", "decision": 11}, "line 2: 11 is no direct decision"),
-        ({"item_id": "x", "format": "direct", "decision": True}, "line 2: True is no direct decision"),
-        ({"item_id": "x", "format": "pairwise", "decision": "C"}, "line 2: 'C' is no pairwise decision"),
+        ({"item_id": "x", "format": "direct", "decision": 11}, "line 2: decision 11 is none of 1 to 10"),
+        ({"item_id": "x", "format": "direct", "decision": True}, "line 2: decision True is none of 1 to 10"),
+        ({"item_id": "x", "format": "pairwise", "decision": "C"}, "line 2: decision 'C' is none of A, B, tie"),
         (
             {"item_id": "x", "format": "pointwise", "decision": 4},
             "line 2: unknown format 'pointwise'",
@@ -204,7 +204,9 @@ def test_rows_that_say_nothing_clear_are_refused(row, message, tmp_path):
 def test_decisions_and_ids_are_read_as_files_spell_them(tmp_path):
     spelled = (4, 4.0, "4", " 4 ", float("nan"), None, "")
     rows = [{"item_id": n, "format": "direct", "decision": decision} for n, decision in enumerate(spelled)]
-    rows += [{"item_id": n, "format": "pairwise", "decision": decision} for n, decision in enumerate(("a", "B", "Tie"))]
+    rows += [
+        {"item_id": n, "format": "pairwise", "decision": decision} for n, decision in enumerate(("model_a", "B", "Tie"))
+    ]
     judge = ReplayJudge("r", rows)
     items = [DirectItem(str(n), "i", "r", None, RUBRIC) for n in range(len(spelled))]
     pairs = [PairItem(str(n), "i", "a", "b", None, "c") for n in range(3)]

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from prometheus_lib import metrics, tables
-from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference_rows, recorded
+from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference_rows, read_votes
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, write_items, write_jsonl
 from prometheus_lib.runner import verify
 from prometheus_lib.scale import load_scale
@@ -587,7 +587,7 @@ def test_table_2_counts_items_and_states_the_ceiling(world_run):
 def real_run(world, data_dir):
     items, judgments = world
     real = {name: benchmarks.load_benchmark(name, data_dir) for name in tables.REAL_NAMES}
-    replay, votes = benchmarks.load_autoj_replay(data_dir), recorded.read_votes(data_dir)
+    replay, votes = benchmarks.load_autoj_replay(data_dir), read_votes(data_dir)
     scale = dataclasses.replace(load_scale("smoke"), resamples=20)
     return Run(scale, pd.DataFrame([as_row(judgments[0])]), {"flask": items["flask"]}, real, replay, votes)
 

@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ... import artifacts
+from ...data.decisions import MEANINGS, read_decision
 from ...prompts.parsing import PARSERS, SWAPPED, Parser
 from ...records import DataError, few, read_jsonl
 from ..answers import Completion
 from ..judge import Judge
 from ..tasks import Decoding, Task
 
-# As files spell them; Auto-J rates from 1 to 10.
-REPLAY_MENUS: dict[str, dict[str, int | str]] = {
-    "direct": {str(score): score for score in range(1, 11)},
-    "pairwise": {"A": "A", "B": "B", "TIE": "tie"},
-}
+HIGHEST = 10  # of the scores that are replayed: Auto-J rates from 1 to 10
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,10 @@ class ReplayJudge(Judge):
     """Answers from recorded judgments or recorded texts, of this project or of anyone else.
 
     A row has `item_id`, `format`, and either `decision` (1-5, for Auto-J 1-10; or "A", "B", "tie" in the item's *own*
-    A and B, as in judgment files) or `text` (what the judge wrote about the prompt *as shown*). It may say `order`
-    ("ab" if it does not), `draw` (0), `benchmark` and `with_reference` (any). A judgment file is such a file; a CSV
-    file is read by pandas first. `parsers` read the texts; the default is the paper's form.
+    A and B, as in judgment files; in any spelling that `data.read_decision` knows) or `text` (what the judge wrote
+    about the prompt *as shown*). It may say `order` ("ab" if it does not), `draw` (0), `benchmark` and
+    `with_reference` (any). A judgment file is such a file; a CSV file is read by pandas first. `parsers` read the
+    texts; the default is the paper's form.
 
     >>> from prometheus_lib import judging
     >>> from prometheus_lib.records import PairItem
@@ -141,22 +139,14 @@ def _module_names(parsers: Mapping[str, Parser], room: str) -> dict[str, str]:
 
 
 def _answer(row: Mapping[str, Any], where: str) -> Answer:
-    decision = row.get("decision")
-    menu = REPLAY_MENUS.get(row["format"])
-    if menu is None:
-        raise DataError(f"{where}: unknown format {row['format']!r}; write one of {', '.join(REPLAY_MENUS)}.")
-    spelled = _spelled(decision)
-    if spelled and spelled not in menu:
-        known = ", ".join(map(str, menu.values()))
-        raise DataError(f"{where}: {decision!r} is no {row['format']} decision; use one of {known}, or give the text.")
+    if row["format"] not in MEANINGS:
+        raise DataError(f"{where}: unknown format {row['format']!r}; write one of {', '.join(MEANINGS)}.")
+    try:
+        decision = read_decision(row.get("decision"), row["format"], highest=HIGHEST)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
     text = str(row.get("text") or row.get("feedback") or "")
-    return Answer(text, menu.get(spelled), int(row.get("tokens") or 0), row.get("status") != "truncated")
-
-
-def _spelled(decision: Any) -> str:
-    """Return a decision as files hold it (4, 4.0, "4", "a", nan) in one spelling, "" where there is none."""
-    blank = decision is None or decision != decision
-    return "" if blank else str(decision).strip().upper().removesuffix(".0")
+    return Answer(text, decision, int(row.get("tokens") or 0), row.get("status") != "truncated")
 
 
 def _completion(task: Task, answer: Answer) -> Completion:
