@@ -35,7 +35,7 @@ from prometheus_lib.data.catalogue import CONSISTENCY_BENCHMARKS
 from prometheus_lib.merging.catalogue import alpha_judge
 from prometheus_lib.records import DirectItem, PairItem, Rubric
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables.registry import Run
+from prometheus_lib.tables import Run
 
 TARGETS = {"all_tables_seconds": 30.0, "times_faster_than_the_loop": 100.0, "growth_of_time_per_item": 1.5}
 RESAMPLES, LOOPED, ROUNDS = 10_000, 50, 3

@@ -309,7 +309,7 @@ def decide(found: Mapping[Key, Comparison | None]) -> dict[Key, Comparison]:
     known = {key: each for key, each in found.items() if each is not None}
     enough = {key: each.p_value for key, each in known.items() if each.n_clusters >= FEWEST_CLUSTERS}
     corrected, factors = holm(enough), holm_factors(enough)
-    too_few = {"p_value": math.nan, "verdict": TOO_FEW, "more_needed": None}
+    too_few = {"p_value": math.nan, "p_holm": math.nan, "verdict": TOO_FEW, "more_needed": None}
     return {
         key: each.adjusted(corrected[key], factors[key]) if key in corrected else replace(each, **too_few)
         for key, each in known.items()

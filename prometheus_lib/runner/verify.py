@@ -22,11 +22,11 @@ from .. import data, tables
 from ..data import DATA_VARIABLE
 from ..records import DataError, MissingFile, read_jsonl
 from ..scale import Scale, load_scale
-from ..tables.registry import KEY, TABLES, Run
+from ..tables import KEY, TABLES, Run
 
 TOLERANCE = 1e-6  # relative, on top of the six digits that are written
-_NUMBERS = ("value", "low", "high")
-_EXACT = ("n", "unparsed", "note")
+_NUMBERS = ("value", "low", "high", "p", "p_holm")
+_EXACT = ("n", "unparsed", "unit", "verdict", "test", "more_needed", "text", "note")
 
 
 def differences(committed: pd.DataFrame, recomputed: pd.DataFrame) -> list[str]:

@@ -1,69 +1,66 @@
-"""The paper's tables and figures as data, computed from judgment files alone (see `registry`)."""
+"""The paper's tables and figures as data, computed from judgment files alone: no model is needed.
 
-from .registry import (
-    CAPTIONS,
+Every table is one function from a `Run` to a long DataFrame of *cells*, one line per number, with the columns of
+`COLUMNS` (`Cell` explains each). Ours, floors, ceilings, rows from real data and the published numbers stand in one
+frame, told apart by `kind`. Correlations and agreement are fractions, accuracies and transitivity are in percent, as
+the paper prints them; `unit` says which.
+
+- `variant`: the rule, where rules differ: "corrected", "paper-text", "paper-code", "ties half", "as printed".
+- `kind` "difference": two judges on the same items, tested.
+- Published rows stand in the column that takes the place of the paper's; their note names the paper's own column.
+  They were measured on other benchmarks with other raters, so compare direction and order, not size.
+
+| module | what |
+|---|---|
+| `registry` | which function computes which table, and its caption |
+| `data` | Tables 1, 2 |
+| `direct` | Tables 3, 11, 12, 16, Figure 1 |
+| `pairwise` | Table 4 |
+| `averages` | Tables 5, 6, 17 |
+| `consistency` | Tables 13, 14, 15 |
+| `merging` | Figure 3; Table 17 and Figure 3 with two training runs |
+| `attacks`, `biases` | attack success; biases of position, length and rubric |
+| `claims` | the paper's claims as tests |
+| `files`, `plots`, `images` | tables shown, saved, loaded; figures |
+| `run`, `cells`, `rows`, `measures`, `published` | what they are made of: judgments and items; cells; judges, floors
+and ceilings; what a judge reaches; where the paper's numbers stand |
+"""
+
+from ..data.catalogue import REAL_NAMES, TITLES
+from .attacks import table_attacks
+from .averages import REFERENCE_JUDGE, merge_names, table_5, table_6, table_17
+from .biases import table_biases
+from .cells import (
     COLUMNS,
     COMPARISON_RESAMPLES,
-    DIRECT_AVERAGE,
     KEY,
     KINDS,
-    OTHERS,
-    OVERALL,
-    PAIR_AVERAGE,
-    REAL_NAMES,
-    REFERENCE_JUDGE,
-    RESEARCH_DIRECT,
-    RESEARCH_PAIR,
-    TABLES,
-    TITLES,
-    Answers,
-    Run,
-    cell,
+    UNITS,
+    VERDICTS,
+    Cell,
     cells_table,
-    clusters,
-    compare_averages,
-    compare_judges,
-    display_table,
-    figure_1,
-    figure_3,
-    figure_3_runs,
-    file_name,
-    gold_gaps,
-    human_rater,
-    labels,
-    load_run,
-    load_table,
-    merge_names,
-    plain,
-    rater_draws,
-    rater_means,
-    raters,
-    save_table,
+    p_text,
     show_p,
-    table_1,
-    table_2,
-    table_3,
-    table_4,
-    table_5,
-    table_6,
-    table_11,
-    table_12,
-    table_13,
-    table_14,
-    table_15,
-    table_16,
-    table_17,
-    table_17_runs,
-    to_csv,
-    tournament,
 )
+from .consistency import gold_gaps, table_13, table_14, table_15, tournament
+from .data import table_1, table_2
+from .direct import figure_1, table_3, table_11, table_12, table_16
+from .files import display_table, load_table, plain, save_table, to_csv
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges
+from .merging import figure_3, figure_3_runs, table_17_runs
+from .pairwise import table_4
+from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
+from .registry import ENTRIES, TABLES, caption, file_name
+from .rows import OTHERS, Answers, clusters, human_rater, labels, rater_draws, rater_means, raters
+from .run import Run, load_run
 
 __all__ = [
     "Answers",
-    "CAPTIONS",
     "COLUMNS",
     "COMPARISON_RESAMPLES",
+    "Cell",
     "DIRECT_AVERAGE",
+    "ENTRIES",
     "KEY",
     "KINDS",
     "OTHERS",
@@ -76,7 +73,9 @@ __all__ = [
     "Run",
     "TABLES",
     "TITLES",
-    "cell",
+    "UNITS",
+    "VERDICTS",
+    "caption",
     "cells_table",
     "clusters",
     "compare_averages",
@@ -92,6 +91,7 @@ __all__ = [
     "load_run",
     "load_table",
     "merge_names",
+    "p_text",
     "plain",
     "rater_draws",
     "rater_means",
@@ -112,6 +112,8 @@ __all__ = [
     "table_4",
     "table_5",
     "table_6",
+    "table_attacks",
+    "table_biases",
     "to_csv",
     "tournament",
 ]

@@ -30,7 +30,7 @@ from ..data.attacks import (
     victims_at,
 )
 from ..judging.studies import attack_suite
-from .cells import COMPARISON_RESAMPLES, cell, cells_table, comparison_cell, comparison_note
+from .cells import COMPARISON_RESAMPLES, HIGHER, LOWER, Cell, cells_table, difference_cell, with_test
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ Key = tuple[str, str]  # row and column of the table
 WITH_MARKS, WITHOUT_MARKS = "mean, with marks", "mean, without"
 READERS_NAMES = {WITH_MARKS: "mean of attacks with marks", WITHOUT_MARKS: "mean of attacks without"}
 RENDERED = {"paper-code": "texts as they are", "corrected": "texts neutralised"}
-ARROWS = {"higher": "↑", "lower": "↓"}  # what the test of a cell shows: a move towards the attacker, or away
+ARROWS = {HIGHER: "↑", LOWER: "↓"}  # what the test of a cell shows: a move towards the attacker, or away
 
 
 def outcomes(judgments: pd.DataFrame, items: Sequence[Item], judges: Iterable[str]) -> pd.DataFrame:
@@ -78,7 +78,8 @@ def _judged(plan: pd.DataFrame, decided: Mapping[str, Any], judge: str) -> pd.Da
     missing = {*plan["stored"], *plan["before"]} - decided.keys()
     if missing:
         warnings.warn(
-            f"{judge}: {len(missing)} judgments of the attacks are missing and count as unparsed; run notebook 05.",
+            f"{judge}: {len(missing)} judgments of the attacks are missing and count as unparsed; collect judgments to "
+            "the end.",
             stacklevel=3,
         )
     clean, attacked_ = (
@@ -151,10 +152,10 @@ def with_marks(items: Sequence[Item]) -> list[str]:
     return [kind for kind in ATTACKS if any(trial_id(kind, "corrected", item.id) in asked for item in items)]
 
 
-def table(run: Run) -> pd.DataFrame:
+def table_attacks(run: Run) -> pd.DataFrame:
     """Return attack success in percent: one row per judge with the texts as they are, one with them neutralised.
 
-    A cell's note tests whether answers move towards the attacker. Difference rows compare success rates (see
+    A cell's verdict says whether answers move towards the attacker. Difference rows compare success rates (see
     `_contrasts`). All p-values of the table are corrected together (Holm).
     """
     if len(run.present(SOURCES)) < len(SOURCES):
@@ -168,10 +169,10 @@ def table(run: Run) -> pd.DataFrame:
     cells = []
     for key, part in groups.items():
         rate = _rate(part, n_resamples=run.scale.resamples, seed=run.scale.seed)
-        note = f"{comparison_note(tested[key])}; mean gain {rate['gain']:+.3f}"
         spread = {"low": 100 * rate["low"], "high": 100 * rate["high"], "n": rate["n"], "unparsed": rate["unparsed"]}
-        cells.append(cell(*key, 100 * rate["success"], note=note, **spread))
-    return cells_table(BENCHMARK, [*cells, *(comparison_cell(*key, tested[key]) for key in contrasts)])
+        gain = f"mean gain {rate['gain']:+.3f}"
+        cells.append(with_test(Cell(*key, 100 * rate["success"], unit="percent", note=gain, **spread), tested[key]))
+    return cells_table(BENCHMARK, [*cells, *(difference_cell(*key, tested[key], "percent") for key in contrasts)])
 
 
 def _with_totals(frame: pd.DataFrame, marked: Sequence[str]) -> pd.DataFrame:
@@ -222,7 +223,8 @@ def _success_difference(one: pd.DataFrame, two: pd.DataFrame) -> Comparison:
 
 
 def by_attack(cells: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
-    """Return `table` for reading: a block of rows for each variant, one text per row, the named judges side by side.
+    """Return `table_attacks` for reading: a block of rows for each variant, one text per row, the named judges side by
+    side.
 
     "34 [22, 47] ↑ 4?" is a success rate in percent with its interval, a move towards the attacker that the test shows
     (↓: away from it), and 4 answers that cannot be read. Nothing is written where a variant was not asked.
@@ -249,7 +251,7 @@ def _short(each: Any) -> str:
 
 
 def _arrow(each: Any) -> str:
-    return ARROWS.get(each.note.split(";")[0], "")
+    return ARROWS.get(each.verdict, "")
 
 
 def _columns(cells: pd.DataFrame) -> list[str]:
@@ -275,7 +277,8 @@ def _unread(cells: pd.DataFrame) -> pd.Series:
 
 
 def figure(cells: pd.DataFrame) -> Figure:
-    """Draw `table` as two heat maps, before and after the defence: attacks, their means, and the controls apart.
+    """Draw `table_attacks` as two heat maps, before and after the defence: attacks, their means, and the controls
+    apart.
 
     In a cell: the success rate, an arrow for a move that the test shows, and below it the share of unreadable answers.
     """

@@ -21,17 +21,8 @@ from ..data import baselines
 from ..data.biases import POSITION_SOURCE, RUBRIC_SOURCE, RUBRICS, rubric_couples
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..records import DirectItem, PairItem
-from .cells import (
-    COMPARISON_RESAMPLES,
-    cell,
-    cells_table,
-    clusters,
-    comparison_note,
-    labels,
-    rater_means,
-    raters,
-    sample_cell,
-)
+from .cells import COMPARISON_RESAMPLES, HIGHER, LOWER, UNITS, Cell, cells_table, interval_cell, p_text, with_test
+from .rows import clusters, labels, rater_means, raters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,9 +38,8 @@ CHANGE, SLOPE = "change goes the right way", "points per true point"
 UNBIASED = {AGREE: 100.0, FIRST: 50.0, LONGER: 0.0, LENGTH: 0.0, CHANGE: 100.0, SLOPE: 1.0}
 TESTED = {FIRST: 50.0, LONGER: 0.0, LENGTH: 0.0, SLOPE: 0.0}
 BIASES = (FIRST, LONGER, LENGTH)  # the tested columns where less than the unbiased value, or more, is a fault
-UNITS = {
-    FIRST: "percent of the answers", LONGER: "points", LENGTH: "partial correlation",
-    SLOPE: "score points per true point",
+COLUMN_UNITS = {
+    AGREE: "percent", FIRST: "percent", LONGER: "points", LENGTH: "partial", CHANGE: "percent", SLOPE: "score points",
 }  # fmt: skip
 IDEAL = dict.fromkeys(BIASES, "unbiased") | {SLOPE: "follows the rubric"}
 MEANINGS = {  # what a verdict of the test says about the judge
@@ -175,7 +165,7 @@ def true_score(item: DirectItem) -> float:
 MEASURES = (position, length_in_pairs, length_in_scores, rubric_sensitivity)
 
 
-def table(run: Run) -> pd.DataFrame:
+def table_biases(run: Run) -> pd.DataFrame:
     """Return all biases by judge, under them trivial judges and what an unbiased judge has.
 
     "first shown wins" is tested against one half, both lengths and "points per true point" against 0; the p-values are
@@ -184,12 +174,17 @@ def table(run: Run) -> pd.DataFrame:
     samples = dict(_samples(run))
     against = {key: metrics.compare_with(each, TESTED[key[1]]) for key, each in samples.items() if key[1] in TESTED}
     tested = metrics.decide(against)
-    notes = {key: comparison_note(each) for key, each in tested.items()}
-    cells = [sample_cell(*key, s, "judge", run.scale.resamples, note=notes.get(key, "")) for key, s in samples.items()]
+    resamples = run.scale.resamples
+    units = {key: COLUMN_UNITS[key[1]] for key in samples}
+    cells = {key: interval_cell(*key, each, units[key], "judge", resamples) for key, each in samples.items()}
+    cells |= {key: with_test(cells[key], each) for key, each in tested.items()}
     columns = dict.fromkeys(column for _, column in samples)
-    limits = [cell("unbiased", column, UNBIASED[column], "ceiling") for column in columns]
-    trivial = [cell(*key, value, "floor") for key, value in _trivial(run).items() if key[1] in columns]
-    return cells_table("biases", [*cells, *limits, *trivial])
+    limits = [
+        Cell("unbiased", column, UNBIASED[column], unit=COLUMN_UNITS[column], kind="ceiling") for column in columns
+    ]
+    values = {key: value for key, value in _trivial(run).items() if key[1] in columns}
+    trivial = [Cell(*key, value, unit=COLUMN_UNITS[key[1]], kind="floor") for key, value in values.items()]
+    return cells_table("biases", [*cells.values(), *limits, *trivial])
 
 
 def _samples(run: Run) -> Iterator[tuple[tuple[str, str], Interval]]:
@@ -208,26 +203,26 @@ def _trivial(run: Run) -> dict[tuple[str, str], float]:
 
 
 def findings(cells: pd.DataFrame, columns: Sequence[str] = BIASES) -> list[str]:
-    """Return a sentence with its number for all that the tests of `table` show in some columns: by default, biases."""
+    """Return a sentence with its number for all that the tests show in some columns (by default, biases)."""
     shown = cells[(cells["kind"] == "judge") & cells["column"].isin(list(columns)) & _decided(cells)]
     return [_finding(each) for each in shown.itertuples()]
 
 
 def _decided(cells: pd.DataFrame) -> pd.Series:
-    return cells["note"].str.startswith(("higher", "lower"))
+    return cells["verdict"].isin([HIGHER, LOWER])
 
 
 def _finding(each: Any) -> str:
-    verdict, p_value, *_ = each.note.replace(",", ";").split("; ")
     digits = 1 if each.column in (FIRST, LONGER) else 2
     value, low, high = (f"{number:z.{digits}f}" for number in (each.value, each.low, each.high))
     counts = f"n = {each.n}, {each.unparsed} unparsed"
-    meaning = MEANINGS[each.column, verdict]
+    meaning, p_value = MEANINGS[each.column, each.verdict], f"{p_text(each.p_holm)} (Holm)"
     return f"{each.row} {meaning}: {each.column} {value} [{low}, {high}], {counts}, {p_value}"
 
 
 def figure(cells: pd.DataFrame) -> Figure:
-    """Draw `table` in one panel per tested column, judges as rows: dotted what is ideal there, dashed a trivial judge.
+    """Draw `table_biases` in one panel per tested column, judges as rows: dotted what is ideal there, dashed a trivial
+    judge.
 
     A red diamond differs, by the test, from the value in `TESTED`.
     """
@@ -241,7 +236,8 @@ def figure(cells: pd.DataFrame) -> Figure:
     plt.close(figure)
     for ax, column in zip(axes[0], columns, strict=False):
         _panel(ax, cells[cells["column"] == column], column, names)
-        ax.set(title=textwrap.fill(column, 22), xlabel=UNITS[column], yticks=range(len(names)), yticklabels=names)
+        label = UNITS[COLUMN_UNITS[column]].label
+        ax.set(title=textwrap.fill(column, 22), xlabel=label, yticks=range(len(names)), yticklabels=names)
         ax.grid(alpha=0.25)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8, frameon=False)
     return figure

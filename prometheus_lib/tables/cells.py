@@ -1,275 +1,190 @@
-"""What all tables are made of: cells, the rows of a table before they meet a rater, samples, and tested differences."""
+"""Cells: one number of a table with everything that belongs to it, and tables as frames of cells.
+
+A table is a long DataFrame, one line per cell, with the columns of `COLUMNS`. Whatever reads a table reads these
+columns: nothing is written into a note that a program needs.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import metrics
-from ..data import baselines, minibench
-from ..metrics import Comparison, Floats, Interval
-from ..records import DirectItem, PairItem
-from .run import Items, Run
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Comparison, Interval
+from ..records import DataError
 
-Cell = dict[str, Any]
-
-COLUMNS = ("table", "row", "column", "value", "low", "high", "n", "unparsed", "kind", "variant", "note")
-NUMBERS = {"value": "float64", "low": "float64", "high": "float64", "n": "Int64", "unparsed": "Int64"}
-KEY = ("kind", "row", "column", "variant")
+NAN = math.nan
+COMPARISON_RESAMPLES = 10_000
 KINDS = (
     "judge", "difference", "benchmark", "ceiling", "floor",
     "real benchmark", "real judge", "real ceiling", "real floor", "published",
 )  # fmt: skip
-COMPARISON_RESAMPLES = 10_000
-OTHERS = "mean of the other answers' scores"
-NAN = math.nan
-_HUMANS = ("sim-crowd", "human")
+HIGHER, LOWER, UNDECIDED = "higher", "lower", "undecided"
+VERDICTS = ("", HIGHER, LOWER, UNDECIDED, TOO_FEW)
+KEY = ("kind", "row", "column", "variant")
 
 
-class Answers(NamedTuple):
-    """One row of a table before it meets a rater: mean scores or decisions (items,), and how many are unparsed.
+class Unit(NamedTuple):
+    """How the numbers of a unit are written: what they measure, and the format of values and of interval ends."""
 
-    `sides` holds direct scores (items, draws) of both responses of each pair, where the row has them.
+    label: str
+    value: str
+    bound: str
+
+
+UNITS = {
+    "pearson": Unit("Pearson correlation", ".3f", ".2f"),
+    "spearman": Unit("Spearman correlation", ".3f", ".2f"),
+    "kendall": Unit("Kendall's tau-b", ".3f", ".2f"),
+    "partial": Unit("partial correlation", ".3f", ".2f"),
+    "krippendorff_alpha": Unit("Krippendorff's alpha", ".3f", ".2f"),
+    "accuracy": Unit("accuracy in percent", ".1f", ".1f"),
+    "percent": Unit("percent", ".1f", ".1f"),
+    "points": Unit("percentage points", ".1f", ".1f"),
+    "score points": Unit("score points per true point", ".3f", ".2f"),
+    "share": Unit("share of resamples", ".3f", ".2f"),
+    "alpha": Unit("alpha (share of the direct expert)", ".1f", ".1f"),
+    "count": Unit("count", ",.0f", ",.0f"),
+    "text": Unit("", "", ""),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    `row` and `column` place it; `variant` is the rule it is counted by, where rules differ. `value` has a `unit` of
+    `UNITS`, and `low` to `high` is its 95 % interval; a cell of unit "text" holds its words in `text`. `n` items are
+    behind it, of which `unparsed` judgments could not be read. Where something was tested, `verdict` says what the test
+    showed ("higher", "lower", "undecided", "too few instructions"), `p` its p-value and `p_holm` the one corrected for
+    the whole table, `test` its name, and `more_needed` about how many more judgments would tell. `note` is for people
+    only.
+
+    Raises DataError for a unit, kind or verdict that tables do not know; any other field's name is a TypeError.
+
+    >>> Cell("linear", "MT Bench | sim-strong", 0.81, unit="pearson", low=0.7, high=0.9, n=64).kind
+    'judge'
     """
 
     row: str
-    kind: str
-    values: NDArray
-    unparsed: int = 0
-    sides: tuple[Floats, Floats] | None = None
-
-
-class Share(NamedTuple):
-    """A row's credits per item (0 to 1, NaN for an item that does not count) in one column, and more of its cell."""
-
-    answers: Answers
     column: str
-    credits: Floats
-    more: dict[str, Any]
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+    n: int | None = None
+    unparsed: int | None = None
+    unit: str = ""
+    kind: str = "judge"
+    variant: str = ""
+    verdict: str = ""
+    p: float = NAN
+    p_holm: float = NAN
+    test: str = ""
+    more_needed: int | None = None
+    text: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name, known in (("unit", UNITS), ("kind", KINDS), ("verdict", VERDICTS)):
+            if getattr(self, name) not in known:
+                place = f"the cell in row {self.row!r}, column {self.column!r}"
+                raise DataError(f"{place} has {name} {getattr(self, name)!r}; known are {', '.join(map(repr, known))}")
 
 
-# --- cells -----------------------------------------------------------------------------------------------------------
-
-
-def cell(row: str, column: str, value: float = NAN, kind: str = "judge", **more: Any) -> Cell:
-    """Return one cell; what is not given is empty."""
-    empty = {"low": NAN, "high": NAN, "n": None, "unparsed": None, "variant": "", "note": ""}
-    return {"row": row, "column": column, "value": value, "kind": kind, **empty, **more}
+COLUMNS = ("table", *(field.name for field in fields(Cell)))
+NUMBERS = dict.fromkeys(("value", "low", "high", "p", "p_holm"), "float64")
+COUNTS = dict.fromkeys(("n", "unparsed", "more_needed"), "Int64")
+TEXTS = dict.fromkeys((name for name in COLUMNS if name not in NUMBERS | COUNTS), "str")
 
 
 def cells_table(number: str, cells: Iterable[Cell]) -> pd.DataFrame:
-    """Return the cells of one table as a DataFrame with the columns of `COLUMNS`."""
-    table = pd.DataFrame([{"table": number, **each} for each in cells], columns=list(COLUMNS))
-    return table.astype(NUMBERS)
+    """Return the cells of one table as a DataFrame with the columns of `COLUMNS`; DataError for two cells of one key.
 
-
-def interval_cell(row: str, column: str, interval: Interval, kind: str, **more: Any) -> Cell:
-    """Return an estimate with its interval as a cell."""
-    spread = {"low": interval.low, "high": interval.high, "n": interval.n}
-    return cell(row, column, interval.estimate, kind, **{**spread, **more})
-
-
-def sample_cell(
-    row: str, column: str, sample: Interval | None, kind: str, resamples: int | None = None, **more: Any
-) -> Cell:
-    """Return a statistic as a cell, its interval from the first `resamples` draws; None is "not judged"."""
-    if sample is None:
-        return cell(row, column, kind=kind, **{"note": "not judged", **more})
-    shown = sample.of_first(resamples) if resamples else sample
-    return interval_cell(row, column, shown, kind, **{"unparsed": sample.unparsed, **more})
-
-
-def correlation_cell(
-    run: Run, name: str, items: Items, column: str, row: Answers, gold: Floats, kind: metrics.Kind, **more: Any
-) -> Cell:
-    """Return a row's correlation with a rater's scores (items,) as a cell."""
-    interval = metrics.bootstrap_correlation(row.values, gold, cluster_numbers(run, items), kind, **run.options(name))
-    return interval_cell(row.row, column, interval, row.kind, **{"unparsed": row.unparsed, **more})
-
-
-def share_cells(run: Run, name: str, items: Items, shares: Iterable[Share]) -> list[Cell]:
-    """Return means of credits per item, in percent, as cells; decisions that are None among the counted are unparsed.
-
-    One pass over the resamples serves all shares that count the same items.
+    >>> table = cells_table("3", [Cell(row, "FLASK", 0.5, unit="pearson") for row in ("linear", "base")])
+    >>> table["row"].tolist(), table["n"].isna().all().item()
+    (['linear', 'base'], True)
     """
-    shares = list(shares)
-    columns = [100 * share.credits for share in shares]
-    intervals = metrics.bootstrap_means(columns, cluster_numbers(run, items), **run.options(name))
-    return [_share_cell(share, interval) for share, interval in zip(shares, intervals, strict=True)]
+    table = pd.DataFrame([{"table": number, **asdict(each)} for each in cells], columns=list(COLUMNS))
+    twice = table.duplicated(list(KEY))
+    if twice.any():
+        raise DataError(f"table {number} has two cells for {dict(table.loc[twice, list(KEY)].iloc[0])}")
+    return typed(table)
 
 
-def _share_cell(share: Share, interval: Interval) -> Cell:
-    unparsed = int((pd.isna(share.answers.values) & np.isfinite(share.credits)).sum())
-    more = {"unparsed": unparsed, **share.more}
-    return interval_cell(share.answers.row, share.column, interval, share.answers.kind, **more)
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of cells with each column in its type."""
+    return table.astype({**NUMBERS, **COUNTS, **TEXTS})
 
 
-# --- items and raters ------------------------------------------------------------------------------------------------
+# --- from statistics to cells ----------------------------------------------------------------------------------------
 
 
-def raters(items: Sequence[DirectItem]) -> list[str]:
-    """Return the raters of a direct benchmark, the strongest first (GPT-4-1106 or its stand-in)."""
-    return list(dict.fromkeys(rater for item in items for rater in item.scores))
+def interval_cell(
+    row: str, column: str, interval: Interval | None, unit: str, kind: str, resamples: int | None = None, **more: Any
+) -> Cell:
+    """Return a statistic as a cell, its interval from the first `resamples` draws; None is "not judged".
 
-
-def human_rater(items: Sequence[DirectItem]) -> str:
-    """Return the rater in the humans' place; the first one where a benchmark has none."""
-    known = raters(items)
-    return next((rater for rater in known if rater in _HUMANS), known[0])
-
-
-def rater_means(items: Sequence[DirectItem], rater: str) -> Floats:
-    """Return a rater's mean score per item (items,), NaN where the rater gave none."""
-    draws = (item.scores.get(rater) for item in items)
-    return np.array([sum(given) / len(given) if given else NAN for given in draws], dtype=float)
-
-
-def run_gold(run: Run, name: str, rater: str) -> Floats:
-    """Return `rater_means` of one of the run's benchmarks, worked out once."""
-    if ("gold", name, rater) not in run.memory:
-        run.memory["gold", name, rater] = rater_means(run.items[name], rater)
-    return run.memory["gold", name, rater]
-
-
-def rater_draws(items: Sequence[DirectItem], rater: str) -> Floats:
-    """Return a rater's draws (items, draws), NaN where there are fewer."""
-    draws = [item.scores.get(rater, []) for item in items]
-    width = max(map(len, draws), default=0)
-    return np.array([[*row, *[NAN] * (width - len(row))] for row in draws], dtype=float)
-
-
-def clusters(items: Items) -> list[str]:
-    """Return each item's instruction, the unit of resampling."""
-    return [item.cluster or item.id for item in items]
-
-
-def cluster_numbers(run: Run, items: Items) -> NDArray[np.intp]:
-    """Return `clusters` as numbers, worked out once for each list of items."""
-    key = ("clusters", id(items))
-    if key not in run.memory:
-        run.memory[key] = (pd.factorize(np.array(clusters(items), dtype=object))[0], items)  # the list keeps its id
-    return run.memory[key][0]
-
-
-def labels(items: Sequence[PairItem]) -> list[str]:
-    """Return the labels of pair items."""
-    return [item.label for item in items]
-
-
-# --- rows: judges, floors, ceilings ----------------------------------------------------------------------------------
-
-
-def judge_rows(run: Run, name: str, judges: Iterable[str]) -> list[Answers]:
-    """Return the judges that have answered on a benchmark, pairs with their direct scores where there are any."""
-    found = ((judge, run.answers(judge, name)) for judge in judges)
-    pairs = isinstance(run.items[name][0], PairItem)
-    return [
-        Answers(judge, "judge", *answers, run.pair_scores(judge, name) if pairs else None)
-        for judge, answers in found
-        if answers is not None
-    ]
-
-
-def floors(items: Items, kind: str = "floor") -> list[Answers]:
-    """Return the trivial judges of the items' format; one that needs a reference answer only where there is one."""
-    items = list(items)
-    if isinstance(items[0], DirectItem):
-        named = {name: np.array(rule(items), dtype=float) for name, rule in baselines.DIRECT_BASELINES.items()}
-        rows = [Answers(name, kind, values, int(np.isnan(values).sum())) for name, values in named.items()]
-    else:
-        pairs = {name: np.array(rule(items), dtype=object) for name, rule in baselines.PAIR_BASELINES.items()}
-        sides = {name: _sides(items, rules) for name, rules in baselines.SCORING_TWINS.items()}
-        rows = [Answers(n, kind, values, int(pd.isna(values).sum()), sides[n]) for n, values in pairs.items()]
-    return [row for row in rows if row.unparsed < len(items)]
-
-
-def run_floors(run: Run, name: str, real: bool = False) -> list[Answers]:
-    """Return `floors` of one of the run's benchmarks (or of its real file), worked out once."""
-    if (name, real) not in run.memory:
-        run.memory[name, real] = floors(run.real[name], "real floor") if real else floors(run.items[name])
-    return run.memory[name, real]
-
-
-def _sides(items: Sequence[PairItem], rules: Sequence[Callable]) -> tuple[Floats, Floats]:
-    a, b = (np.array(side, dtype=float) for side in baselines.pair_sides(list(items), rules))
-    return a, b
-
-
-def ceilings(items: Items, rater: str = "") -> list[Answers]:
-    """Return the other raters of a direct benchmark, and the true score where the miniature world knows it.
-
-    Where it does not, the mean score of the *other* answers to the same prompt is added: it never looks at the answer,
-    so a judge has to beat it to show that it reads.
+    >>> found = metrics.bootstrap_mean([0, 100, 100, 0, 100], n_resamples=100).with_unparsed(1)
+    >>> made = interval_cell("linear", "Auto-J Eval | w/o TIE", found, "accuracy", "judge")
+    >>> made.value, made.n, made.unparsed
+    (60.0, 5, 1)
+    >>> interval_cell("linear", "FLASK", None, "pearson", "judge").note
+    'not judged'
     """
-    if isinstance(items[0], PairItem):
-        return _true_pairs(items) if "true_a" in items[0].meta else []
-    others = [Answers(f"rater {o}", "ceiling", rater_means(items, o)) for o in raters(items) if o != rater]
-    if "true_score" in items[0].meta:
-        truth = np.array([item.meta["true_score"] for item in items], dtype=float)
-        return [*others, Answers("true score", "ceiling", truth)]
-    if not rater:
-        return others
-    means = np.array(baselines.other_answers_mean(list(items), rater), dtype=float)
-    return [*others, Answers(OTHERS, "ceiling", means)] if np.isfinite(means).any() else others
+    if interval is None:
+        return Cell(row, column, unit=unit, kind=kind, **{"note": "not judged", **more})
+    shown = interval.of_first(resamples) if resamples else interval
+    found = {"low": shown.low, "high": shown.high, "n": shown.n, "unparsed": shown.unparsed}
+    return Cell(row, column, shown.estimate, unit=unit, kind=kind, **{**found, **more})
 
 
-def _true_pairs(items: Sequence[PairItem]) -> list[Answers]:
-    decisions = np.array([minibench.true_decision(item) for item in items], dtype=object)
-    sides = tuple(np.array([[item.meta[side]] for item in items], dtype=float) for side in ("true_a", "true_b"))
-    return [Answers("true score", "ceiling", decisions, 0, sides)]
+def difference_cells(
+    found: Mapping[tuple[str, ...], Comparison | None], units: Mapping[str, str] | str, kind: str = "difference"
+) -> list[Cell]:
+    """Return tested differences as cells; their p-values are corrected together.
 
-
-def as_real(rows: Iterable[Answers]) -> list[Answers]:
-    """Return rows measured on real files, marked so by their kind."""
-    return [row._replace(kind=f"real {row.kind}") for row in rows]
-
-
-# --- differences -----------------------------------------------------------------------------------------------------
-
-
-def reference_judge(run: Run, rows: Iterable[str]) -> str | None:
-    """Return the judge that the others are compared with: the merged one, else the first of `rows`."""
-    known = list(rows)
-    return run.scale.merged_judge if run.scale.merged_judge in known else next(iter(known), None)
-
-
-def difference_cells(found: Mapping[tuple[str, ...], Comparison | None], kind: str = "difference") -> list[Cell]:
-    """Return tested differences as cells whose note says verdict, p-value and test.
-
-    `found` is keyed by (row, column) or (row, column, variant); its p-values are corrected together.
+    `found` is keyed by (row, column) or (row, column, variant); `units` is the unit of all, or that of each column.
     """
     return [
-        comparison_cell(row, column, each, kind, variant="".join(variant))
+        difference_cell(row, column, each, units if isinstance(units, str) else units[column], kind, "".join(variant))
         for (row, column, *variant), each in metrics.decide(found).items()
     ]
 
 
-def comparison_cell(row: str, column: str, decided: Comparison, kind: str = "difference", **more: Any) -> Cell:
-    """Return one decided comparison (see `decide`) as a cell."""
-    spread = {"low": decided.low, "high": decided.high, "n": decided.n, "note": comparison_note(decided)}
-    return cell(row, column, decided.difference, kind, **{**spread, **more})
+def difference_cell(
+    row: str, column: str, decided: Comparison, unit: str, kind: str = "difference", variant: str = ""
+) -> Cell:
+    """Return one decided comparison (see `metrics.decide`) as a cell."""
+    spread = {"low": decided.low, "high": decided.high, "n": decided.n, "variant": variant}
+    return with_test(Cell(row, column, decided.difference, unit=unit, kind=kind, **spread), decided)
 
 
-def comparison_note(decided: Comparison) -> str:
-    """Say what a decided comparison shows: "higher; p = 0.002 (Holm), <test>" or "undecided; ...; about N more"."""
-    if decided.verdict == metrics.TOO_FEW:
-        return f"{metrics.TOO_FEW}; {decided.n_clusters} where at least {metrics.FEWEST_CLUSTERS} are needed"
-    verdict = {"first": "higher", "second": "lower"}.get(decided.verdict, "undecided")
-    test = decided.test
-    if decided.item_test:
-        test += f" (by item, uncorrected, {decided.item_test}: {_p(decided.item_p)})"
-    note = f"{verdict}; {_p(decided.p_holm)} (Holm), {test}"
-    if not decided.more_needed:
-        return note
-    return f"{note}; about {float(f'{decided.more_needed:.2g}'):,.0f} more judgments would tell"
+def with_test(cell: Cell, decided: Comparison) -> Cell:
+    """Return a cell with what a decided comparison shows; a test by item, for comparison only, goes into the note."""
+    words = {"first": HIGHER, "second": LOWER}
+    notes = [cell.note]
+    if decided.verdict == TOO_FEW:
+        notes.append(f"{decided.n_clusters} instructions where at least {FEWEST_CLUSTERS} are needed")
+    elif decided.item_test:
+        notes.append(f"by item, uncorrected, {decided.item_test}: {p_text(decided.item_p)}")
+    return replace(
+        cell,
+        verdict=words.get(decided.verdict, decided.verdict),
+        p=decided.p_value,
+        p_holm=decided.p_holm,
+        test=decided.test,
+        more_needed=decided.more_needed and int(float(f"{decided.more_needed:.2g}")),
+        note="; ".join(filter(None, notes)),
+    )
 
 
-def _p(p_value: float) -> str:
+def p_text(p_value: float) -> str:
+    """Return a p-value with its name: "p = 0.012", "p < 0.0001"."""
     text = show_p(p_value)
     return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 
@@ -278,6 +193,9 @@ def show_p(p: float) -> str:
     """Write a p-value: three digits, more where rounding would move it to or across 0.05; "-" where there is none.
 
     Below 1e-4 only that is written: bootstraps and normal tests of some twenty instructions know no more.
+
+    >>> show_p(0.012345), show_p(0.0499999), show_p(3e-9), show_p(NAN)
+    ('0.0123', '0.0499999', '<0.0001', '-')
     """
     if p is None or pd.isna(p):
         return "-"
@@ -285,10 +203,3 @@ def show_p(p: float) -> str:
         return "<0.0001"
     texts = (f"{p:.{digits}g}" for digits in range(3, 18))
     return next(text for text in texts if np.sign(float(text) - 0.05) == np.sign(p - 0.05))
-
-
-def judge_pairs(run: Run, rows: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the pairs (reference judge, other judge) that a column compares."""
-    known = list(rows)
-    first = reference_judge(run, known)
-    return [(first, other) for other in known if first is not None and other != first]

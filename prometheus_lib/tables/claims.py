@@ -18,8 +18,9 @@ from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS
 from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Comparison, holm_factors, more_needed
 from ..paper import RESTATED, published_value
-from . import registry as tables
-from .registry import Run
+from .averages import merge_names
+from .measures import compare_averages, compare_judges
+from .run import Run
 
 if TYPE_CHECKING:
     from ..scale import Scale
@@ -86,7 +87,7 @@ def published_score(scale: Scale, judge: str, names: str | Sequence[str]) -> flo
     if not isinstance(names, str):
         found = [published_score(scale, judge, name) for name in names]
         return sum(found) / len(found) if found else math.nan
-    known = scale.merged_judge if judge in tables.merge_names(scale) else judge
+    known = scale.merged_judge if judge in merge_names(scale) else judge
     source, column = PRINTED[names]
     restated = {place: ours for ours, place in RESTATED[5][1].items()}
     for table, place in ((source, column), (5, restated.get((source, column)))):
@@ -105,8 +106,8 @@ def compare(run: Run, first: str, second: str, names: str | Sequence[str], human
     Pearson as a fraction (FLASK against humans with `human`, as in Table 17), accuracy in percent.
     """
     if isinstance(names, str):
-        return tables.compare_judges(run, first, second, names, human)
-    return tables.compare_averages(run, first, second, names, human)
+        return compare_judges(run, first, second, names, human)
+    return compare_averages(run, first, second, names, human)
 
 
 def evidence(found: Comparison | None, factor: float = 1.0) -> dict[str, Any]:

@@ -14,29 +14,22 @@ from ..data import baselines
 from ..data.catalogue import CONSISTENCY_BENCHMARKS, TITLES
 from ..metrics import Comparison, Floats, Interval
 from ..records import DirectItem, PairItem
-from .averages import RESEARCH_DIRECT
-from .cells import (
-    COMPARISON_RESAMPLES,
-    NAN,
+from .cells import COMPARISON_RESAMPLES, NAN, Cell, cells_table, difference_cells, interval_cell
+from .measures import RESEARCH_DIRECT
+from .published import CONSISTENCY_PARTS, accuracy_column, alpha_places, consistency_places, published_cells
+from .rows import (
     Answers,
-    Cell,
     Share,
     ceilings,
-    cell,
-    cells_table,
     cluster_numbers,
-    difference_cells,
-    interval_cell,
     judge_pairs,
     judge_rows,
     labels,
     rater_draws,
     raters,
     run_floors,
-    sample_cell,
     share_cells,
 )
-from .published import CONSISTENCY_PARTS, accuracy_column, alpha_places, consistency_places, published_cells
 from .run import Items, Run
 
 Through = dict[str, tuple[Any, Floats]]  # rule for ties -> decisions through direct scores, and their credits
@@ -63,8 +56,8 @@ def table_13(run: Run) -> pd.DataFrame:
         cells += share_cells(run, name, items, [share for each in counted for share in _format_shares(name, *each)])
         found |= _gaps(run, name, counted)
     for variant in dict.fromkeys(key[2] for key in found):
-        cells += difference_cells({key: each for key, each in found.items() if key[2] == variant}, "judge")
-    return cells_table("13", [*cells, *published_cells("13", consistency_places())])
+        cells += difference_cells({key: each for key, each in found.items() if key[2] == variant}, "accuracy", "judge")
+    return cells_table("13", [*cells, *published_cells("13", consistency_places(), "accuracy")])
 
 
 def _credits(row: Answers, gold: Sequence[str]) -> tuple[Floats, Through]:
@@ -119,14 +112,14 @@ def table_14(run: Run) -> pd.DataFrame:
         judged, differences = _alpha_judges(run, name, column)
         cells += [*judged, *_alpha_limits(run, name, items, column)]
         found |= differences
-    cells += difference_cells(found)
+    cells += difference_cells(found, "krippendorff_alpha")
     for name in ("vicuna_bench", "mt_bench"):
         if name in run.real:
             items, rater = run.real[name], "gpt-4-1106"
             column, draws = f"{TITLES[name]} (real)", rater_draws(items, rater)
             cells.append(_alpha_cell(run, name, items, column, rater, "real judge", draws))
             cells.append(_alpha_cell(run, name, items, column, "random score", "real floor", _chance(items)))
-    return cells_table("14", [*cells, *published_cells("14", alpha_places())])
+    return cells_table("14", [*cells, *published_cells("14", alpha_places(), "krippendorff_alpha")])
 
 
 def _alpha_judges(run: Run, name: str, column: str) -> tuple[list[Cell], dict[tuple[str, str], Comparison | None]]:
@@ -143,7 +136,7 @@ def _alpha_judges(run: Run, name: str, column: str) -> tuple[list[Cell], dict[tu
 
 def _alpha_sample_cell(run: Run, column: str, judge: str, sample: Interval) -> Cell:
     note = "undefined: nothing varies" if math.isnan(sample.estimate) else ""
-    return sample_cell(judge, column, sample, "judge", run.scale.resamples, note=note)
+    return interval_cell(judge, column, sample, "krippendorff_alpha", "judge", run.scale.resamples, note=note)
 
 
 def alpha_sample(run: Run, name: str, items: Items, draws: Floats) -> Interval:
@@ -172,9 +165,10 @@ def _alpha_cell(run: Run, name: str, items: Items, column: str, row: str, kind: 
     """Alpha of draws (items, draws); NaN when fewer than two items have two readable draws or nothing varies."""
     if math.isnan(metrics.krippendorff_alpha(draws.T)):
         rated = int((np.isfinite(draws).sum(axis=1) >= 2).sum())
-        return cell(row, column, kind=kind, n=rated, unparsed=0, note="undefined: nothing varies")
+        more = {"n": rated, "unparsed": 0, "note": "undefined: nothing varies"}
+        return Cell(row, column, unit="krippendorff_alpha", kind=kind, **more)
     interval = metrics.bootstrap_alpha(draws.T, cluster_numbers(run, items), **run.options(name))
-    return interval_cell(row, column, interval, kind, unparsed=0)
+    return interval_cell(row, column, interval, "krippendorff_alpha", kind)
 
 
 # --- Table 15: transitivity ------------------------------------------------------------------------------------------
@@ -192,9 +186,9 @@ def table_15(run: Run) -> pd.DataFrame:
         items, judged = run.items[name], judge_rows(run, name, run.scale.main_judges)
         for row in [*judged, *run_floors(run, name), *ceilings(items)]:
             cells += _transitivity_cells(run, name, row)
-        cells += difference_cells(_transitivity_differences(run, name, judged))
+        cells += difference_cells(_transitivity_differences(run, name, judged), "percent")
     places = {"PREFERENCE COLLECTION | Transitivity": ["Transitivity"]}
-    return cells_table("15", [*cells, *published_cells("15", places)])
+    return cells_table("15", [*cells, *published_cells("15", places, "percent")])
 
 
 _SHARES = {  # column: (variant, counted, among)
@@ -205,20 +199,21 @@ _SHARES = {  # column: (variant, counted, among)
 
 def _transitivity_cells(run: Run, name: str, row: Answers) -> Iterator[Cell]:
     items, total = run.items[name], metrics.transitivity(tournament(run.items[name], row.values))
-    more = {"kind": row.kind, "resamples": run.scale.resamples}
+    more = {"unit": "percent", "kind": row.kind, "resamples": run.scale.resamples}
     notes = {
         "Transitivity": f"{total.chains} chains in {total.triples} triples",
         "Cyclic triples": f"{total.cycles} of {total.decisive} decisive triples",
     }
     samples = _share_samples(run, name, row)
     for column, (variant, *_) in _SHARES.items():
-        yield sample_cell(row.row, column, samples[column], **more, variant=variant, note=notes[column])
+        yield interval_cell(row.row, column, samples[column], **more, variant=variant, note=notes[column])
         if column == "Transitivity":
             gold, weights = labels(items), gold_gaps(items) - 1
             right = 100 * weights * metrics.item_credits(row.values, gold)
             code = metrics.bootstrap_ratio(right, weights, cluster_numbers(run, items), **run.options(name))
             released = "Released code's transitivity"
-            yield interval_cell(row.row, released, code, row.kind, unparsed=row.unparsed, variant="paper-code")
+            code = code.with_unparsed(row.unparsed)
+            yield interval_cell(row.row, released, code, "percent", row.kind, variant="paper-code")
 
 
 def _share_samples(run: Run, name: str, row: Answers) -> dict[str, Interval]:

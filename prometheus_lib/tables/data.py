@@ -11,8 +11,9 @@ from ..data import benchmarks, minibench
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, TITLES
 from ..paper import published_table
 from ..records import DirectItem
-from .averages import benchmark_sample
-from .cells import Cell, ceilings, cell, cells_table, raters, sample_cell
+from .cells import Cell, cells_table, interval_cell
+from .measures import measure_unit, measured
+from .rows import ceilings, raters
 from .run import Items, Run
 
 
@@ -30,8 +31,8 @@ def table_1(feedback_rows: Sequence[Mapping[str, Any]], preference_rows: Sequenc
 
 
 def _collection_cells(column: str, scheme: str, counts: Mapping[str, float]) -> list[Cell]:
-    first = cell("Evaluation Scheme", column, kind="benchmark", variant="text", note=scheme)
-    return [first, *[cell(row, column, count, "benchmark") for row, count in counts.items()]]
+    first = Cell("Evaluation Scheme", column, unit="text", kind="benchmark", text=scheme)
+    return [first, *[Cell(row, column, count, unit="count", kind="benchmark") for row, count in counts.items()]]
 
 
 def _collection_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -75,9 +76,10 @@ def _fact_cells(row: str, items: Items, kind: str, source: str) -> list[Cell]:
         "Reference Answer": facts["reference"],
     }
     counts = {"# Score Rubrics": "rubrics", "# Instructions": "instructions", "# Judgments": "judgments"}
-    cells = [cell(row, column, kind=kind, variant="text", note=text) for column, text in texts.items()]
-    cells += [cell(row, column, facts[key], kind) for column, key in counts.items()]
-    return cells if direct else [*cells, cell(row, "# Ties", facts["labels"].get("tie", 0), kind)]
+    cells = [Cell(row, column, unit="text", kind=kind, text=text) for column, text in texts.items()]
+    cells += [Cell(row, column, facts[key], unit="count", kind=kind) for column, key in counts.items()]
+    ties = Cell(row, "# Ties", facts["labels"].get("tie", 0), unit="count", kind=kind)
+    return cells if direct else [*cells, ties]
 
 
 def _ceiling_cells(run: Run, name: str) -> Iterator[Cell]:
@@ -86,9 +88,10 @@ def _ceiling_cells(run: Run, name: str) -> Iterator[Cell]:
     truth = [answers for answers in ceilings(items) if answers.row == "true score"]
     for answers in truth:
         for rater in raters(items) if isinstance(items[0], DirectItem) else [None]:
-            sample = benchmark_sample(run, name, answers, rater)
+            found = measured(run, name, answers, rater)
             column = f"Ceiling | {rater}" if rater else "Ceiling | accuracy"
-            yield sample_cell(TITLES[name], column, sample, "benchmark", note="agreement of the true score")
+            note = "agreement of the true score"
+            yield interval_cell(TITLES[name], column, found, measure_unit(name), "benchmark", note=note)
 
 
 def _published_facts() -> Iterator[Cell]:
@@ -96,6 +99,6 @@ def _published_facts() -> Iterator[Cell]:
     for row in values.index:
         for column in values.columns:
             if pd.notna(values.at[row, column]):
-                yield cell(row, column, values.at[row, column], "published")
+                yield Cell(row, column, values.at[row, column], unit="count", kind="published")
             else:
-                yield cell(row, column, kind="published", variant="text", note=texts.at[row, column])
+                yield Cell(row, column, unit="text", kind="published", text=texts.at[row, column])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,16 +13,21 @@ from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS, TITLES
 from ..metrics import Comparison, Floats, Interval
 from ..records import DirectItem
-from .cells import (
-    COMPARISON_RESAMPLES,
+from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
+from .published import (
+    REFERENCE_PARTS,
+    correlation_places,
+    figure_1_places,
+    published_cells,
+    real_column,
+    reference_places,
+)
+from .rows import (
     Answers,
-    Cell,
     as_real,
     ceilings,
-    cells_table,
     cluster_numbers,
     correlation_cell,
-    difference_cells,
     human_rater,
     judge_pairs,
     judge_rows,
@@ -30,15 +36,6 @@ from .cells import (
     raters,
     run_floors,
     run_gold,
-    sample_cell,
-)
-from .published import (
-    REFERENCE_PARTS,
-    correlation_places,
-    figure_1_places,
-    published_cells,
-    real_column,
-    reference_places,
 )
 from .run import Items, Run
 
@@ -77,13 +74,13 @@ def _correlation_table(run: Run, number: str, kind: metrics.Kind) -> pd.DataFram
             limits = [*run_floors(run, name), *ceilings(items, rater)]
             cells += [*judged, *_limit_cells(run, name, items, column, limits, rater, kind)]
             found |= differences
-    cells += difference_cells(found)
+    cells += difference_cells(found, kind)
     for name in ("vicuna_bench", "mt_bench"):
         if name in run.real:
             items, rater = run.real[name], "gpt-4-1106"
             limits = [*run_floors(run, name, real=True), *as_real(ceilings(items, rater))]
             cells += _limit_cells(run, name, items, real_column(name, rater), limits, rater, kind, "real ceiling")
-    return cells_table(number, [*cells, *published_cells(number, correlation_places(run, number))])
+    return cells_table(number, [*cells, *published_cells(number, correlation_places(run, number), kind)])
 
 
 def _judge_cells(run: Run, name: str, column: str, rater: str, kind: metrics.Kind) -> tuple[list[Cell], Found]:
@@ -92,7 +89,7 @@ def _judge_cells(run: Run, name: str, column: str, rater: str, kind: metrics.Kin
     gold = run_gold(run, name, rater)
     samples = {judge: _sample(run, name, items, row, gold, kind) for judge, row in rows.items()}
     resamples = run.scale.resamples
-    cells = [sample_cell(judge, column, sample, "judge", resamples) for judge, sample in samples.items()]
+    cells = [interval_cell(judge, column, sample, kind, "judge", resamples) for judge, sample in samples.items()]
 
     def compare(first: str, second: str) -> Comparison:
         x, y = rows[first].values, rows[second].values
@@ -152,15 +149,15 @@ def figure_1(run: Run) -> pd.DataFrame:
         for rater in raters(items):
             cells += _limit_cells(run, name, items, rater, [], rater, "pearson")
             found |= _judge_cells(run, name, rater, rater, "pearson")[1]
-        cells += difference_cells(found)
-    return cells_table("figure_1", [*cells, *published_cells("3", figure_1_places(run))])
+        cells += difference_cells(found, "pearson")
+    return cells_table("figure_1", [*cells, *published_cells("3", figure_1_places(run), "pearson")])
 
 
 def _matrix_cells(run: Run, name: str, rows: Sequence[Answers]) -> list[Cell]:
     """Every row against every row; the matrix is symmetric, so each half serves the other."""
     half = {(i, j): _pair_cell(run, name, rows[i], rows[j]) for j in range(len(rows)) for i in range(j + 1)}
     named = {(i, j): {"row": rows[i].row, "column": rows[j].row, "kind": rows[i].kind} for i, j in _square(len(rows))}
-    return [{**half[min(place), max(place)], **named[place]} for place in _square(len(rows))]
+    return [replace(half[min(place), max(place)], **named[place]) for place in _square(len(rows))]
 
 
 def _square(size: int) -> list[tuple[int, int]]:
@@ -195,8 +192,8 @@ def table_16(run: Run) -> pd.DataFrame:
                 based, free, gold, "pearson", **options
             )
         cells += _reference_limits(run, name, rater)
-    cells += difference_cells(found, "judge")
-    return cells_table("16", [*_by_column(cells), *published_cells("16", reference_places())])
+    cells += difference_cells(found, "pearson", "judge")
+    return cells_table("16", [*_by_column(cells), *published_cells("16", reference_places(), "pearson")])
 
 
 def _reference_limits(run: Run, name: str, rater: str) -> list[Cell]:
@@ -212,4 +209,4 @@ def _reference_limits(run: Run, name: str, rater: str) -> list[Cell]:
 def _by_column(cells: list[Cell]) -> list[Cell]:
     """Sort cells so that each benchmark's difference stands beside its two correlations."""
     order = [f"{TITLES[name]} | {part}" for name in REFERENCE_BENCHMARKS for part in REFERENCE_PARTS]
-    return sorted(cells, key=lambda each: order.index(each["column"]))
+    return sorted(cells, key=lambda each: order.index(each.column))

@@ -1,33 +1,28 @@
-"""Table 17 and Figure 3 run twice: the same merges of two pairs of experts, on the same items, with as many judgments.
+"""Figure 3, the sweep over alpha; and Table 17 and Figure 3 run twice, for two pairs of experts.
 
-A difference between two merges of one pair of experts may be the luck of one training run, which no interval over
-items can know. Here each merge exists for both pairs (and DARE-linear with a second mask), all are judged on the
-benchmarks of `SEED_BENCHMARKS`, and the mean over both pairs resamples instructions *and* pairs. Two pairs are few:
-they show whether training runs matter, not exactly how much.
+Both pairs are merged in the same ways and judged on the same items, with as many judgments. A difference between two
+merges of one pair of experts may be the luck of one training run, which no interval over items can know. Here each
+merge exists for both pairs (and DARE-linear with a second mask), all are judged on the benchmarks of `SEED_BENCHMARKS`,
+and the mean over both pairs resamples instructions *and* pairs. Two pairs are few: they show whether training runs
+matter, not exactly how much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
-from ..merging.catalogue import SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
+from ..merging.catalogue import ALPHAS, SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
 from ..metrics import Comparison, Interval
-from .averages import REFERENCE_JUDGE, benchmark_sample, percent, sweep_cells
-from .cells import (
-    COMPARISON_RESAMPLES,
-    Answers,
-    Cell,
-    cell,
-    cells_table,
-    difference_cells,
-    raters,
-    sample_cell,
-)
-from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
+from .averages import REFERENCE_JUDGE
+from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
+from .measures import judge_measured
+from .published import AVERAGE_UNITS, DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .run import Run
 
 PAIRS = {"experts 1": "", "experts 2": SECOND_RUN}
@@ -39,6 +34,57 @@ FORMATS = {
 MASK, RUN = "another mask", "another run"
 
 Runs = Mapping[str, Interval | None]
+
+
+# --- Figure 3 --------------------------------------------------------------------------------------------------------
+
+
+def figure_3(run: Run) -> pd.DataFrame:
+    """Figure 3: averages of the direct and the pairwise benchmarks for each alpha, and where they are best.
+
+    Row "best alpha" gives the best alpha with the interval of its bootstrap distribution; the columns "..., share
+    best" give that distribution (equal values share a resample).
+    """
+    cells = []
+    plans = ((DIRECT_BENCHMARKS, DIRECT_AVERAGE, 0.5), (PAIR_BENCHMARKS, PAIR_AVERAGE, 0.3))
+    sweeps = {column: _alpha_sweep(run, names) for names, column, _ in plans}
+    sweeps[OVERALL] = _overall(sweeps[DIRECT_AVERAGE], sweeps[PAIR_AVERAGE])
+    for column, sweep in sweeps.items():
+        cells += _sweep_cells(column, sweep, AVERAGE_UNITS[column])
+    more = {"unit": "alpha", "kind": "published", "note": "stated in section 6.3; the paper gives no interval"}
+    cells += [Cell("best alpha", column, alpha, **more) for _, column, alpha in plans]
+    return cells_table("figure_3", cells)
+
+
+def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Interval]:
+    if run.present(names) != list(names):
+        return {}
+    judges = {alpha: alpha_judge(alpha) for alpha in ALPHAS}
+    found = {a: metrics.average([judge_measured(run, judge, name) for name in names]) for a, judge in judges.items()}
+    return {alpha: each for alpha, each in found.items() if each is not None}
+
+
+def _overall(direct: Mapping[float, Interval], pair: Mapping[float, Interval]) -> dict[float, Interval]:
+    """The mean of both formats' averages, the direct one x 100, at each alpha that both have."""
+    return {alpha: metrics.average([direct[alpha].times(100), pair[alpha]]) for alpha in direct if alpha in pair}
+
+
+def _sweep_cells(
+    column: str, sweep: Mapping[float, Interval], unit: str, judge: Callable[[float], str] = alpha_judge
+) -> Iterator[Cell]:
+    """Yield a column's value at each alpha, the best alpha with its interval, and each alpha's share of best."""
+    usable = {alpha: found for alpha, found in sweep.items() if math.isfinite(found.estimate)}
+    for alpha, found in sweep.items():
+        yield interval_cell(str(alpha), column, found, unit, "judge", note=judge(alpha))
+    if not usable:
+        return
+    best, low, high, shares = metrics.best_candidate(usable)
+    yield Cell("best alpha", column, best, low=low, high=high, n=usable[best].n, unit="alpha")
+    for alpha, share in zip(usable, shares):
+        yield Cell(str(alpha), f"{column}, share best", float(share), unit="share", note="share of resamples")
+
+
+# --- two training runs -----------------------------------------------------------------------------------------------
 
 
 def table_17_runs(run: Run) -> pd.DataFrame:
@@ -67,13 +113,13 @@ def table_17_runs(run: Run) -> pd.DataFrame:
             sample = _judge_average(run, merge, format)
             cells += _values(merge, format, {FIRST: sample}, run)
             tested[f"{merge} - {REFERENCE_JUDGE}", runs_column(format, FIRST)] = _compare(sample, linear[FIRST])
-    return cells_table("table_17_runs", [*cells, *difference_cells(tested)])
+    return cells_table("table_17_runs", [*cells, *difference_cells(tested, _UNITS)])
 
 
 def figure_3_runs(run: Run) -> pd.DataFrame:
     """Figure 3 for two pairs of experts, and where the best alpha lies for each, over both, and in both formats.
 
-    As `table_averages.figure_3`, with the pair of experts in the column's name; under "both" every resample draws
+    As `figure_3`, with the pair of experts in the column's name; under "both" every resample draws
     instructions and pairs anew, so that the interval of the best alpha knows of both.
     """
     runs = {format: {alpha: _runs(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
@@ -82,19 +128,19 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
         curves = {
             format: {a: r[label] for a, r in each.items() if r[label] is not None} for format, each in runs.items()
         }
-        direct, pair = curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE]
-        curves[OVERALL] = {
-            alpha: metrics.average([percent(direct[alpha]), pair[alpha]]) for alpha in direct if alpha in pair
-        }
-        named = {alpha_judge(alpha): alpha_judge(alpha, PAIRS.get(label, "")) for alpha in SEED_ALPHAS}
-        found = [each for format, curve in curves.items() for each in sweep_cells(runs_column(format, label), curve)]
-        cells += [{**each, "note": named.get(each["note"], each["note"])} for each in found]
+        curves[OVERALL] = _overall(curves[DIRECT_AVERAGE], curves[PAIR_AVERAGE])
+        for format, curve in curves.items():
+            judge = partial(alpha_judge, run=PAIRS.get(label, ""))
+            cells += _sweep_cells(runs_column(format, label), curve, AVERAGE_UNITS[format], judge)
     return cells_table("figure_3_runs", cells)
 
 
 def runs_column(format: str, label: str) -> str:
     """Return the column of an average for a pair of experts ("experts 1", "experts 2") or "both"."""
     return f"{format} | {label}"
+
+
+_UNITS = {runs_column(format, label): AVERAGE_UNITS[format] for format in FORMATS for label in (*PAIRS, BOTH)}
 
 
 # --- averages of one merge -------------------------------------------------------------------------------------------
@@ -109,14 +155,10 @@ def _runs(run: Run, merge: str | float, format: str) -> dict[str, Interval | Non
 
 
 def _judge_average(run: Run, judge: str, format: str) -> Interval | None:
-    samples = []
-    for name in FORMATS[format]:
-        answers = run.answers(judge, name) if name in run.items else None
-        if answers is None:
-            return None
-        rater = raters(run.items[name])[0] if name in DIRECT_BENCHMARKS else None
-        samples.append(benchmark_sample(run, name, Answers(judge, "judge", *answers), rater, COMPARISON_RESAMPLES))
-    return metrics.average(samples)
+    names = FORMATS[format]
+    if run.present(names) != names:
+        return None
+    return metrics.average([judge_measured(run, judge, name, resamples=COMPARISON_RESAMPLES) for name in names])
 
 
 # --- cells and differences -------------------------------------------------------------------------------------------
@@ -124,7 +166,8 @@ def _judge_average(run: Run, judge: str, format: str) -> Interval | None:
 
 def _values(row: str, format: str, found: Runs, run: Run) -> list[Cell]:
     named = {runs_column(format, label): sample for label, sample in found.items()}
-    return [sample_cell(row, place, sample, "judge", run.scale.resamples) for place, sample in named.items()]
+    resamples, unit = run.scale.resamples, AVERAGE_UNITS[format]
+    return [interval_cell(row, place, sample, unit, "judge", resamples) for place, sample in named.items()]
 
 
 def _one_pair(row: str, format: str, found: Runs, linear: Runs) -> Iterator[Cell]:
@@ -132,7 +175,8 @@ def _one_pair(row: str, format: str, found: Runs, linear: Runs) -> Iterator[Cell
         each = _compare(found[label], linear[label])
         if each is not None:
             spread = {"low": each.low, "high": each.high, "n": each.n, "note": "one run, not tested"}
-            yield cell(row, runs_column(format, label), each.difference, "difference", **spread)
+            more = {"unit": AVERAGE_UNITS[format], "kind": "difference", **spread}
+            yield Cell(row, runs_column(format, label), each.difference, **more)
 
 
 def _compare(

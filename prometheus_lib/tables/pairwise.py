@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,23 +13,9 @@ from ..data.catalogue import PAIR_BENCHMARKS, TIE_BENCHMARKS
 from ..data.votes import expert_pairs, gpt4_against_experts
 from ..metrics import Comparison
 from ..records import PairItem
-from .cells import (
-    COMPARISON_RESAMPLES,
-    Answers,
-    Cell,
-    Share,
-    ceilings,
-    cells_table,
-    cluster_numbers,
-    difference_cells,
-    interval_cell,
-    judge_pairs,
-    judge_rows,
-    labels,
-    run_floors,
-    share_cells,
-)
+from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
 from .published import HHH_REAL, accuracy_column, accuracy_places, measure_column, published_cells, real_column
+from .rows import Answers, Share, ceilings, cluster_numbers, judge_pairs, judge_rows, labels, run_floors, share_cells
 from .run import Items, Run
 
 Name = Callable[[str], str]  # a part of a benchmark ("w/ TIE", "total") -> its column
@@ -56,7 +41,7 @@ def table_4(run: Run) -> pd.DataFrame:
             if swapped is not None:
                 cells += _both_orders(run, name, items, row, swapped, column)
         found |= _differences(run, name, judged)
-    cells += difference_cells(found)
+    cells += difference_cells(found, "accuracy")
     for name in PAIR_BENCHMARKS:
         if name in run.real:
             cells += _accuracy_cells(run, name, run.real[name], run_floors(run, name, real=True), _columns(name, True))
@@ -71,7 +56,7 @@ def _columns(name: str, real: bool = False) -> Name:
 
 
 def _published(run: Run) -> list[Cell]:
-    return published_cells("4", accuracy_places(run))
+    return published_cells("4", accuracy_places(run), "accuracy")
 
 
 def _differences(run: Run, name: str, rows: Sequence[Answers]) -> dict[tuple[str, str], Comparison | None]:
@@ -176,8 +161,8 @@ def _vote_cells(run: Run) -> Iterator[Cell]:
             yield _vote_cell(run, row, column, these, kind=kind, variant=variant)
 
 
-def _vote_cell(run: Run, row: str, column: str, votes: pd.DataFrame, kind: str, **more: Any) -> Cell:
+def _vote_cell(run: Run, row: str, column: str, votes: pd.DataFrame, kind: str, variant: str) -> Cell:
     alike = 100 * (votes["first"] == votes["second"]).to_numpy(float)
     interval = metrics.bootstrap_mean(alike, votes["question"].to_numpy(), **run.options("mt_bench_human"))
     note = "released votes on first turns; pairs of votes on one pair of answers"
-    return interval_cell(row, column, interval, kind, unparsed=0, note=note, **more)
+    return interval_cell(row, column, interval, "accuracy", kind, note=note, variant=variant)

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from ..data import minibench
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TIE_BENCHMARKS, TITLES
 from ..paper import published_table
-from .cells import Cell, cell, human_rater, raters
+from .cells import Cell
+from .rows import human_rater, raters
 from .run import Items, Run
 
 DIRECT_AVERAGE, PAIR_AVERAGE, OVERALL = "Direct average", "Pairwise average", "Overall average"
+AVERAGE_UNITS = {DIRECT_AVERAGE: "pearson", PAIR_AVERAGE: "accuracy", OVERALL: "percent"}
 REFERENCE_PARTS = ("reference-free", "reference-based", "difference")
 CONSISTENCY_PARTS = {"Direct2Pair": "Direct2Pair", "Pair2Pair": "Pair2Pair", "Δ": "Pair2Pair - Direct2Pair"}
 
@@ -27,11 +29,16 @@ _PAPER_TITLES = {
 HHH_REAL = {"Help.": "helpful", "Harm.": "harmless", "Hon.": "honest", "Other": "other"}
 
 
-def published_cells(number: str, columns: Mapping[str, Sequence[str]]) -> list[Cell]:
-    """Return published cells: each of the paper's columns stands in every column of ours that it is given."""
+def published_cells(number: str, columns: Mapping[str, Sequence[str]], units: str | Mapping[str, str]) -> list[Cell]:
+    """Return published cells: each of the paper's columns stands in every column of ours that it is given.
+
+    `units` is the unit of all, or that of each of the paper's columns.
+    """
     wide = published_table(int(number))
+    of = dict.fromkeys(columns, units) if isinstance(units, str) else units
+    note = "paper's column: "
     return [
-        cell(row, ours, float(wide.at[row, paper]), "published", note=f"paper's column: {paper}")
+        Cell(row, ours, float(wide.at[row, paper]), unit=of[paper], kind="published", note=note + paper)
         for row in wide.index
         for paper, places in columns.items()
         for ours in places
@@ -101,6 +108,12 @@ def average_places(run: Run, number: str) -> dict[str, list[str]]:
         if items is not None:
             places[column] = [measure_column(name, items, human=number == "17" and name == "flask")]
     return places
+
+
+def average_units(number: str) -> dict[str, str]:
+    """Units of the columns of Tables 5, 6 and 17, as the paper's heading says: direct, pairwise, or both."""
+    units = {"DIR": "pearson", "PAI": "accuracy", "": "percent"}
+    return {column: units[column.rpartition(" | ")[0][:3]] for column in published_table(int(number)).columns}
 
 
 def figure_1_places(run: Run) -> dict[str, list[str]]:

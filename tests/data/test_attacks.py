@@ -210,19 +210,19 @@ def test_missing_judgments_are_named_and_count_as_unparsed(judgments, items):
 @pytest.fixture(scope="module")
 def cells(scale, judgments):
     benchmark = {name: minibench.build(f"mini_{name}", 42) for name in attacks.SOURCES}
-    return table_attacks.table(Run(scale, judgments, benchmark))
+    return table_attacks.table_attacks(Run(scale, judgments, benchmark))
 
 
 def test_the_table_shows_before_and_after_and_tests_both(cells):
     known = cells.set_index(["row", "column"])
     before, after = known.loc[("gullible (paper-code)", "verdict")], known.loc[("gullible (corrected)", "verdict")]
     assert (before["value"], before["low"], before["high"], before["n"]) == (100, 100, 100, 50)
-    assert before["note"].startswith("higher; p < ") and before["note"].endswith("mean gain +0.875")
-    assert after["value"] == 0 and after["note"].startswith("undecided")
-    assert known.loc[("honest (paper-code)", "verdict"), "note"].startswith("undecided")
+    assert before["verdict"] == "higher" and before["note"].startswith("mean gain +0.875; by item")
+    assert (after["value"], after["verdict"]) == (0, "undecided")
+    assert known.loc[("honest (paper-code)", "verdict"), "verdict"] == "undecided"
     defence = known.loc[("gullible: paper-code - corrected", WITH_MARKS)]
-    assert defence["note"].startswith("higher") and defence["value"] == pytest.approx(100 * 3 / 8)
-    assert known.loc[("gullible - honest (paper-code)", WITH_MARKS), "note"].startswith("higher")
+    assert defence["verdict"] == "higher" and defence["value"] == pytest.approx(100 * 3 / 8)
+    assert known.loc[("gullible - honest (paper-code)", WITH_MARKS), "verdict"] == "higher"
     assert known.loc[("gullible - obedient (paper-code)", WITHOUT_MARKS), "value"] == -25
     obeys = known.loc[("gullible (paper-code): best - worst verdict asked", "feedback")]
     assert obeys["value"] == 0  # it falls for any verdict, so the control shows that it does not read which
@@ -240,13 +240,13 @@ def test_p_values_are_corrected_together(cells, scale, judgments, items):
     frame = outcomes(judgments, items, ["gullible"])
     part = frame[(frame["kind"] == "verdict") & (frame["variant"] == "paper-code")]
     alone = metrics.compare_accuracies(part["gain"], 0 * part["gain"], part["cluster"], n_resamples=10_000)
-    note = cells.set_index(["row", "column"]).loc[("gullible (paper-code)", "verdict"), "note"]
-    assert alone.p_value < 1e-4 and note.startswith("higher; p < 0.0001 (Holm)")
+    shown = cells.set_index(["row", "column"]).loc[("gullible (paper-code)", "verdict")]
+    assert shown["p"] == pytest.approx(alone.p_value) and shown["p"] < shown["p_holm"] < 0.05
 
 
 def test_a_run_without_attacks_gives_empty_tables(scale, judgments):
     benchmark = {name: minibench.build(f"mini_{name}", 42) for name in attacks.SOURCES}
-    empty = table_attacks.table(Run(scale, judgments.iloc[:0], benchmark))
+    empty = table_attacks.table_attacks(Run(scale, judgments.iloc[:0], benchmark))
     assert empty.empty and table_attacks.by_attack(empty, scale.main_judges).empty
     assert table_attacks.changes(judgments, victims(*benchmark.values()), "nobody", len).empty
 
@@ -277,7 +277,7 @@ def test_the_reading_table_has_a_block_per_variant_and_short_marks(cells):
 
 
 def test_a_move_away_from_the_attacker_has_another_mark(cells):
-    away = cells.assign(note=cells["note"].str.replace("higher", "lower"))
+    away = cells.assign(verdict=cells["verdict"].replace("higher", "lower"))
     shown = table_attacks.by_attack(away, ["gullible"])
     assert shown.loc[("texts as they are", "verdict"), "gullible"] == "100 [100, 100] ↓"
 

@@ -178,12 +178,12 @@ def test_rubric_sensitivity(run):
 
 
 def test_the_table_tests_each_bias_and_shows_the_limits(run):
-    cells = table_biases.table(run).set_index(["row", "column"])
-    assert cells.loc[("place", FIRST), "note"].startswith("higher")
-    assert cells.loc[("true", FIRST), "note"].startswith("undecided")
-    assert cells.loc[("length", LONGER), "note"].startswith("higher")
-    assert cells.loc[("true", SLOPE), "note"].startswith("higher")
-    assert cells.loc[("deaf", SLOPE), "note"].startswith("undecided")
+    cells = table_biases.table_biases(run).set_index(["row", "column"])
+    assert cells.loc[("place", FIRST), "verdict"] == "higher"
+    assert cells.loc[("true", FIRST), "verdict"] == "undecided"
+    assert cells.loc[("length", LONGER), "verdict"] == "higher"
+    assert cells.loc[("true", SLOPE), "verdict"] == "higher"
+    assert cells.loc[("deaf", SLOPE), "verdict"] == "undecided"
     assert cells.loc[("unbiased", FIRST), "value"] == 50 and cells.loc[("longer wins", LENGTH), "value"] == 1
     assert cells.loc[("longer wins", LONGER), "value"] == pytest.approx(cells.loc[("length", LONGER), "value"])
 
@@ -196,10 +196,11 @@ def panel(figure, column):
 
 
 def test_the_figure_names_units_ideals_trivial_judges_and_what_is_shown(run):
-    cells = table_biases.table(run)
+    cells = table_biases.table_biases(run)
     figure = table_biases.figure(cells)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RULES)[::-1]
-    assert [ax.get_xlabel() for ax in figure.axes] == list(table_biases.UNITS.values())
+    labels = ["percent", "percentage points", "partial correlation", "score points per true point"]
+    assert [ax.get_xlabel() for ax in figure.axes] == labels
     values = cells.set_index(["row", "column"])["value"]
     trivial = {FIRST: "always the first", LONGER: "longer wins", LENGTH: "longer wins", SLOPE: "reads no rubric"}
     for column, name in trivial.items():
@@ -208,12 +209,12 @@ def test_the_figure_names_units_ideals_trivial_judges_and_what_is_shown(run):
         ideal = "follows the rubric" if column == SLOPE else "unbiased"
         assert said[ideal][0] == values["unbiased", column]
     assert list(panel(figure, FIRST)[1]["differs from 50 (test)"]) == [values["place", FIRST]]
-    unsure = cells.assign(note=cells["note"].str.replace("higher", "undecided"))
+    unsure = cells.assign(verdict=cells["verdict"].replace("higher", "undecided"))
     assert not [text for text in panel(table_biases.figure(unsure), FIRST)[1] if "differs" in text]
 
 
 def test_findings_are_sentences_for_what_a_test_shows(run):
-    cells = table_biases.table(run)
+    cells = table_biases.table_biases(run)
     said = table_biases.findings(cells)
     assert any(text.startswith("place prefers the response shown first: first shown wins 100.0 [") for text in said)
     assert any(text.startswith("length lets long responses win more often") for text in said)
@@ -222,10 +223,10 @@ def test_findings_are_sentences_for_what_a_test_shows(run):
     reads = table_biases.findings(cells, [SLOPE])
     assert any(text.startswith("true moves its score with the rubric: points per true point 1.00") for text in reads)
     assert not any(text.startswith("deaf ") for text in reads)
-    swapped = cells.assign(note=cells["note"].str.replace("higher", "lower"))
+    swapped = cells.assign(verdict=cells["verdict"].replace("higher", "lower"))
     assert any("place prefers the response shown second" in text for text in table_biases.findings(swapped))
     assert {column for column, _ in table_biases.MEANINGS} == set(table_biases.TESTED)
 
 
 def test_a_run_without_these_judgments_gives_no_cells(run):
-    assert table_biases.table(Run(run.scale, run.judgments.iloc[:0], run.items)).empty
+    assert table_biases.table_biases(Run(run.scale, run.judgments.iloc[:0], run.items)).empty

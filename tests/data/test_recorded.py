@@ -16,7 +16,7 @@ from prometheus_lib.data.votes import expert_pairs, gpt4_against_experts, read_v
 from prometheus_lib.judging.store import COLUMNS
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables.registry import Run
+from prometheus_lib.tables import Run
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 GOLD = (1, 2, 3, 4, 5, 3)

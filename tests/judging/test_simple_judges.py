@@ -65,7 +65,7 @@ def test_trivial_judges_say_what_the_baselines_say(direct, pairs, tmp_path):
 
 def test_the_tables_read_a_trivial_judge_like_any_other(direct, pairs, tmp_path):
     from prometheus_lib.scale import load_scale
-    from prometheus_lib.tables.registry import Run
+    from prometheus_lib.tables import Run
 
     collected(TrivialJudge("random"), judging.direct_tasks("mini_flask", direct, True, 3), tmp_path)
     collected(TrivialJudge("longer"), judging.pairwise_tasks("mini_autoj_eval", pairs), tmp_path)

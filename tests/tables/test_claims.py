@@ -14,8 +14,7 @@ from prometheus_lib.metrics import TOO_FEW
 from prometheus_lib.paper import published_table
 from prometheus_lib.records import Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables import claims
-from prometheus_lib.tables.registry import Run
+from prometheus_lib.tables import Run, claims
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 

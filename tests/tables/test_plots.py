@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib.tables import images, plots
-from prometheus_lib.tables.registry import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE, cell, cells_table
+from prometheus_lib.tables import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE, Cell, cells_table, images, plots
+
+
+def cell(row: str, column: str, value: float = math.nan, kind: str = "judge", unit: str = "pearson", **more) -> Cell:
+    return Cell(row, column, value, kind=kind, unit=unit, **more)
 
 
 def spread(value: float, **more):
@@ -100,7 +103,7 @@ def test_interval_plot_sorts_judges_and_draws_limits(scores):
 
 def test_interval_plot_says_what_is_measured_and_under_which_rule(scores):
     assert plots.interval_plot(scores, "c").axes[0].get_xlabel().startswith("Pearson correlation: c")
-    cells = [cell("judge", "p", 60.0, variant=v, **spread(60.0)) for v in ("ties half", "corrected")]
+    cells = [cell("judge", "p", 60.0, unit="accuracy", variant=v, **spread(60.0)) for v in ("ties half", "corrected")]
     axes = plots.interval_plot(cells_table("4", cells), "p").axes[0]
     assert axes.get_xlabel() == "accuracy in percent: p (corrected)"
     assert len(axes.get_yticklabels()) == 1

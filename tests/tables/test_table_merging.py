@@ -87,10 +87,11 @@ def one(cells, **wanted):
 def test_equal_merges_show_no_difference_and_better_ones_do():
     cells = table_merging.table_17_runs(made_run(names(ties=0.99, **{"ties-seed2": 0.99})))
     better = one(cells, row="ties - linear", column=runs_column(PAIR_AVERAGE, BOTH))
-    assert better.value > 15 and better.low > 0 and better.note.startswith("higher; p")
+    assert better.value > 15 and better.low > 0 and better.verdict == "higher"
     equal = one(cells, row="dare-linear - linear", column=runs_column(PAIR_AVERAGE, BOTH))
-    assert (equal.value, equal.low, equal.high) == (0, 0, 0) and equal.note.startswith("undecided")
-    assert len(cells[cells["note"] == "one run, not tested"]) == len(SEED_METHODS) * len(PAIRS) * len(FORMATS)
+    assert (equal.value, equal.low, equal.high) == (0, 0, 0) and equal.verdict == "undecided"
+    untested = cells[(cells["kind"] == "difference") & (cells["verdict"] == "")]
+    assert len(untested) == len(SEED_METHODS) * len(PAIRS) * len(FORMATS)
 
 
 def test_a_gain_in_one_run_only_is_not_shown_over_both():

@@ -16,7 +16,7 @@ from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, write_items, write_jsonl
 from prometheus_lib.runner import verify
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables.registry import Run
+from prometheus_lib.tables import Run
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 
@@ -225,7 +225,8 @@ def test_table_16_difference_is_paired_and_tested():
     difference = one(cells, "judge", "BiGGen Bench | difference")
     assert free.value == pytest.approx(np.corrcoef(gold, noise)[0, 1])
     assert difference.value == pytest.approx(1 - free.value)
-    assert difference.note.startswith("higher; p = ") and "Williams" in difference.note and difference.low > 0
+    assert (difference.verdict, difference.test) == ("higher", "paired bootstrap by cluster") and difference.low > 0
+    assert difference.note.startswith("by item, uncorrected, Williams: p") and difference.p <= difference.p_holm < 0.05
     assert one(cells, "PROMETHEUS-2-7B", "BiGGen Bench | difference").value == 0.052
 
 
@@ -440,9 +441,11 @@ def test_table_17_twins_do_not_differ(world_run):
     cells = tables.table_17(world_run)
     twins = cells[cells["row"] == "slerp - linear"]
     assert len(twins) == 10 and (twins["value"] == 0).all()
-    assert twins["note"].str.startswith("too few instructions; ").sum() == 9  # HHH has more than ten
-    hhh = twins[twins["column"] == "HHH Alignment | total"]["note"].item()
-    assert hhh.startswith("undecided; p = 1 (Holm), exact permutation by cluster (by item, uncorrected, McNemar")
+    assert (twins["verdict"] == metrics.TOO_FEW).sum() == 9  # HHH has more than ten
+    assert twins[twins["verdict"] == metrics.TOO_FEW]["p_holm"].isna().all()
+    hhh = twins[twins["column"] == "HHH Alignment | total"].iloc[0]
+    assert (hhh.verdict, hhh.p_holm, hhh.test) == ("undecided", 1, "exact permutation by cluster")
+    assert hhh.note == "by item, uncorrected, McNemar exact: p = 1"
     linear = cells[cells["row"] == "linear"].set_index(["column", "variant"])["value"]
     averages = [100 * linear["Direct average", ""], linear["Pairwise average", ""]]
     assert linear["Overall average", "corrected"] == pytest.approx(np.mean(averages))
@@ -498,7 +501,7 @@ def test_table_3_differences_are_paired_and_corrected_over_the_table():
     differences = cells[cells["kind"] == "difference"].set_index("row")
     assert list(differences.index) == ["linear - noisy", "linear - blind"]
     assert differences.loc["linear - blind", "value"] == pytest.approx(1 - np.corrcoef(gold, blind)[0, 1])
-    assert differences.loc["linear - blind", "note"].startswith("higher; p = ")
+    assert differences.loc["linear - blind", "verdict"] == "higher"
     library = metrics.compare_correlations(
         gold, noisy, gold, clusters=tables.clusters(items), **run.options("vicuna_bench", tables.COMPARISON_RESAMPLES)
     )
@@ -525,7 +528,8 @@ def test_table_4_differences_without_the_merged_judge_start_from_the_first():
     judgments = [*chosen("one", items, right), *chosen("two", items, wrong)]
     cells = tables.table_4(make_run(judgments, {"mt_bench_human": items}, ["one", "two"]))
     found = one(cells, "one - two", "MT Bench Human | w/o TIE")
-    assert found.value == 100 and found.note.startswith("higher; p < 0.0001 (Holm), exact permutation by cluster")
+    assert (found.value, found.verdict, found.test) == (100, "higher", "exact permutation by cluster")
+    assert found.p_holm < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -577,7 +581,7 @@ def test_table_2_counts_items_and_states_the_ceiling(world_run):
     known = 100 * np.mean([minibench.true_decision(item) == item.label for item in pairs])
     assert one(cells, "Auto-J Eval", "Ceiling | accuracy").value == pytest.approx(known)
     assert one(cells, "HHH Align.", "# Judgments").value == 221
-    assert one(cells, "HHH Align.", "Judgment Source").note == "Humans"
+    assert one(cells, "HHH Align.", "Judgment Source").text == "Humans"
 
 
 # --- real data -------------------------------------------------------------------------------------------------------
@@ -684,10 +688,10 @@ def test_display_orders_kinds_and_keeps_unparsed_visible():
     cells = tables.cells_table(
         "3",
         [
-            tables.cell("paper", "c", 0.5, "published"),
-            tables.cell("floor", "c", 0.1, "floor", low=0.0, high=0.2, n=4, unparsed=0),
-            tables.cell("good", "c", 0.8125, low=0.77, high=0.85, n=4, unparsed=2),
-            tables.cell("silent", "c", n=0, unparsed=12),
+            tables.Cell("paper", "c", 0.5, unit="pearson", kind="published"),
+            tables.Cell("floor", "c", 0.1, unit="pearson", kind="floor", low=0.0, high=0.2, n=4, unparsed=0),
+            tables.Cell("good", "c", 0.8125, unit="pearson", low=0.77, high=0.85, n=4, unparsed=2),
+            tables.Cell("silent", "c", unit="pearson", n=0, unparsed=12),
         ],
     )
     wide = tables.display_table(cells)
@@ -791,7 +795,8 @@ def test_verify_names_a_table_that_nothing_recomputes(copied, capsys, monkeypatc
 def test_verify_names_every_kind_of_difference(copied, capsys, monkeypatch):
     def changed(cells):
         cells.loc[(cells["row"] == "direct") & (cells["column"] == "FLASK | sim-crowd"), "value"] += 1e-4
-        real = tables.cell("response length", "Vicuna Bench (real) | gpt-4-1106", 0.3, "real floor", n=320, unparsed=0)
+        column, more = "Vicuna Bench (real) | gpt-4-1106", {"unit": "pearson", "kind": "real floor"}
+        real = tables.Cell("response length", column, 0.3, n=320, unparsed=0, **more)
         return pd.concat([cells, tables.cells_table("3", [real])])
 
     change(copied, "3", changed)
@@ -823,6 +828,23 @@ def test_verify_notices_a_changed_judgment(copied, capsys, monkeypatch):
     keep(copied, "4")
     assert verify.verify(copied) == 1
     assert "row 'linear' (judge), column 'Preference Bench': value is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [("verdict", "lower", "verdict is 'lower'"), ("p", 0.5, "p is 0.5 in"), ("unit", "percent", "unit is 'percent'"),
+     ("more_needed", 7, "more_needed is 7"), ("test", "by eye", "test is 'by eye'"), ("text", "so", "text is 'so'")],
+)  # fmt: skip
+def test_verify_compares_every_column(copied, capsys, monkeypatch, column, value, text):
+    def changed(cells):
+        cells.loc[cells["kind"] == "difference", column] = value
+        return cells
+
+    change(copied, "3", changed)
+    monkeypatch.setattr(verify, "TABLES", {"3": tables.table_3})
+    assert verify.check_table(tables.load_run(copied, real=False), "3", copied.paths.tables, False)[0]
+    verify.verify(copied)
+    assert text in capsys.readouterr().out
 
 
 def test_verify_without_anything_to_compare(tmp_path, capsys):
