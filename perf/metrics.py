@@ -119,6 +119,7 @@ def frame(judge: str, name: str, ids: list[str], decisions: np.ndarray, format: 
     draws = decisions.shape[1]
     rows = {"item_id": np.repeat(ids, draws), "draw": np.tile(np.arange(draws), len(ids))}
     shared = {"judge": judge, "benchmark": f"mini_{name}", "format": format, "with_reference": reference, "order": "ab"}
+    shared |= {"fingerprint": "simulated", "prompt_hash": ""}
     return pd.DataFrame({**rows, "decision": decisions.ravel().astype(object), **shared})
 
 

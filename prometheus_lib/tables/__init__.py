@@ -45,6 +45,7 @@ from .cells import (
 from .consistency import gold_gaps, table_13, table_14, table_15, tournament
 from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
+from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges
 from .merging import figure_3, figure_3_runs, table_17_runs
@@ -81,6 +82,7 @@ __all__ = [
     "compare_averages",
     "compare_judges",
     "display_table",
+    "example_run",
     "figure_1",
     "figure_3",
     "figure_3_runs",

@@ -157,6 +157,10 @@ def table_attacks(run: Run) -> pd.DataFrame:
 
     A cell's verdict says whether answers move towards the attacker. Difference rows compare success rates (see
     `_contrasts`). All p-values of the table are corrected together (Holm).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> table_attacks(example_run()).empty  # nobody was attacked there
+    True
     """
     if len(run.present(SOURCES)) < len(SOURCES):
         return cells_table(BENCHMARK, [])

@@ -49,14 +49,26 @@ _FLOORS = {  # one name for the trivial judge of both formats
 
 
 def table_5(run: Run) -> pd.DataFrame:
-    """Table 5: prompting, single-format training, joint training and merging, with averages of three benchmarks."""
+    """Table 5: prompting, single-format training, joint training and merging, with averages of three benchmarks.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_5(example_run())
+    >>> sorted(set(cells.query("kind == 'judge'")["row"]))
+    ['base', 'linear']
+    """
     merged = (run.scale.merged_judge, "dare-linear", "task-arithmetic-default")
     judges = dict.fromkeys(("base", "direct", "pairwise", "joint", "joint-half", *merged))
     return _average_table(run, "5", judges, RESEARCH_DIRECT, RESEARCH_PAIR)
 
 
 def table_6(run: Run) -> pd.DataFrame:
-    """Table 6: merging two formats against merging two experts of one format that differ in their seed."""
+    """Table 6: merging two formats against merging two experts of one format that differ in their seed.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_6(example_run())
+    >>> cells.query("kind == 'published'")["row"].nunique()
+    6
+    """
     judges = ("base", "direct", "pairwise", "direct+direct", "pairwise+pairwise", run.scale.merged_judge)
     return _average_table(run, "6", judges, RESEARCH_DIRECT, RESEARCH_PAIR)
 
@@ -116,7 +128,12 @@ def _average_row(
 
 
 def merge_names(scale: Scale) -> list[str]:
-    """Return the merges of Table 17: both formats at alpha 0.5, matched and default weights."""
+    """Return the merges of Table 17: both formats at alpha 0.5, matched and default weights.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> merge_names(load_scale("mini"))[:3]
+    ['linear', 'slerp', 'task-arithmetic']
+    """
     return [m.name for m in scale.merges if (m.first, m.second, m.alpha) == ("direct", "pairwise", 0.5)]
 
 
@@ -126,6 +143,11 @@ def table_17(run: Run) -> pd.DataFrame:
     Linear, SLERP and TIES have no "-default" row: they normalise, so the weights (1, 1) give the same model. "Overall
     average" is the mean of the two averages, the direct one x 100 ("corrected"), and the rule the printed column
     follows ("as printed": Feedback Bench alone x 100 with the pairwise average).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_17(example_run())
+    >>> cells.query("row == 'LINEAR' and column == 'Overall average'")[["variant", "value"]].values.tolist()
+    [['corrected', 71.63], ['as printed', 82.93]]
     """
     cells = []
     for row in _judge_rows(run, merge_names(run.scale)):

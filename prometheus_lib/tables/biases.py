@@ -170,6 +170,11 @@ def table_biases(run: Run) -> pd.DataFrame:
 
     "first shown wins" is tested against one half, both lengths and "points per true point" against 0; the p-values are
     corrected together (Holm).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_biases(example_run())
+    >>> cells.query("row == 'linear' and column == 'longer wins, beyond the labels'")["unit"].item()
+    'points'
     """
     samples = dict(_samples(run))
     against = {key: metrics.compare_with(each, TESTED[key[1]]) for key, each in samples.items() if key[1] in TESTED}

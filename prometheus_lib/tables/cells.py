@@ -184,7 +184,11 @@ def with_test(cell: Cell, decided: Comparison) -> Cell:
 
 
 def p_text(p_value: float) -> str:
-    """Return a p-value with its name: "p = 0.012", "p < 0.0001"."""
+    """Return a p-value with its name: "p = 0.012", "p < 0.0001".
+
+    >>> p_text(0.0123), p_text(1e-9)
+    ('p = 0.0123', 'p < 0.0001')
+    """
     text = show_p(p_value)
     return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 

@@ -47,6 +47,11 @@ def table_13(run: Run) -> pd.DataFrame:
     released code's label-aware rule ("paper-code"). The last column is the signed, paired difference Pair2Pair -
     Direct2Pair (the paper prints its absolute value as delta), tested for judges and Holm-corrected over the judges and
     benchmarks of a variant. The floors show that consistency alone is no quality.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_13(example_run())
+    >>> cells.query("row == 'always A'")["variant"].unique().tolist()
+    ['corrected', 'ties half', 'paper-code', '']
     """
     cells, found = [], {}
     for name in run.present(CONSISTENCY_BENCHMARKS):
@@ -105,6 +110,11 @@ def table_14(run: Run) -> pd.DataFrame:
 
     Ceilings: the draws of each rater who gave several scores, and one draw of every rater against each other. Floor:
     random scores. Differences of the merged judge to the others come from a paired bootstrap by instruction.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_14(example_run())
+    >>> cells.query("row == 'linear' and column == 'FLASK'")["value"].item()
+    1.0
     """
     cells, found = [], {}
     for name in run.present(RESEARCH_DIRECT):
@@ -180,6 +190,11 @@ def table_15(run: Run) -> pd.DataFrame:
     "paper-text": share of the judge's own chains x > y > z that end in x > z. "paper-code": what the released code
     computes, an accuracy weighted by grade gap - 1. "corrected": share of decisive triples that go in a circle. n is
     the number of tournaments. Differences of the merged judge to the others: paired bootstrap by tournament.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_15(example_run())
+    >>> cells.query("row == 'linear' and column == 'Transitivity'")[["value", "note"]].values.tolist()
+    [[100.0, '80 chains in 80 triples']]
     """
     name, cells = "preference_bench", []
     if name in run.items:
@@ -242,6 +257,12 @@ def tournament(items: Sequence[PairItem], decisions: Sequence[Any]) -> pd.DataFr
     """Return one row per pair for `metrics.transitivity`: group (instruction), x, y, winner; responses are the nodes.
 
     Pairs of two equal texts are no contest and are left out.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> run = example_run()
+    >>> table = tournament(run.items["preference_bench"], run.choices("linear", "preference_bench"))
+    >>> list(table.columns), len(table)
+    (['group', 'x', 'y', 'winner'], 80)
     """
     rows = [
         (item.cluster, item.response_a, item.response_b, _winner(item, decision))
@@ -256,7 +277,12 @@ def _winner(item: PairItem, decision: Any) -> str | None:
 
 
 def gold_gaps(items: Sequence[PairItem]) -> Floats:
-    """Return the grade gap of each pair (items,): the difference of the two responses' gold wins among the five."""
+    """Return the grade gap of each pair (items,): the difference of the two responses' gold wins among the five.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> sorted(set(gold_gaps(example_run().items["preference_bench"]).tolist()))
+    [1.0, 2.0, 3.0, 4.0]
+    """
     wins: dict[tuple[str, str], int] = {}
     for item in items:
         winner = _winner(item, item.label)

@@ -18,7 +18,13 @@ from .run import Items, Run
 
 
 def table_1(feedback_rows: Sequence[Mapping[str, Any]], preference_rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Table 1: statistics of the two training collections, counted from their rows, beside the published ones."""
+    """Table 1: statistics of the two training collections, counted from their rows, beside the published ones.
+
+    >>> row = {"orig_criteria": "c", "orig_instruction": "i", "orig_reference_answer": "r", "orig_feedback": "f"}
+    >>> cells = table_1([row, row], [row])
+    >>> cells.query("row == '# Instances'").set_index("column")["value"].to_dict()["Feedback Collection (ours)"]
+    2.0
+    """
     collections = {"Preference Collection": preference_rows, "Feedback Collection": feedback_rows}
     schemes = {"Preference Collection": "Pairwise Ranking", "Feedback Collection": "Direct Assessment"}
     cells = []
@@ -47,7 +53,13 @@ def _collection_counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def table_2(run: Run) -> pd.DataFrame:
-    """Table 2: statistics of the benchmarks, and the ceiling that the simulated raters leave to any judge."""
+    """Table 2: statistics of the benchmarks, and the ceiling that the simulated raters leave to any judge.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_2(example_run())
+    >>> cells.query("row == 'Vicuna Bench' and column == 'Judgment Source'")["text"].iloc[0]
+    'sim-strong, sim-second'
+    """
     cells = []
     for name in run.present((*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS, "biggen_bench")):
         cells += _fact_cells(TITLES[name], run.items[name], "benchmark", _source(run, name))

@@ -50,17 +50,34 @@ def table_3(run: Run) -> pd.DataFrame:
 
     Rows of kind "difference" compare the merged judge with each other judge, paired by item, Holm-corrected over the
     table: the bootstrap by instruction decides, and Williams' test, which takes items for independent, is named.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_3(example_run())
+    >>> cells.query("row == 'linear - base' and column == 'FLASK | sim-strong'")["verdict"].item()
+    'too few instructions'
     """
     return _correlation_table(run, "3", "pearson")
 
 
 def table_11(run: Run) -> pd.DataFrame:
-    """Table 11: Kendall's tau-b, otherwise as Table 3 (differences by the bootstrap alone)."""
+    """Table 11: Kendall's tau-b, otherwise as Table 3 (differences by the bootstrap alone).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_11(example_run())
+    >>> cells.query("row == 'true score'")["unit"].unique().tolist()
+    ['kendall']
+    """
     return _correlation_table(run, "11", "kendall")
 
 
 def table_12(run: Run) -> pd.DataFrame:
-    """Table 12: Spearman correlation, otherwise as Table 3 (differences by the bootstrap alone)."""
+    """Table 12: Spearman correlation, otherwise as Table 3 (differences by the bootstrap alone).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_12(example_run())
+    >>> cells.query("row == 'true score'")["unit"].unique().tolist()
+    ['spearman']
+    """
     return _correlation_table(run, "12", "spearman")
 
 
@@ -136,6 +153,11 @@ def figure_1(run: Run) -> pd.DataFrame:
     """Figure 1: Pearson correlation between all raters and judges on the FLASK-like benchmark, floors as further rows.
 
     Differences and draw against draw stand under each rater, as in Table 3.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = figure_1(example_run())
+    >>> cells.query("row == 'linear' and column == 'linear'")["value"].round(6).item()
+    1.0
     """
     name, cells = "flask", []
     if name in run.items:
@@ -174,7 +196,13 @@ def _pair_cell(run: Run, name: str, one: Answers, other: Answers) -> Cell:
 
 
 def table_16(run: Run) -> pd.DataFrame:
-    """Table 16: Pearson with the humans' stand-in, reference-free and reference-based, and the paired difference."""
+    """Table 16: Pearson with the humans' stand-in, reference-free and reference-based, and the paired difference.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_16(example_run())
+    >>> cells.query("row == 'linear'")["column"].tolist()[:3]
+    ['BiGGen Bench | reference-free', 'BiGGen Bench | reference-based', 'BiGGen Bench | difference']
+    """
     cells, found = [], {}
     for name in run.present(REFERENCE_BENCHMARKS):
         items, rater = run.items[name], human_rater(run.items[name])

@@ -35,6 +35,11 @@ def display_table(cells: pd.DataFrame, variants: Sequence[str] | None = None) ->
     A column that has several variants shows one, for all its rows, and names it behind its title: "corrected" where
     there is one, else the first; `variants` chooses others, for example ("paper-code",). A value that does not exist
     shows "-"; unparsed judgments stay visible in brackets; a tested difference says what the test shows.
+
+    >>> from prometheus_lib.tables import Cell, cells_table
+    >>> cell = Cell("linear", "FLASK", 0.8125, unit="pearson", low=0.77, high=0.85, n=80, unparsed=2)
+    >>> display_table(cells_table("3", [cell])).iloc[0, 0]
+    '0.812 [0.77, 0.85] (2 unparsed)'
     """
     chosen = {column: shown_variant(part, variants) for column, part in cells.groupby("column", sort=False)}
     keep = (cells["variant"] == "") | (cells["variant"] == cells["column"].map(chosen))
@@ -82,6 +87,9 @@ def plain(frame: pd.DataFrame, digits: int | Mapping[str, int] = 3) -> pd.DataFr
 
     Whole-number columns and p-values (columns "p", "p (Holm)", "p_holm", "exact p") have forms of their own; `digits`
     may differ by column (a mapping; 3 where it has none).
+
+    >>> plain(pd.DataFrame({"value": [0.12345, -0.00001], "p": [0.04996, 1e-9]})).values.tolist()
+    [['0.123', '0.04996'], ['0.000', '<0.0001']]
     """
     places = digits if isinstance(digits, Mapping) else dict.fromkeys(frame.columns, digits)
     written = {column: [_plain(v, column, places.get(column, 3)) for v in frame[column]] for column in frame.columns}
@@ -102,7 +110,15 @@ def _plain(value: Any, column: Any, digits: int) -> str:
 
 
 def save_table(cells: pd.DataFrame, number: str | int, folder: str | Path) -> Path:
-    """Write a table as CSV (long, 6 significant digits), Markdown and LaTeX (wide); return the CSV's path."""
+    """Write a table as CSV (long, 6 significant digits), Markdown and LaTeX (wide); return the CSV's path.
+
+    >>> import tempfile
+    >>> from prometheus_lib.tables import example_run, table_5
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_table(table_5(example_run()), 5, folder)
+    ...     path.name, load_table(5, folder)["row"].iloc[0]
+    ('table_05.csv', 'base')
+    """
     base, wide = Path(folder) / file_name(number), display_table(cells)
     title = caption(number)
     flat = wide.reset_index()
@@ -119,12 +135,23 @@ def _markdown(flat: pd.DataFrame) -> str:
 
 
 def to_csv(cells: pd.DataFrame) -> str:
-    """Return the cells as CSV text with 6 significant digits."""
+    """Return the cells as CSV text with 6 significant digits.
+
+    >>> from prometheus_lib.tables import Cell, cells_table
+    >>> to_csv(cells_table("3", [Cell("linear", "FLASK", 1 / 3, unit="pearson")])).splitlines()[1][:28]
+    '3,linear,FLASK,0.333333,,,,,'
+    """
     return cells.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def load_table(number: str | int, folder: str | Path) -> pd.DataFrame:
-    """Read a table that `save_table` wrote; DataError names a missing or damaged file."""
+    """Read a table that `save_table` wrote; DataError names a missing or damaged file.
+
+    >>> load_table(3, "no such folder")
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.MissingFile: no such folder/table_03.csv: file not found; run the notebook that writes it.
+    """
     path = Path(folder) / f"{file_name(number)}.csv"
     if not path.is_file():
         raise MissingFile(f"{path}: file not found; run the notebook that writes it.")

@@ -69,10 +69,8 @@ def compare_judges(run: Run, first: str, second: str, name: str, human: bool = F
 
     Pearson against the strongest rater (humans on FLASK with `human`), or accuracy in percent without gold ties.
 
-    >>> from prometheus_lib.scale import load_scale
-    >>> from prometheus_lib.tables import load_run
-    >>> run = load_run(load_scale("mini"), real=False)  # doctest: +SKIP
-    >>> compare_judges(run, "linear", "base", "autoj_eval").verdict  # doctest: +SKIP
+    >>> from prometheus_lib.tables import example_run
+    >>> compare_judges(example_run(), "linear", "base", "preference_bench").verdict
     'first'
     """
     items = run.items[name]
@@ -93,6 +91,12 @@ def compare_averages(
     """Compare two judges' averages over benchmarks of one format, paired by instruction; None when one is missing.
 
     Pearson in fractions, accuracy in percent; the p-value is read off the paired bootstrap differences.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> from prometheus_lib.tables import RESEARCH_DIRECT
+    >>> found = compare_averages(example_run(), "linear", "base", RESEARCH_DIRECT)
+    >>> found.low > 0, found.n
+    (True, 80)
     """
     one, two = (
         metrics.average([judge_measured(run, judge, name, human, resamples) for name in run.present(names)])

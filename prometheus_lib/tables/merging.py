@@ -44,6 +44,11 @@ def figure_3(run: Run) -> pd.DataFrame:
 
     Row "best alpha" gives the best alpha with the interval of its bootstrap distribution; the columns "..., share
     best" give that distribution (equal values share a resample).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = figure_3(example_run())
+    >>> cells.query("row == 'best alpha' and kind == 'published'")["value"].tolist()
+    [0.5, 0.3]
     """
     cells = []
     plans = ((DIRECT_BENCHMARKS, DIRECT_AVERAGE, 0.5), (PAIR_BENCHMARKS, PAIR_AVERAGE, 0.3))
@@ -94,6 +99,11 @@ def table_17_runs(run: Run) -> pd.DataFrame:
     together, are the differences to linear over both pairs, what another run or mask alone changes (rows "<merge>,
     another run"), and Table 10's recipe for the 8x7B judge in its two readings. The other differences of one pair are
     shown with their intervals.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_17_runs(example_run())
+    >>> cells.query("row == 'linear' and column == 'Direct average | experts 2'")["note"].item()
+    'not judged'
     """
     cells: list[Cell] = []
     tested: dict[tuple[str, str], Comparison | None] = {}
@@ -121,6 +131,11 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
 
     As `figure_3`, with the pair of experts in the column's name; under "both" every resample draws
     instructions and pairs anew, so that the interval of the best alpha knows of both.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = figure_3_runs(example_run())
+    >>> cells["column"].unique()[0]
+    'Direct average | experts 1'
     """
     runs = {format: {alpha: _runs(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
     cells = []

@@ -29,6 +29,11 @@ def table_4(run: Run) -> pd.DataFrame:
     (the released code's rule, which looks at the label). Rows of kind "difference" compare the merged judge with each
     other judge on one column per benchmark, Holm-corrected over the table: a permutation of whole instructions decides,
     and McNemar's test by item is named.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> cells = table_4(example_run())
+    >>> cells.query("row == 'linear' and column == 'Preference Bench'")[["value", "n", "unit"]].values.tolist()
+    [[100.0, 80, 'accuracy']]
     """
     cells, found = [], {}
     for name in run.present(PAIR_BENCHMARKS):

@@ -73,18 +73,33 @@ def share_cells(run: Run, name: str, items: Items, shares: Iterable[Share]) -> l
 
 
 def raters(items: Sequence[DirectItem]) -> list[str]:
-    """Return the raters of a direct benchmark, the strongest first (GPT-4-1106 or its stand-in)."""
+    """Return the raters of a direct benchmark, the strongest first (GPT-4-1106 or its stand-in).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> raters(example_run().items["flask"])
+    ['sim-strong', 'sim-second', 'sim-crowd']
+    """
     return list(dict.fromkeys(rater for item in items for rater in item.scores))
 
 
 def human_rater(items: Sequence[DirectItem]) -> str:
-    """Return the rater in the humans' place; the first one where a benchmark has none."""
+    """Return the rater in the humans' place; the first one where a benchmark has none.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> human_rater(example_run().items["flask"])
+    'sim-crowd'
+    """
     known = raters(items)
     return next((rater for rater in known if rater in _HUMANS), known[0])
 
 
 def rater_means(items: Sequence[DirectItem], rater: str) -> Floats:
-    """Return a rater's mean score per item (items,), NaN where the rater gave none."""
+    """Return a rater's mean score per item (items,), NaN where the rater gave none.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> rater_means(example_run().items["flask"], "sim-strong").shape
+    (32,)
+    """
     draws = (item.scores.get(rater) for item in items)
     return np.array([sum(given) / len(given) if given else NAN for given in draws], dtype=float)
 
@@ -97,14 +112,25 @@ def run_gold(run: Run, name: str, rater: str) -> Floats:
 
 
 def rater_draws(items: Sequence[DirectItem], rater: str) -> Floats:
-    """Return a rater's draws (items, draws), NaN where there are fewer."""
+    """Return a rater's draws (items, draws), NaN where there are fewer.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> rater_draws(example_run().items["flask"], "sim-strong").shape
+    (32, 3)
+    """
     draws = [item.scores.get(rater, []) for item in items]
     width = max(map(len, draws), default=0)
     return np.array([[*row, *[NAN] * (width - len(row))] for row in draws], dtype=float)
 
 
 def clusters(items: Items) -> list[str]:
-    """Return each item's instruction, the unit of resampling."""
+    """Return each item's instruction, the unit of resampling.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> items = example_run().items["flask"]
+    >>> len(items), len(set(clusters(items)))
+    (32, 8)
+    """
     return [item.cluster or item.id for item in items]
 
 
@@ -117,7 +143,12 @@ def cluster_numbers(run: Run, items: Items) -> NDArray[np.intp]:
 
 
 def labels(items: Sequence[PairItem]) -> list[str]:
-    """Return the labels of pair items."""
+    """Return the labels of pair items.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> sorted(set(labels(example_run().items["autoj_eval"])))
+    ['A', 'B', 'tie']
+    """
     return [item.label for item in items]
 
 
