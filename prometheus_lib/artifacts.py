@@ -21,7 +21,7 @@ JUNK = (".DS_Store", ".ipynb_checkpoints", "__pycache__", "desktop.ini")  # what
 CLOCKS_DIFFER = 60  # seconds between this machine's clock and that of a disk elsewhere
 # Files that decide what a model says, and what its configuration holds that does not.
 MODEL_FILES = ("*.safetensors", "*.bin", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
-VOCABULARIES = ("vocab.json", "merges.txt", "vocab.txt", "added_tokens.json", "tekken.json", "s*p*.model")
+VOCABULARIES = ("vocab.json", "merges.txt", "vocab.txt", "added_tokens.json", "tekken.json", "*.model")
 DESCRIPTIONS = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache", "architectures")
 
 
@@ -49,13 +49,18 @@ def model_fingerprint(folder: str | Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         return text_hash(str(folder))
-    patterns = MODEL_FILES if (folder / "tokenizer.json").is_file() else (*MODEL_FILES, *VOCABULARIES)
-    files = sorted(file for pattern in patterns for file in folder.glob(pattern))
+    more = () if (folder / "tokenizer.json").is_file() else vocabulary_files(folder)
+    files = sorted({file for pattern in (*MODEL_FILES, *more) for file in folder.glob(pattern)})
     settings = (folder / f"{name}.json" for name in ("config", "tokenizer_config", "generation_config"))
     config, tokenizer, generation = (read_json(file) if file.is_file() else {} for file in settings)
     config = {name: value for name, value in config.items() if name not in DESCRIPTIONS}
     template, ends = tokenizer.get("chat_template"), generation.get("eos_token_id")
     return text_hash(*[(file.name, file_hash(file)) for file in files], config, template, ends)
+
+
+def vocabulary_files(folder: Path) -> list[str]:
+    """Return the names of the files that hold a tokenizer's vocabulary, beside or instead of tokenizer.json."""
+    return sorted({file.name for pattern in VOCABULARIES for file in folder.glob(pattern)})
 
 
 def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str | None = None) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 
 from .. import artifacts
 from ..records import DataError, few
+from .configuration import check_settings
 from .layout import Layout, read_layout, same_weights
+from .vocabulary import check_vocabularies
 
 FLOATS = ("F32", "BF16", "F16")
 HEAD = "lm_head.weight"
-# Settings that decide what the weights compute, whatever their shapes.
-MEANING = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act")
+FIRSTS = "the merge gets the first's."
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ def read_model(folder: str | Path) -> Model:
 def check_folder(folder: str | Path) -> Path:
     """Raise DataError unless the folder holds a whole model: settings, weights and a tokenizer."""
     folder = Path(folder)
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+    if (folder / "adapter_config.json").is_file():
+        beside = " beside a model, which transformers would read together" if (folder / "config.json").is_file() else ""
         raise DataError(
-            f"{folder}: this is a LoRA adapter (adapter_config.json), not a whole model; fold it into its base model "
-            "(PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with merge_adapters."
+            f"{folder}: this is a LoRA adapter (adapter_config.json){beside}, not a whole model; fold it into its base "
+            "model (PEFT's merge_and_unload) and save that with its tokenizer, or merge two adapters with "
+            "merge_adapters."
         )
     return artifacts.check_model_folder(folder)
 
@@ -60,9 +63,9 @@ def check_mergeable(first: str | Path, second: str | Path, base: str | Path | No
     for model in parents:
         _check_floats(model)
     for other in parents[1:]:
-        _check_vocabulary(parents[0], other)
+        check_vocabularies(parents[0].folder, other.folder)
         _check_head(parents[0], other)
-        _check_settings(parents[0], other)
+        check_settings(parents[0].folder, other.folder, is_base=other is not experts[1])
         _check_tensors(parents[0], other)
     _check_types(*experts)
     _warn(*parents)
@@ -77,29 +80,6 @@ def _check_floats(model: Model) -> None:
         )
 
 
-def _check_vocabulary(a: Model, b: Model) -> None:
-    ours, theirs = (_vocabulary(model.folder) for model in (a, b))
-    if ours is None or theirs is None:  # the shapes of the embeddings are compared later
-        return
-    if different := sorted(set(ours.items()) ^ set(theirs.items()), key=lambda entry: (entry[1], entry[0])):
-        tokens = few(list(dict.fromkeys(repr(token) for token, _ in different)), 3)
-        raise DataError(
-            f"{a.folder} ({len(ours)} tokens) and {b.folder} ({len(theirs)} tokens): the tokenizers differ, for "
-            f"example at {tokens}; rows of the embeddings would mean different tokens. Merge experts of one base model."
-        )
-
-
-def _vocabulary(folder: Path) -> dict[str, int] | None:
-    """Return the number of each token, or None where there is no tokenizer.json."""
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
-    tokenizer = artifacts.read_json(file)
-    known = tokenizer["model"].get("vocab", {})
-    numbers = known if isinstance(known, dict) else {token: number for number, (token, _) in enumerate(known)}
-    return {**numbers, **{added["content"]: added["id"] for added in tokenizer.get("added_tokens", [])}}
-
-
 def _check_head(a: Model, b: Model) -> None:
     tied = [model.config.get("tie_word_embeddings", HEAD not in model.layout) for model in (a, b)]
     if tied[0] != tied[1]:
@@ -108,22 +88,6 @@ def _check_head(a: Model, b: Model) -> None:
             f"{with_head.folder} has an output head of its own ({HEAD}), {without.folder} shares it with the input "
             "embeddings (tie_word_embeddings in config.json); save both models the same way."
         )
-
-
-def _check_settings(a: Model, b: Model) -> None:
-    ours, theirs = (_meaning(model.config) for model in (a, b))
-    for key in ours:
-        if None not in (ours[key], theirs[key]) and ours[key] != theirs[key]:
-            raise DataError(
-                f"{a.folder} and {b.folder}: {key} in config.json is {ours[key]!r} and {theirs[key]!r}; "
-                "only models of one architecture can be merged."
-            )
-
-
-def _meaning(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that decide what weights compute; the rotary base stands at either of two places."""
-    rope = config.get("rope_theta") or (config.get("rope_parameters") or {}).get("rope_theta")
-    return {**{key: config.get(key) for key in MEANING}, "rope_theta": rope}
 
 
 def _check_tensors(a: Model, b: Model) -> None:
@@ -161,7 +125,9 @@ def _warn(first: Model, second: Model, base: Model | None = None) -> None:
     if base and "F32" in _types(base) and not _types(first) & {"F32"}:
         _say(f"{base.folder} is float32 and the experts are not: their changes contain their own rounding.")
     if len({_chat_template(model.folder) for model in (first, second)}) > 1:
-        _say(f"{first.folder} and {second.folder} have different chat templates; the merge gets the first's.")
+        _say(f"{first.folder} and {second.folder} have different chat templates; {FIRSTS}")
+    if len({_ends(model.folder) for model in (first, second)}) > 1:
+        _say(f"{first.folder} and {second.folder} end answers differently (generation_config.json); {FIRSTS}")
 
 
 def _say(message: str) -> None:
@@ -177,3 +143,9 @@ def _chat_template(folder: Path) -> Any:
     if file.is_file():
         return file.read_text(encoding="utf-8")
     return json.dumps(artifacts.read_json(settings).get("chat_template")) if settings.is_file() else None
+
+
+def _ends(folder: Path) -> str | None:
+    file = folder / "generation_config.json"
+    ends = artifacts.read_json(file).get("eos_token_id") if file.is_file() else None
+    return json.dumps(ends if ends is None or isinstance(ends, list) else [ends])

@@ -21,7 +21,7 @@ from ..parallel import available_workers, one_thread
 from ..records import DataError
 from . import methods
 from .finite import PARENT, TOO_LARGE, check_tensors, finite, not_finite, refuse
-from .layout import INDEX, Layout, Stored, read_layout
+from .layout import INDEX, WEIGHTS, Layout, Stored, read_layout
 from .spec import SPARSE, Merge
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _write_settings(folder: Path, files: dict[str, list[str]], layout: Layout, f
     config = json.loads((first / "config.json").read_text(encoding="utf-8"))
     config.pop("torch_dtype", None)
     (folder / "config.json").write_text(json.dumps({**config, "dtype": dtype}, indent=2) + "\n", encoding="utf-8")
-    if (first / INDEX).is_file():
+    if set(files) != {WEIGHTS}:
         size = sum(stored.entries for stored in layout.values()) * DTYPES[STORED_AS[dtype]].itemsize
         places = {name: file for file, names in files.items() for name in names}
         index = {"metadata": {"total_size": size}, "weight_map": places}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,15 @@ from ..parallel import one_thread
 from ..records import DataError, write_text_atomic
 from . import checks, moe_names
 from .finite import TOO_LARGE, not_finite, refuse
-from .layout import read_layout
+from .layout import INDEX, WEIGHTS, indexed_files, read_layout
 from .spec import METHODS, NEEDS_BASE, SPARSE, Merge
 
 CONFIG = "mergekit_config.yml"
 DTYPES = ("float32", "bfloat16", "float16")
 # What makes a judge besides weights and config.json.
 COMPANIONS = (
-    "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "chat_template*",
+    "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model", "tekken.json",
+    "chat_template*",
     "generation_config.json",
 )  # fmt: skip
 
@@ -79,6 +82,8 @@ def merge_folders(
     first, second = map(checks.check_folder, (first, second))
     if Path(base).is_dir():
         checks.check_folder(base)
+    elif merge.method in NEEDS_BASE:
+        artifacts.check_base_model(base)
     settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
     stamp = artifacts.stamp_of({"base": base, "first": first, "second": second}, settings)
     parents = [first, second, *([Path(base)] if merge.method in NEEDS_BASE and Path(base).is_dir() else [])]
@@ -122,15 +127,32 @@ def _run_mergekit(merge: Merge, base: str, first: str, second: str, folder: Path
     from mergekit.merge import run_merge
     from mergekit.options import MergeOptions
 
-    config = mergekit_config(merge, base, first, second, dtype)
     # One thread: the random masks of DARE depend on the number of threads.
     options = MergeOptions(copy_tokenizer=True, random_seed=merge.seed, quiet=True, write_model_card=False)
-    with one_thread():
-        run_merge(MergeConfiguration.model_validate(config), str(folder), options)
+    with one_thread(), _readable(base, first, second) as models:
+        config = MergeConfiguration.model_validate(mergekit_config(merge, *models, dtype))
+        run_merge(config, str(folder), options)
     moe_names.split_fused_experts(folder)  # vLLM does not know the names that mergekit gives a Mixtral's experts
-    recipe = _without_paths(config)
+    recipe = _without_paths(mergekit_config(merge, base, first, second, dtype))
     (folder / CONFIG).write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     return recipe
+
+
+@contextlib.contextmanager
+def _readable(*models: str) -> Iterator[list[str]]:
+    """Yield the models as mergekit has to be given them: it follows an index even where the index's files are gone."""
+    with tempfile.TemporaryDirectory() as views:
+        yield [_view(model, Path(views) / str(number)) for number, model in enumerate(models)]
+
+
+def _view(model: str, view: Path) -> str:
+    if not (Path(model) / WEIGHTS).is_file() or set(indexed_files(Path(model))) <= {WEIGHTS}:
+        return model
+    view.mkdir()
+    for file in Path(model).resolve().iterdir():
+        if file.name != INDEX:
+            (view / file.name).symlink_to(file)
+    return str(view)
 
 
 def _run_own(merge: Merge, base: str, first: str, second: str, folder: Path, dtype: str) -> dict[str, Any]:

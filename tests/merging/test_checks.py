@@ -159,6 +159,94 @@ def test_shards_without_an_index_or_with_a_wrong_one(models):
     assert "neither model.safetensors nor model.safetensors.index.json" in refused(models)
 
 
+def read_by_transformers(folder) -> dict[str, torch.Tensor]:
+    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
+
+
+def test_two_models_in_one_folder_are_refused_naming_both(models):
+    """Old shards and their index beside a newer model.safetensors, and the other way round."""
+    shutil.copy(models / "pairwise" / "model.safetensors", models / "whole")
+    save_in_shards(models / "pairwise")
+    shutil.copy(models / "whole", models / "pairwise" / "model.safetensors")
+    message = refused(models, Merge("m", "linear"))
+    assert str(models / "pairwise") in message
+    assert "both model.safetensors and model.safetensors.index.json with model-00001-of-" in message
+    sorted((models / "pairwise").glob("model-*"))[0].unlink()
+    assert "two models in one folder" in refused(models, Merge("m", "linear"))
+
+
+@pytest.mark.parametrize("engine", merging.ENGINES)
+def test_an_index_whose_files_are_gone_hides_nothing(models, engine):
+    """save_pretrained leaves it behind when a model of several files is saved again as one."""
+    save_in_shards(models / "pairwise")
+    (models / "old").write_bytes((models / "pairwise" / layout.INDEX).read_bytes())
+    AutoModelForCausalLM.from_pretrained(models / "pairwise").save_pretrained(models / "pairwise")
+    shutil.move(models / "old", models / "pairwise" / layout.INDEX)
+    assert not list((models / "pairwise").glob("model-*"))
+    out = models.parent / "m"
+    for first, second in (("direct", "pairwise"), ("pairwise", "direct")):
+        merge = Merge("m", "linear", first, second, alpha=0.25)
+        assert merging.merge_experts(merge, models / "base", models, out, engine=engine)
+        ours, one, two = (read_by_transformers(folder) for folder in (out, models / first, models / second))
+        assert all(torch.allclose(ours[name], 0.25 * one[name] + 0.75 * two[name], atol=1e-6) for name in ours)
+        assert not (out / layout.INDEX).exists()
+
+
+@pytest.mark.parametrize("engine", merging.ENGINES)
+def test_other_weight_files_are_not_read_where_transformers_does_not_read_them(models, engine):
+    direct = models / "direct"
+    state = {name: 0 * tensor for name, tensor in load_file(direct / "model.safetensors").items()}
+    torch.save(state, direct / "pytorch_model.bin")  # newer, and all zeros
+    save_file(state, direct / "consolidated.safetensors")
+    (direct / layout.INDEX).write_text(json.dumps({"weight_map": dict.fromkeys(state, "model.safetensors")}))
+    out = models.parent / "m"
+    assert merging.merge_experts(Merge("m", "linear", alpha=1.0), models / "base", models, out, engine=engine)
+    ours, wanted = read_by_transformers(out), read_by_transformers(direct)
+    assert all(torch.equal(ours[name], wanted[name]) for name in wanted) and any(map(torch.any, wanted.values()))
+
+
+def test_weights_as_pickles_alone_are_refused(models):
+    torch.save(load_file(models / "direct" / "model.safetensors"), models / "direct" / "pytorch_model.bin")
+    (models / "direct" / "model.safetensors").unlink()
+    assert "only pytorch_model.bin" in refused(models)
+
+
+def test_an_adapter_beside_a_model_is_refused(models):
+    """transformers would load both, one on top of the other."""
+    (models / "pairwise" / "adapter_config.json").write_text("{}")
+    assert f"{models / 'pairwise'}: this is a LoRA adapter (adapter_config.json) beside a model" in refused(models)
+
+
+@pytest.mark.parametrize("settings", [
+    {"rope_scaling": {"type": "linear", "factor": 4.0}}, {"sliding_window": 16}, {"rms_norm_eps": 1e-3},
+])  # fmt: skip
+def test_one_expert_or_the_base_with_other_settings_is_refused(models, settings):
+    before = (models / "pairwise" / "config.json").read_text()
+    configure(models / "pairwise", **settings)
+    message = refused(models)
+    assert f"{models / 'direct'} and {models / 'pairwise'}" in message and "in config.json is" in message
+    (models / "pairwise" / "config.json").write_text(before)
+    configure(models / "base", **settings)
+    assert f"{models / 'direct'} and {models / 'base'}" in refused(models)
+    assert merging.merge_experts(Merge("m", "linear"), models / "base", models, models.parent / "m")  # needs no base
+
+
+def test_a_base_that_is_gone_is_named(models):
+    with pytest.raises(DataError, match="no-such-folder/base: there is no such model folder"):
+        merging.merge_experts(TIES, models / "no-such-folder/base", models, models.parent / "m")
+
+
+def test_experts_that_end_their_answers_otherwise_are_warned_about(models):
+    file = models / "pairwise" / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token_id": [2, 7]}))
+    with pytest.warns(UserWarning, match="end answers differently"):
+        checks.check_mergeable(models / "direct", models / "pairwise")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token_id": [2]}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checks.check_mergeable(models / "direct", models / "pairwise")
+
+
 def test_sharded_and_whole_models_can_be_merged(models):
     save_in_shards(models / "pairwise")
     assert merging.merge_experts(TIES, models / "base", models, models.parent / "m", engine="prometheus")
