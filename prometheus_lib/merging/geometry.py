@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..parallel import Report, silent
 from ..records import DataError, few
-from .checks import read_layout
+from .layout import read_layout
 from .spec import Merge
 
 PIECE = 2**22  # entries of a tensor that are compared at once, in double precision
@@ -41,15 +41,8 @@ def stored(folder: str | Path) -> Weights:
     >>> tuple(base.read("model.norm.weight").shape)
     (128,)
     """
-    from safetensors import safe_open
-
     layout = read_layout(folder)
-
-    def read(name: str):
-        with safe_open(layout[name].file, "pt") as file:
-            return file.get_tensor(name).float()
-
-    return Weights(tuple(layout), read)
+    return Weights(tuple(layout), lambda name: layout[name].read().float())
 
 
 def merged(merge: Merge, base: Weights, first: Weights, second: Weights) -> Weights:
