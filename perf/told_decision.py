@@ -1,10 +1,10 @@
 """What is learned from feedback whose writer was told a wrong decision? An experiment in the miniature world.
 
-`python perf/told_decision.py` (about 10 minutes on one core; `--quick` for a look of two minutes). From the embedded
-base model one pairwise expert is trained on each of four sets of the same pairs: all decisions right; 10 % and 30 %
-wrong, with feedback that argues for the wrong decision (as appendix H asks of a writer who is told it); and 30 % wrong,
-with feedback that says what is there. All judge the same pairs of unseen instructions, whose truth is known, greedily
-and with the paper's sampling. The results of the last full run are in `perf/told_decision.json`; notebook 02 reads it.
+`python perf/told_decision.py --full` (about 10 minutes on one core; without `--full` a look of half a minute). From the
+embedded base model one pairwise expert is trained on each of four sets of the same pairs: all decisions right; 10 % and
+30 % wrong, with feedback that argues for the wrong decision (as appendix H asks of a writer who is told it); and 30 %
+wrong, with feedback that says what is there. All judge the same pairs of unseen instructions, whose truth is known,
+greedily and with the paper's sampling. `perf/told_decision.json` has the last full run; notebook 02 reads it.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def interval(values: Sequence[float], clusters: Sequence[str]) -> dict[str, floa
 def main() -> None:
     """Train and judge every arm, print a table, and keep the results of a full run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few pairs and few steps: the numbers mean nothing")
-    quick = parser.parse_args().quick
+    parser.add_argument("--full", action="store_true", help="all pairs; without it the numbers mean nothing")
+    quick = not parser.parse_args().full
     instructions, tested = (20, 5) if quick else (400, 60)
     test = told_rows(TEST_SEED, tested, WrongDecisions(), miniworld.UNSEEN)
     clusters = [row["orig_instruction"] for row in test]

@@ -13,6 +13,7 @@ import struct
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,8 +169,8 @@ def _write_parquet(folder: Path, rows: Iterable[Row]) -> None:
     import pyarrow.parquet as pq
 
     folder.mkdir()
-    schema, writer, written = None, None, 0
-    with ExitStack() as files:
+    schema, writer, written, writing = None, None, 0, None
+    with ExitStack() as files, ThreadPoolExecutor(1) as background:  # one block is compressed while the next is made
         for block in _blocks(rows, ROWS_AT_ONCE):
             schema = schema or pa.schema([(name, pa.string()) for name in columns_of(block[0])])
             if written % ROWS_PER_FILE < len(block):
@@ -177,8 +178,13 @@ def _write_parquet(folder: Path, rows: Iterable[Row]) -> None:
                 writer = files.enter_context(
                     pq.ParquetWriter(path, schema, compression="zstd", dictionary_pagesize_limit=1 << 23)
                 )
-            writer.write_table(_table(pa, schema, block))
+            table = _table(pa, schema, block)
+            if writing:
+                writing.result()
+            writing = background.submit(writer.write_table, table)
             written += len(block)
+        if writing:
+            writing.result()
 
 
 def _table(pa: Any, schema: Any, block: Sequence[Row]) -> Any:
