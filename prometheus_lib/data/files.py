@@ -117,6 +117,7 @@ def _text(path: Path, content: bytes) -> str:
             f'{path}, line {line}: not UTF-8 text (byte {error.start}); save it as UTF-8 (Excel: "CSV UTF-8"). Where '
             'you know its encoding, give pandas.read_csv(..., encoding="cp1252", dtype=str, keep_default_na=False).'
         ) from error
+    text = text.lstrip("\ufeff")  # a second mark, of files that were put together
     if not text.strip():
         raise DataError(f"{path}: the file is empty; get it again.")
     if text.startswith("version https://git-lfs"):

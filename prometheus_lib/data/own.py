@@ -13,7 +13,7 @@ from typing import Any
 
 from ..prompts.conversation import is_conversation, render_conversation
 from ..records import SCORES, DataError, DirectItem, PairItem, Rubric, few
-from .decisions import read_decision
+from .decisions import Decision, read_decision
 from .files import Source, read_table
 from .prompt_sections import parse_rubric
 from .released_rows import digest
@@ -25,6 +25,8 @@ COMMON = ("id", "instruction", "reference_answer", *RUBRIC_COLUMNS, "group", "cl
 SAID = ("human", "human_score", "label")  # one of them: what people said
 DIRECT_COLUMNS = (*COMMON, "response", *SAID)
 PAIR_COLUMNS = (*COMMON, "response_a", "response_b", "label", "human")
+FRACTION = re.compile(r"\d+\.\d+")
+DESCRIPTION = re.compile(r"score_?([1-5])(?:_description)?")
 RATERS = r"human_\w+"  # columns of further raters
 DIGESTED = "\0"  # before an id that is a digest, while ids are compared
 Row = Mapping[str, Any]
@@ -32,7 +34,10 @@ Items = list[DirectItem] | list[PairItem]
 
 
 def read_own_items(
-    source: Source, rubric: Rubric | str | None = None, columns: Mapping[str, str] | None = None
+    source: Source,
+    rubric: Rubric | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    mapping: Mapping[Any, Decision] | None = None,
 ) -> Items:
     """Return the responses of a file, data frame or list of dictionaries as items to judge, one per row, in order.
 
@@ -45,10 +50,11 @@ def read_own_items(
       digest, the digest with "-2", "-3", ... in their order.
     - `reference_answer`; `group`; `cluster` (whose rows intervals resample together; without it the same instruction).
     - what people said: `human` (or `human_score`, `label`) and `human_<name>` for more raters, numbers from 1 to 5,
-      which become the item's `scores`; of pairs `label` (or `human`): A, B, tie (see `decisions.read_decision`).
-    - a rubric of the row's own: `criteria` and `score_1` to `score_5`, or `rubric` with all of it (a prompt's text, or
-      an object with `criteria` and `descriptions`). Other rows are judged by `rubric`. A pair needs the criteria only,
-      and for pairs a text may stand for the rubric.
+      which become the item's `scores`; of pairs `label` (or `human`): A, B, tie, in any spelling that
+      `decisions.read_decision` knows. `mapping` says what others mean ({1: "A", 2: "B"}).
+    - a rubric of the row's own: `criteria` and `score_1` to `score_5` (or `score1_description`, as the Feedback
+      Collection says), or `rubric` with all of it (a prompt's text, or an object with `criteria` and `descriptions`).
+      Other rows are judged by the argument `rubric`. A pair needs the criteria only, and a text may stand for them.
 
     An instruction may be a conversation, a list of messages with role and content (see `prompts.render_conversation`).
     Empty responses are judged, since leaving them out would flatter a mean. Numbers become texts (`values.text_of`).
@@ -62,9 +68,10 @@ def read_own_items(
     >>> item.response, item.scores, item.id
     ('7', {'human': [5]}, 'ed11f1e2362c')
     """
-    pairs, table = _chosen(read_table(source, {*DIRECT_COLUMNS, *PAIR_COLUMNS, *(columns or {})}), columns)
+    pairs, table = _chosen(read_table(source, {*DIRECT_COLUMNS, *PAIR_COLUMNS, *(columns or {})}), columns or {})
+    rubric = _whole_rubric("the rubric", rubric) if isinstance(rubric, Mapping) else rubric
     make = _pair if pairs else _direct
-    items = [make(place, row, rubric) for place, row in zip(table.places, table.rows, strict=True)]
+    items = [make(place, row, rubric, mapping or {}) for place, row in zip(table.places, table.rows, strict=True)]
     _check_ids(table, items)
     responses = [name for name in ("response", "response_a", "response_b") if name in table.columns]
     empty = [
@@ -75,9 +82,11 @@ def read_own_items(
     return _with_ids(items)
 
 
-def _chosen(table: Table, columns: Mapping[str, str] | None) -> tuple[bool, Table]:
+def _chosen(table: Table, columns: Mapping[str, str]) -> tuple[bool, Table]:
     """Whether the rows are pairs, and the table with the columns that are read; DataError for a missing one."""
-    names = {(columns or {}).get(raw) or canonical(raw) for raw in table.columns}
+    described = {raw: found[1] for raw in table.columns if (found := DESCRIPTION.fullmatch(canonical(raw)))}
+    columns = {raw: f"score_{score}" for raw, score in described.items()} | dict(columns)
+    names = {columns.get(raw) or canonical(raw) for raw in table.columns}
     pairs = bool(names & {"response_a", "response_b"})
     if pairs and "response" in names:
         raise DataError(f"{table.name}: response stands beside response_a or response_b; rename or drop it.")
@@ -94,17 +103,17 @@ def _chosen(table: Table, columns: Mapping[str, str] | None) -> tuple[bool, Tabl
     return pairs, picked
 
 
-def _direct(where: str, row: Row, rubric: Rubric | str | None) -> DirectItem:
+def _direct(where: str, row: Row, rubric: Rubric | str | None, mapping: Mapping[Any, Decision]) -> DirectItem:
     criteria, own = _own_rubric(where, row)
     shared = _shared(where, row, ("response",), own)
-    scores = {_rater(name): _scores(where, name, row[name]) for name in row if name in SAID or _is_rater(name)}
+    scores = {_rater(name): _scores(where, name, row[name], mapping) for name in row if name in SAID or _is_rater(name)}
     chosen = own if criteria is not None else rubric
     if not isinstance(chosen, Rubric):
-        raise DataError(f"{where}: no rubric; fill in criteria and score_1 to score_5, or give one for all rows.")
+        raise DataError(f"{where}: no rubric; fill in criteria and score_1 to score_5, or give a Rubric for all rows.")
     return DirectItem(**shared, rubric=chosen, scores={rater: draws for rater, draws in scores.items() if draws})
 
 
-def _pair(where: str, row: Row, rubric: Rubric | str | None) -> PairItem:
+def _pair(where: str, row: Row, rubric: Rubric | str | None, mapping: Mapping[Any, Decision]) -> PairItem:
     criteria, own = _own_rubric(where, row)
     if criteria is None and rubric is not None:
         criteria, chosen = (rubric.criteria, rubric) if isinstance(rubric, Rubric) else (rubric, None)
@@ -112,7 +121,7 @@ def _pair(where: str, row: Row, rubric: Rubric | str | None) -> PairItem:
         chosen = own
     if criteria is None:
         raise DataError(f"{where}: no criteria; fill them in, or give a rubric for all rows.")
-    label = next((_decision(where, name, row[name]) for name in ("label", "human") if name in row), "")
+    label = next((_label(where, name, row[name], mapping) for name in ("label", "human") if name in row), "")
     return PairItem(
         **_shared(where, row, ("response_a", "response_b"), own), criteria=criteria, rubric=chosen, label=label
     )
@@ -142,12 +151,10 @@ def _shared(where: str, row: Row, responses: Sequence[str], own: Rubric | None) 
 
 def _instruction(where: str, value: Any) -> str:
     messages = _loaded(value) if isinstance(value, str) else value
-    if is_conversation(messages):
-        try:
-            return render_conversation(messages)
-        except DataError as error:
-            raise DataError(f"{where}: instruction: {error}") from error
-    text = text_of(value, where, "instruction")
+    try:
+        text = render_conversation(messages) if is_conversation(messages) else text_of(value, where, "instruction")
+    except DataError as error:
+        raise DataError(str(error) if str(error).startswith(where) else f"{where}: instruction: {error}") from error
     if is_blank(text):
         raise DataError(f"{where}: instruction is blank; fill it in or leave the row out.")
     return text
@@ -216,26 +223,28 @@ def _rater(name: str) -> str:
     return "human" if name in SAID else name
 
 
-def _scores(where: str, name: str, value: Any) -> list[float]:
+def _scores(where: str, name: str, value: Any, mapping: Mapping[Any, Decision]) -> list[float]:
     """A rater's scores: numbers from 1 to 5, several in a list; none where the cell is blank."""
     values = value if isinstance(value, list) else [value]
-    return [_score(where, name, each) for each in values if not is_blank(each)]
+    scores = [_score(where, name, each, mapping) for each in values if not is_blank(each)]
+    return [score for score in scores if score is not None]
 
 
-def _score(where: str, name: str, value: Any) -> float:
-    text = text_of(value, where, name)
+def _score(where: str, name: str, value: Any, mapping: Mapping[Any, Decision]) -> float | None:
+    """A mean of several people is no whole number, so fractions count; any other text is read as a decision."""
     try:
-        score = float(text)
-        if SCORES[0] <= score <= SCORES[-1]:
-            return int(score) if score == int(score) else score
-    except ValueError:
-        return int(_decision(where, name, value, "direct"))
-    raise DataError(f"{where}: {name} is {text}, wanted a number from 1 to 5; leave it blank where nobody scored.")
+        return read_decision(value, "direct", mapping)
+    except DataError as error:
+        text = text_of(value, where, name)
+        fraction = float(text) if FRACTION.fullmatch(text.strip()) else 0.0
+        if SCORES[0] <= fraction <= SCORES[-1]:
+            return fraction
+        raise DataError(f"{where}: {name} is {value!r}, wanted a number from 1 to 5, or blank ({error})") from error
 
 
-def _decision(where: str, name: str, value: Any, format: str = "pairwise") -> Any:
+def _label(where: str, name: str, value: Any, mapping: Mapping[Any, Decision]) -> str:
     try:
-        return read_decision(value, format) or ""
+        return str(read_decision(value, "pairwise", mapping) or "")
     except DataError as error:
         raise DataError(f"{where}: {name}: {error}") from error
 

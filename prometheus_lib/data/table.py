@@ -56,13 +56,16 @@ def clean(table: Table) -> Table:
     if not kept:
         raise DataError(f"{table.name}: holds no rows.")
     gone = [place for place, row in found if all(map(is_blank, row.values()))]
-    broken = [f"{place}, {name}" for place, row in kept for name, value in row.items() if has_halves(value)]
-    rows = [mended(row) if any(map(has_halves, row.values())) else row for _, row in kept]
+    broken = [
+        f"{place}, {mended(name)}" for place, row in kept for name, value in row.items() if has_halves([name, value])
+    ]
+    rows = [mended(row) if has_halves([*row.items()]) else row for _, row in kept]
     notes = [
         *sentence(table, gone, "row without any value", "left out"),
         *sentence(table, broken, "value with a lone surrogate (half of a character)", "mended by U+FFFD"),
     ]
-    return replace(table, rows=rows, places=[place for place, _ in kept], notes=(*table.notes, *notes))
+    columns = tuple(map(mended, table.columns))
+    return replace(table, columns=columns, rows=rows, places=[place for place, _ in kept], notes=(*table.notes, *notes))
 
 
 def sentence(table: Table, places: Sequence[str], what: str, done: str) -> list[str]:
@@ -176,7 +179,8 @@ def _check_near(table: Table, raw: str, known: Sequence[str], present: set[str])
     if family := _family(name, known):
         raise DataError(f"{table.name}: column {raw!r} is not read, only {', '.join(family)}; rename or drop it.")
     absent = [each for each in known if each not in present]
-    if len(name) >= SHORTEST and (meant := difflib.get_close_matches(name, absent, 1, NEAR)):
+    first = [each for each in absent if each.partition("_")[0] == name]  # reference for reference_answer
+    if len(name) >= SHORTEST and (meant := first or difflib.get_close_matches(name, absent, 1, NEAR)):
         raise DataError(
             f"{table.name}: column {raw!r} looks like {meant[0]!r}, which is missing; rename it, "
             f"say columns={{{raw!r}: {meant[0]!r}}}, or drop it if it is something else."

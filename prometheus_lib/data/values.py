@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..records import DataError
 
+EXACT = 10**15  # from here on a float that is whole has digits that nobody wrote
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -41,7 +42,7 @@ def text_of(value: Any, where: str, name: str) -> str:
     if is_blank(value):
         return ""
     if isinstance(value, (numbers.Real, Decimal)) and not _is_bool(value) and math.isfinite(value):
-        return str(int(value)) if value == int(value) else str(value)
+        return str(int(value)) if value == int(value) and (abs(value) < EXACT or isinstance(value, int)) else str(value)
     raise DataError(
         f"{where}: {name} is {str(value)[:80]!r} ({type(value).__name__}), which is no text; write it as one."
     )
@@ -52,12 +53,12 @@ def _is_bool(value: Any) -> bool:
 
 
 def has_halves(value: Any) -> bool:
-    """Return whether a text, or a text inside a list or dictionary, holds half of a character (a lone surrogate)."""
+    """Return whether a text, or one inside a list or dictionary, holds a lone surrogate (half of a character)."""
     if isinstance(value, str):
         return not value.isascii() and _HALF.search(value) is not None
     if isinstance(value, Mapping):
-        return any(map(has_halves, value.values()))
-    return isinstance(value, list) and any(map(has_halves, value))
+        return has_halves([*value, *value.values()])
+    return isinstance(value, (list, tuple)) and any(map(has_halves, value))
 
 
 def mended(value: Any) -> Any:
@@ -69,5 +70,5 @@ def mended(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
-        return {key: mended(each) for key, each in value.items()}
+        return {mended(key): mended(each) for key, each in value.items()}
     return [mended(each) for each in value] if isinstance(value, list) else value

@@ -40,7 +40,7 @@ def render_conversation(messages: Sequence[Mapping[str, Any]]) -> str:
     User: Another?
     """
     for number, message in enumerate(messages, start=1):
-        if message["role"] not in ROLES:
+        if str(message["role"]) not in ROLES:
             raise DataError(f"message {number}: role {message['role']!r} is none of {', '.join(ROLES)}.")
     texts = [_text(number, message["content"]) for number, message in enumerate(messages, start=1)]
     if len(messages) == 1 and ROLES[messages[0]["role"]] == "User":

@@ -61,6 +61,7 @@ FORMS = {
     "utf-16.csv": csv_text(ROWS).encode("utf-16"),
     "utf-16-be.csv": codecs.BOM_UTF16_BE + csv_text(ROWS).encode("utf-16-be"),
     "utf-32.csv": csv_text(ROWS).encode("utf-32"),
+    "two marks.csv": codecs.BOM_UTF8 * 2 + csv_text(ROWS).encode(),
     "packed.csv.gz": gzip.compress(csv_text(ROWS).encode()),
     "lines.jsonl": FRAME.to_json(orient="records", lines=True),
     "marked.jsonl": codecs.BOM_UTF8 + FRAME.to_json(orient="records", lines=True).encode(),
@@ -358,10 +359,11 @@ def test_names_are_read_in_any_case(name):
         (["Instruction", "instruction"], "'Instruction' and 'instruction' are both 'instruction'"),
         (["response", "score_6"], "column 'score_6' is not read, only score_1, score_2"),
         (["response", "criterion"], "column 'criterion' looks like 'criteria'"),
+        (["response", "reference"], "column 'reference' looks like 'reference_answer'"),
     ],
 )
 def test_columns_that_would_be_ignored_are_errors(columns, message):
-    known = ("id", "instruction", "response", "criteria", "score_1", "score_2")
+    known = ("id", "instruction", "response", "reference_answer", "criteria", "score_1", "score_2")
     with pytest.raises(DataError, match=message):
         pick(from_rows("x", [dict.fromkeys(columns, "text")]), known)
 

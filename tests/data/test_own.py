@@ -88,6 +88,15 @@ def test_a_rubric_in_one_cell(rubric):
     assert item.rubric == OWN
 
 
+@pytest.mark.parametrize("form", ["score{}_description", "Score {}", "score{}", "score_{}_description"])
+def test_descriptions_are_known_by_other_names_too(form):
+    texts = {form.format(score): text for score, text in enumerate(LEVELS.values(), 1)}
+    (item,) = read_in_silence([{"instruction": "Do it.", "response": "done", "criteria": "Short?", **texts}])
+    assert item.rubric == OWN
+    whole = {"criteria": "Short?", "descriptions": list(LEVELS.values())}
+    assert read_in_silence([{"instruction": "Do it.", "response": "done"}], whole)[0].rubric == OWN
+
+
 def test_a_conversation_is_an_instruction(tmp_path):
     text = "User: Name a prime.\n\nAssistant: 7\n\nUser: Another?"
     rows = [{"id": 1, "instruction": TURNS, "response": "11"}, {"id": 2, "instruction": TURNS[:1], "response": "7"}]
@@ -160,6 +169,15 @@ def test_several_raters_and_draws():
     rows = [{"instruction": "a", "response": "x", "human": [4, 5], "human_anna": "3", "human_ben": 3.0}]
     (item,) = read_in_silence(rows, RUBRIC)
     assert item.scores == {"human": [4, 5], "human_anna": [3], "human_ben": [3]}
+
+
+def test_a_mapping_says_what_other_words_mean():
+    rows = [{"instruction": "a", "response": "x", "human": said} for said in ("good", "bad", "3.5", "skipped")]
+    meaning = {"Good": 5, "bad": 1, "skipped": None}
+    found = [item.scores.get("human") for item in read_in_silence(rows, RUBRIC, mapping=meaning)]
+    assert found == [[5], [1], [3.5], None]
+    pairs = [{"instruction": "a", "response_a": "x", "response_b": "y", "label": said} for said in (1, "2")]
+    assert [item.label for item in read_in_silence(pairs, "Kind?", mapping={1: "A", 2: "B"})] == ["A", "B"]
 
 
 def test_human_labels_of_pairs():
@@ -258,8 +276,8 @@ def test_ids_are_distinct_and_follow_the_content(texts):
         ("instruction,response_a,response_b,response_c\nx,y,z,w\n", "column 'response_c' is not read, only response_a"),
         ("instruction,response,response_a,response_b\nx,y,z,w\n", "response stands beside response_a or response_b"),
         ("instruction,response,human,label\nx,y,3,4\n", "human and label mean the same; keep one"),
-        ("instruction,response,human\nx,y,7\n", "line 2: human is 7, wanted a number from 1 to 5"),
-        ("instruction,response,human\nx,y,good\n", "line 2: human: decision 'good' is none of 1, 2, 3, 4, 5"),
+        ("instruction,response,human\nx,y,7\n", "line 2: human is '7', wanted a number from 1 to 5, or blank"),
+        ("instruction,response,human\nx,y,good\n", "line 2: human is 'good', wanted .*mapping="),
         ("instruction,response,score_1\nx,y,z\n", "line 2: score_1 is filled in and criteria is blank"),
         ("instruction,response,criteria,score_1\nx,y,c,z\n", "line 2: score_2, score_3, score_4, score_5 is blank"),
         ("instruction,response,rubric\nx,y,short\n", r"line 2: not a whole rubric \(the rubric has no"),
