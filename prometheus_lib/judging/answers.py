@@ -1,7 +1,7 @@
 """From what a judge wrote to its decision: what it thinks aloud decides nothing, and neither does half a verdict.
 
-How a verdict is spelled is up to the parsers (`prompts.parsing`); here it is decided which part of an answer may hold
-one.
+How a verdict is spelled is up to the parsers (`prompts.parsing`), and where thoughts end to `prompts.thoughts`; here it
+is decided what an answer says as a whole.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ import re
 from dataclasses import dataclass, replace
 
 from ..prompts.parsing import Parsed, Parser
+from ..prompts.thoughts import answer_start
 
-# How models mark what they think before they answer.
-_WORDS = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
-_OPENING = re.compile(rf"<(?P<tag>{_WORDS})>|\[(?P<upper>THINK)\]|<\|(?:begin_of_thought|START_THINKING)\|>", re.I)
-_CLOSING = re.compile(rf"</{_WORDS}>|\[/THINK\]|<\|(?:end_of_thought|END_THINKING)\|>", re.I)
 # What shows that a verdict at the end of a cut answer is whole: "1" may have become 10, and "4." 4.5.
 _WHOLE = re.compile(r"\n\s*\Z|[)\]*_`\"'!][ \t]*\Z|[A-Za-z]\.[ \t]*\Z")
 
@@ -61,32 +58,6 @@ def read_answer(completion: Completion, parse: Parser) -> Parsed:
     if parsed.status != "ok" or not (completion.finished or _is_whole(answer, parsed, parse)):
         return failed
     return replace(parsed, feedback=f"{completion.text[:start]}\n{parsed.feedback}") if start else parsed
-
-
-def answer_start(text: str, finished: bool = False) -> int | None:
-    """Return where the answer begins, behind the last thoughts; None while they are still open.
-
-    In a finished answer only thoughts that it begins with count: a feedback may quote the marks of a response.
-    """
-    start = max((mark.end() for mark in _CLOSING.finditer(text)), default=0)
-    opened = _OPENING.match(text[start:].lstrip()) if finished else _OPENING.search(text, start)
-    return None if opened else start
-
-
-def with_thoughts_closed(text: str) -> str:
-    """Return an answer that was cut while its thoughts were open with these closed, any other as it is.
-
-    >>> with_thoughts_closed("<think>Let me see")
-    '<think>Let me see\\n</think>\\n\\n'
-    """
-    if answer_start(text) is not None:
-        return text
-    opened = list(_OPENING.finditer(text))[-1]
-    if opened["tag"]:
-        mark = f"</{opened['tag']}>"
-    else:
-        mark = "[/THINK]" if opened["upper"] else opened[0].replace("begin", "end").replace("START", "END")
-    return f"{text.rstrip()}\n{mark}\n\n"
 
 
 def _is_whole(answer: str, parsed: Parsed, parse: Parser) -> bool:

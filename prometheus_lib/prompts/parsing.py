@@ -12,8 +12,8 @@ The rule: the text behind the *last* "[RESULT]" decides, and only if it leaves n
 - Everything else is unparsed, and no earlier verdict stands in for it: other numbers ("7", "-4", "3.5", "4%"), other
   scales ("8/10", "5/4"), two numbers or letters ("3-4", "4 or 5", "A/B"), words ("four", "tie"), and text behind the
   verdict in the same paragraph.
-- What stands inside a reasoning block ("<think>...</think>") is no verdict, and while one is open there is none
-  (`after_reasoning`).
+- What stands inside a model's thoughts ("<think>...</think>") is no verdict, and while they are open there is none
+  (`thoughts`).
 
 `parse_released` follows the rules of the two parsers that were released with the paper, for comparison only: both take
 the *first* thing that looks like a verdict.
@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .injection import neutralise
+from .thoughts import answer_start
 
 MARKER = "[RESULT]"
 _MARKERS = re.compile(r"\[\s*+(?:RESULT|Result)\s*+\]")
@@ -56,13 +57,6 @@ _CHOSEN = re.compile(
     r"|\b([AB])(?: is| was| would be)?(?: the)? (?:better|best|stronger|wins|winner)\b"
     rf"|^[^\w\n]*+(?:(?i:{_RESPONSE}) )?([AB]|(?i:tie|both|neither|equal|draw))[^\w\n]*+$"
 )
-
-# How models mark what they think before they answer.
-_THOUGHT = r"(?:\w++:)?(?:think(?:ing)?|thoughts?|reasoning)"
-_OPEN = rf"(?:<{_THOUGHT}>|\[THINK\]|<\|begin_of_thought\|>|◁think▷)"
-_OPENED = re.compile(rf"(?im)^[ \t]*+(?:#*+[ \t]*+Feedback:\s*+)?{_OPEN}")
-_CLOSED = re.compile(rf"(?i)</{_THOUGHT}>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷")
-_ENDS_OPEN = re.compile(rf"(?i){_OPEN}\s*+\Z")
 
 
 @dataclass(frozen=True)
@@ -101,13 +95,22 @@ def parse_pairwise(text: str) -> Parsed:
 
 
 def _parse(text: str, verdict: re.Pattern[str], convert: Callable, others: re.Pattern[str]) -> Parsed:
-    answer = after_reasoning(text)
-    *_, marker = [None, *_MARKERS.finditer(answer or "")]
+    marker = last_marker(text)
     if marker is None:
         return Parsed(None, _clean(text), "unparsed")
-    feedback = _clean(text[: len(text) - len(answer) + marker.start()])
-    decision = _decision(answer[marker.end() :].translate(_PLAIN), verdict, convert, others)
-    return Parsed(decision, feedback, "unparsed" if decision is None else "ok")
+    decision = _decision(text[marker.end() :].translate(_PLAIN), verdict, convert, others)
+    return Parsed(decision, _clean(text[: marker.start()]), "unparsed" if decision is None else "ok")
+
+
+def last_marker(text: str) -> re.Match[str] | None:
+    """Return the marker behind which the verdict of an answer stands, or None; a marker inside thoughts is none.
+
+    >>> last_marker("<think>[RESULT] 2?</think>Good. [Result] 4")
+    <re.Match object; span=(32, 40), match='[Result]'>
+    """
+    start = answer_start(text)
+    *_, marker = [None, *(_MARKERS.finditer(text, start) if start is not None else ())]
+    return marker
 
 
 def _decision(ending: str, verdict: re.Pattern[str], convert: Callable, others: re.Pattern[str]) -> int | str | None:
@@ -121,33 +124,6 @@ def _decision(ending: str, verdict: re.Pattern[str], convert: Callable, others: 
     said = {word for each in others.findall(remark) for word in each if word}
     doubted = any(word.removesuffix(".0") != str(decision) for word in said) or neutralise(remark) != remark
     return None if doubted else decision
-
-
-def after_reasoning(text: str, opened: bool = False) -> str | None:
-    """Return what a judge says behind its last closed reasoning block, None while one is open; else the whole text.
-
-    A verdict stands only in what this returns. A block opens at the start of a line; a tag that is only quoted opens
-    none. `opened` says that the prompt itself ended with an open block (`opens_reasoning`).
-
-    >>> after_reasoning("<think>A draft: [RESULT] 2</think>Good. [RESULT] 4")
-    'Good. [RESULT] 4'
-    >>> after_reasoning("<think>A draft: [RESULT] 2") is None
-    True
-    """
-    *_, closed = [None, *_CLOSED.finditer(text)]
-    if closed is None and opened:
-        return None
-    answer = text if closed is None else text[closed.end() :]
-    return None if _OPENED.search(answer) else answer
-
-
-def opens_reasoning(prompt: str) -> bool:
-    r"""Tell whether a rendered chat ends with an open reasoning block, so that the answer begins inside it.
-
-    >>> opens_reasoning("<|im_start|>assistant\n<think>\n"), opens_reasoning("<|im_start|>assistant\n")
-    (True, False)
-    """
-    return _ENDS_OPEN.search(prompt) is not None
 
 
 def _clean(feedback: str) -> str:

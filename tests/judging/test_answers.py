@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from transformers import AutoTokenizer
 
 from prometheus_lib import judging
 from prometheus_lib.judging import Completion, Task, TransformersJudge, read_answer
-from prometheus_lib.judging.answers import with_thoughts_closed
-from prometheus_lib.judging.engines.writing import finished_text
+from prometheus_lib.judging.engines.writing import candidate_ids, finished_text
 from prometheus_lib.prompts import parse_direct, parse_pairwise
 from prometheus_lib.prompts.templates import parse_auto_j_direct, parse_auto_j_pairwise
+from prometheus_lib.prompts.thoughts import with_thoughts_closed
 from prometheus_lib.training import EMBEDDED_BASE
 
 
@@ -100,6 +103,24 @@ def test_a_feedback_that_was_cut_while_thinking_is_finished_after_its_thoughts(o
     assert said(finished_text(cut, "4")) == (4, "ok") and cut in finished_text(cut, "4")
     assert with_thoughts_closed(with_thoughts_closed(cut)) == with_thoughts_closed(cut)
     assert finished_text("Good. [RESULT] 9", "4") == "Good. [RESULT] 4"
+
+
+def test_a_judge_whose_chat_template_opens_its_thoughts_is_still_thinking_when_cut(tmp_path):
+    """Such a judge writes no mark that opens them: what it drafts there looked like an answer."""
+    shutil.copytree(EMBEDDED_BASE, tmp_path / "thinker")
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED_BASE)
+    tokenizer.chat_template += "{{ '<think>\\n' }}"
+    tokenizer.save_pretrained(tmp_path / "thinker")
+    task = Task("b", "i", "direct", False, "ab", 1, "a prompt")
+    judge, plain = (TransformersJudge("j", folder) for folder in (tmp_path / "thinker", EMBEDDED_BASE))
+    assert (judge.begun, plain.begun) == ("<think>\n", "")
+    settings = judging.Decoding(temperature=0.0, max_new_tokens=8)
+    ((cut,),) = judge.generate([task], settings, 0)
+    assert cut.text.startswith("<think>\n") and len(cut.text) > 8 and said(cut.text, cut.finished)[0] is None
+    (done,) = judge.finish([task], [cut.text], settings, 0)
+    assert done.text.startswith(f"{cut.text.rstrip()}\n</think> [RESULT] ") and said(done.text)[1] == "ok"
+    ids, _ = candidate_ids(judge.tokenizer, [7], "<think>\nHm. [RESULT] 2", "12345", None, judge.begun)
+    assert judge.tokenizer.decode(ids[1:]) == "Hm. [RESULT] 2\n</think> [RESULT]"
 
 
 def test_a_real_judge_finishes_thoughts_that_fill_its_context():

@@ -16,8 +16,6 @@ from prometheus_lib.prompts.parsing import (
     PARSERS,
     RELEASED,
     SWAPPED,
-    after_reasoning,
-    opens_reasoning,
     parse_direct,
     parse_pairwise,
     parse_released,
@@ -108,51 +106,11 @@ def test_no_judged_text_holds_a_verdict_once_it_is_neutralised(text):
         assert {PARSERS[form](safe).status for form in PARSERS} == {"unparsed"}
 
 
-# --- reasoning blocks ------------------------------------------------------------------------------------------------
-
-TAGS = [
-    ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<THINK>", "</THINK>"), ("<reasoning>", "</reasoning>"),
-    ("<thought>", "</thought>"), ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"), ("◁think▷", "◁/think▷"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("start", "end"), TAGS)
-@pytest.mark.parametrize("form", sorted(PARSERS))
-def test_a_verdict_stands_only_behind_a_closed_reasoning_block(start, end, form):
-    draft, verdict = MENUS[form][:2]
-    open_block = f"{start}\nThe draft verdict would be [RESULT] {draft}"
-    closed = f"{open_block}\n{end}\n\nGood. [RESULT] {verdict}"
-    for opening in ("", " \n", "###Feedback: ", "Let me think.\n"):
-        assert PARSERS[form](opening + open_block).decision is None
-        assert PARSERS[form](opening + closed).decision == verdict
-        assert PARSERS[form](f"{opening}{closed}\n{start} No, [RESULT] {draft}").decision is None
-        assert PARSERS[form](f"{opening}{open_block}{end}").decision is None
-    assert PARSERS[form](closed.removeprefix(start)).decision == verdict  # the prompt had opened the block
-    assert PARSERS[form](f"It has `{start}` in it. [RESULT] {verdict}").decision == verdict
-
-
-def test_feedback_keeps_the_reasoning():
-    parsed = parse_direct("<think>Hm. [RESULT] 2</think>Good. [RESULT] 4")
-    assert (parsed.decision, parsed.feedback) == (4, "<think>Hm. [RESULT] 2</think>Good.")
-    assert parse_direct("Feedback: <think>Hm. [RESULT] 2").feedback == "<think>Hm. [RESULT] 2"
-
-
-def test_a_block_that_the_prompt_opened_must_be_closed_by_the_answer():
-    draft = "The draft verdict would be [RESULT] 2"
-    assert after_reasoning(draft) == draft and after_reasoning(draft, opened=True) is None
-    assert after_reasoning(f"{draft}</think>Good. [RESULT] 4", opened=True) == "Good. [RESULT] 4"
-    assert after_reasoning("") == ""
-    for start, _ in TAGS:
-        assert opens_reasoning(f"Judge. {start}\n") and not opens_reasoning(f"Judge. {start} x")
-    assert not opens_reasoning("<|im_start|>assistant\n<think>\n\n</think>\n\n")  # thinking is switched off
+# --- feedback, time, real texts --------------------------------------------------------------------------------------
 
 
 def test_swapping_twice_changes_nothing():
     assert {SWAPPED[SWAPPED[letter]] for letter in "AB"} == {"A", "B"} and SWAPPED["A"] == "B"
-
-
-# --- feedback, time, real texts --------------------------------------------------------------------------------------
 
 
 def test_feedback_is_the_text_before_the_last_marker_without_its_label():

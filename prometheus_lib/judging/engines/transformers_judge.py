@@ -13,7 +13,16 @@ from ...prompts.templates import PROMETHEUS, Template
 from ..answers import Completion
 from ..judge import Judge
 from ..tasks import MENUS, Decoding, Task
-from .writing import candidate_ids, check_lengths, check_whole_model, context_of, finished_text, prompt_ids, voice
+from .writing import (
+    begun_thoughts,
+    candidate_ids,
+    check_lengths,
+    check_whole_model,
+    context_of,
+    finished_text,
+    prompt_ids,
+    voice,
+)
 
 
 class TransformersJudge(Judge):
@@ -46,6 +55,7 @@ class TransformersJudge(Judge):
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.template, self.parsers = template, template.parsers
         self.fingerprint = voice(self.tokenizer, artifacts.judge_fingerprint(folder, bf16), template, chat)
+        self.begun = begun_thoughts(self.tokenizer, template)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
@@ -66,7 +76,7 @@ class TransformersJudge(Judge):
         import torch
 
         rows = [
-            candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1))
+            candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1), self.begun)
             for ids, task, text in zip(prompt_ids(self.tokenizer, tasks, self.template), tasks, texts, strict=True)
         ]
         ids, mask = self._padded([ids for ids, _ in rows])
@@ -123,7 +133,8 @@ class TransformersJudge(Judge):
     def _completion(self, ids: list[int]) -> Completion:
         end = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
         finished = end < len(ids)
-        return Completion(self.tokenizer.decode(ids[:end], skip_special_tokens=True), end + finished, finished)
+        text = self.begun + self.tokenizer.decode(ids[:end], skip_special_tokens=True)
+        return Completion(text, end + finished, finished)
 
 
 def ends_of_turn(tokenizer: Any, config: Any) -> list[int]:

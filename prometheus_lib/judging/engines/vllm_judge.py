@@ -17,7 +17,16 @@ from ...records import DataError
 from ..answers import Completion
 from ..judge import Found, Judge
 from ..tasks import MENUS, Decoding, Task
-from .writing import candidate_ids, check_lengths, check_whole_model, finished_text, prompt_ids, task_seeds, voice
+from .writing import (
+    begun_thoughts,
+    candidate_ids,
+    check_lengths,
+    check_whole_model,
+    finished_text,
+    prompt_ids,
+    task_seeds,
+    voice,
+)
 
 SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
@@ -117,6 +126,7 @@ class VLLMJudge(Judge):
         self.tokenizer = self.llm.get_tokenizer()
         self.template, self.parsers = template, template.parsers
         self.fingerprint = voice(self.tokenizer, fingerprint, template, chat)
+        self.begun = begun_thoughts(self.tokenizer, template)
         self._requests = 0
 
     @classmethod
@@ -143,13 +153,16 @@ class VLLMJudge(Judge):
         seeds = task_seeds(tasks, seed)
         params = [_sampling(n=task.draws, seed=own, **settings) for task, own in zip(tasks, seeds, strict=True)]
         for place, outputs in self._run(ids, params):
-            yield [(place, [Completion(o.text, len(o.token_ids), o.finish_reason == "stop") for o in outputs])]
+            yield [(place, [self._completion(output) for output in outputs])]
+
+    def _completion(self, output: Any) -> Completion:
+        return Completion(self.begun + output.text, len(output.token_ids), output.finish_reason == "stop")
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
         menus = [MENUS[task.format] for task in tasks]
         rows = [
-            candidate_ids(self.tokenizer, ids, text, menu, self._limit(1))
+            candidate_ids(self.tokenizer, ids, text, menu, self._limit(1), self.begun)
             for ids, text, menu in zip(prompt_ids(self.tokenizer, tasks, self.template), texts, menus, strict=True)
         ]
         check_lengths(tasks, [ids for ids, _ in rows], self._limit(1))

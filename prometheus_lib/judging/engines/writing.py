@@ -11,11 +11,11 @@ from typing import Any
 
 from ... import artifacts
 from ...prompts.chat import chat_ids, check_chat_template, render_chat
-from ...prompts.injection import escape_tokens, unknown_tokens
-from ...prompts.parsing import MARKER
+from ...prompts.injection import escape_tokens, special_tokens, unknown_tokens
+from ...prompts.parsing import MARKER, last_marker
 from ...prompts.templates import PROMETHEUS, Template
+from ...prompts.thoughts import answer_start, opened_thoughts, with_thoughts_closed
 from ...records import DataError, few
-from ..answers import answer_start, with_thoughts_closed
 from ..tasks import Task, check_texts, seed_from
 
 
@@ -76,6 +76,17 @@ def context_of(config: Any) -> int | None:
     return next((getattr(text, name) for name in names if getattr(text, name, None)), None)
 
 
+def begun_thoughts(tokenizer: Any, template: Template) -> str:
+    """Return the mark by which the chat template opens a judge's thoughts, or "" where it opens none.
+
+    Its texts are kept with that mark, so that a cut one shows that it was still thinking. "" also where the mark that
+    closes thoughts is a control token: it would be missing from every text.
+    """
+    if any(answer_start(token) for token in special_tokens(tokenizer)):
+        return ""
+    return opened_thoughts(render_chat(tokenizer, "", "direct", template))
+
+
 def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int | None) -> None:
     """Raise DataError that names the items whose prompts have more than `limit` tokens (None: any length will do)."""
     if limit is None:
@@ -100,19 +111,21 @@ def finished_text(text: str, decision: str) -> str:
 
 
 def _feedback(text: str) -> str:
-    """Return what comes before a verdict; a verdict inside open thoughts is none."""
-    return text.rpartition(MARKER)[0] if MARKER in text and answer_start(text) is not None else text
+    """Return what comes before a verdict; a verdict inside thoughts is none."""
+    marker = last_marker(text)
+    return text[: marker.start()] if marker else text
 
 
 def candidate_ids(
-    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int | None
+    tokenizer: Any, ids: Sequence[int], text: str, menu: Sequence[str], limit: int | None, begun: str = ""
 ) -> tuple[list[int], list[int]]:
     """Return the tokens of prompt and feedback up to the decision, and the token of each decision on the menu.
 
+    `begun` is what the text begins with and the prompt ends with (`begun_thoughts`).
     What is more than `limit` tokens is taken off the feedback's end (an answer that filled the model's context leaves
     no room for a verdict). DataError when two decisions begin with the same token.
     """
-    answers = [finished_text(text, decision) for decision in menu]
+    answers = [finished_text(text, decision).removeprefix(begun) for decision in menu]
     rows = tokenizer(answers, add_special_tokens=False)["input_ids"]
     shared = len(os.path.commonprefix(rows))
     candidates = [row[shared] for row in rows]
@@ -122,7 +135,7 @@ def candidate_ids(
     feedback = tokenizer(_feedback(text), add_special_tokens=False)["input_ids"] if over > 0 else []
     if not feedback:
         return [*ids, *rows[0][:shared]], candidates
-    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit)
+    return candidate_ids(tokenizer, ids, tokenizer.decode(feedback[:-over]), menu, limit, begun)
 
 
 def task_seeds(tasks: Sequence[Task], seed: int) -> list[int]:
