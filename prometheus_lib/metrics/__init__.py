@@ -9,6 +9,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `accuracy`, `transitivity` | pairwise ranking: accuracy, both orders, win rates; transitivity |
 | `bootstrap`, `combining` | intervals by cluster; averages of several, and which is best |
 | `comparisons` | two judges on the same items: paired tests, Holm, how many more judgments would tell |
+| `simultaneous` | many differences at once: intervals that hold together, and tests for no difference to speak of |
 | `counting` | statistics of many resamples at once |
 
 - Two pandas objects are matched by their index, everything else by position (`columns` has the rule in full).
@@ -68,11 +69,13 @@ from .comparisons import (
     compare_many_accuracies,
     compare_with,
     decide,
+    difference,
     holm,
     holm_factors,
     more_needed,
     with_item_test,
 )
+from .simultaneous import Joint, simultaneous
 from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "FEWEST_CLUSTERS",
     "Floats",
     "Interval",
+    "Joint",
     "Kind",
     "LEVELS",
     "TIE_RULES",
@@ -115,6 +119,7 @@ __all__ = [
     "compare_with",
     "correlations",
     "decide",
+    "difference",
     "direct_to_pair",
     "holm",
     "holm_factors",
@@ -126,6 +131,7 @@ __all__ = [
     "pairwise_accuracy",
     "position_consistency",
     "released_code_transitivity",
+    "simultaneous",
     "text_mixture_decisions",
     "transitivity",
     "transitivity_by_group",

@@ -80,9 +80,9 @@ def compare_intervals(one: Interval, two: Interval, test: str = "paired bootstra
     >>> compare_intervals(good, poor).verdict
     'first'
     """
-    difference = _difference(one, two)
-    p_value = max(_tail_p(difference.draws), 2.0 ** (1 - difference.n_clusters))
-    return _comparison(difference, p_value, test)
+    between = difference(one, two)
+    p_value = max(_tail_p(between.draws), 2.0 ** (1 - between.n_clusters))
+    return _comparison(between, p_value, test)
 
 
 def compare_with(interval: Interval, value: float, test: str = "bootstrap by cluster") -> Comparison:
@@ -96,7 +96,15 @@ def compare_with(interval: Interval, value: float, test: str = "bootstrap by clu
     return compare_intervals(interval, fixed, test)
 
 
-def _difference(one: Interval, two: Interval) -> Interval:
+def difference(one: Interval, two: Interval) -> Interval:
+    """Return first minus second, resample by resample: paired where both come from equal seeds and clusters.
+
+    `n` is that of the first, `n_clusters` the smaller one. Raises DataError for different numbers of resamples.
+
+    >>> from prometheus_lib.metrics import bootstrap_mean
+    >>> difference(bootstrap_mean([1, 1, 0, 1]), bootstrap_mean([0, 1, 0, 0])).estimate
+    0.5
+    """
     if len(one.draws) != len(two.draws):
         raise DataError(
             f"intervals of {len(one.draws)} and {len(two.draws)} resamples are not paired: use equal options"
@@ -105,9 +113,9 @@ def _difference(one: Interval, two: Interval) -> Interval:
     return interval_of_draws(one.estimate - two.estimate, one.draws - two.draws, one.n, clusters, one.level)
 
 
-def _comparison(difference: Interval, p_value: float, test: str) -> Comparison:
-    limits = (difference.estimate, difference.low, difference.high)
-    found = Comparison(*limits, p_value, difference.n, "undecided", None, difference.n_clusters, test, difference.level)
+def _comparison(between: Interval, p_value: float, test: str) -> Comparison:
+    limits = (between.estimate, between.low, between.high)
+    found = Comparison(*limits, p_value, between.n, "undecided", None, between.n_clusters, test, between.level)
     return replace(found.adjusted(p_value), p_holm=math.nan)
 
 
@@ -150,7 +158,7 @@ def compare_correlations(
     if kind != "pearson":
         return compare_intervals(one, two)
     if clusters is None:
-        return _comparison(_difference(one, two), williams_p(first, second, rater), "Williams")
+        return _comparison(difference(one, two), williams_p(first, second, rater), "Williams")
     return with_item_test(compare_intervals(one, two), first, second, rater)
 
 

@@ -219,7 +219,7 @@ def _transitivity_cells(run: Run, name: str, row: Answers) -> Iterator[Cell]:
         "Transitivity": f"{total.chains} chains in {total.triples} triples",
         "Cyclic triples": f"{total.cycles} of {total.decisive} decisive triples",
     }
-    samples = _share_samples(run, name, row)
+    samples = transitivity_samples(run, name, row)
     for column, (variant, *_) in _SHARES.items():
         yield interval_cell(row.row, column, samples[column], **more, variant=variant, note=notes[column])
         if column == "Transitivity":
@@ -231,8 +231,8 @@ def _transitivity_cells(run: Run, name: str, row: Answers) -> Iterator[Cell]:
             yield interval_cell(row.row, released, code, "percent", row.kind, variant="paper-code")
 
 
-def _share_samples(run: Run, name: str, row: Answers) -> dict[str, Interval]:
-    """Both shares of a row with their resamples of whole tournaments."""
+def transitivity_samples(run: Run, name: str, row: Answers) -> dict[str, Interval]:
+    """Return "Transitivity" and "Cyclic triples" of a row, in percent, with their resamples of whole tournaments."""
     counts = metrics.transitivity_by_group(tournament(run.items[name], row.values))
     options = run.options(name, max(COMPARISON_RESAMPLES, run.scale.resamples))
     samples = {}
@@ -245,7 +245,7 @@ def _share_samples(run: Run, name: str, row: Answers) -> dict[str, Interval]:
 def _transitivity_differences(
     run: Run, name: str, rows: Iterable[Answers]
 ) -> dict[tuple[str, str, str], Comparison | None]:
-    samples = {row.row: _share_samples(run, name, row) for row in rows}
+    samples = {row.row: transitivity_samples(run, name, row) for row in rows}
     return {
         (f"{one} - {other}", column, variant): metrics.compare_intervals(samples[one][column], samples[other][column])
         for column, (variant, *_) in _SHARES.items()

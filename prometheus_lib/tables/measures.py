@@ -85,6 +85,22 @@ def compare_judges(run: Run, first: str, second: str, name: str, human: bool = F
     return metrics.compare_accuracies(*credits, **options)
 
 
+def judge_average(
+    run: Run, judge: str, names: Sequence[str], human: bool = False, resamples: int = COMPARISON_RESAMPLES
+) -> Interval | None:
+    """Return a judge's average over benchmarks of one format with its resamples; None when one of them is missing.
+
+    Pearson in fractions (FLASK against humans with `human`), accuracy in percent.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> round(judge_average(example_run(), "linear", RESEARCH_DIRECT).estimate, 1)
+    0.9
+    """
+    if run.present(names) != list(names):
+        return None
+    return metrics.average([judge_measured(run, judge, name, human, resamples) for name in names])
+
+
 def compare_averages(
     run: Run, first: str, second: str, names: Sequence[str], human: bool = False, resamples: int = COMPARISON_RESAMPLES
 ) -> Comparison | None:
@@ -98,8 +114,5 @@ def compare_averages(
     >>> found.low > 0, found.n
     (True, 80)
     """
-    one, two = (
-        metrics.average([judge_measured(run, judge, name, human, resamples) for name in run.present(names)])
-        for judge in (first, second)
-    )
+    one, two = (judge_average(run, judge, run.present(names), human, resamples) for judge in (first, second))
     return None if one is None or two is None else metrics.compare_intervals(one, two)

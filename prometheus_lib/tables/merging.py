@@ -20,8 +20,8 @@ from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from ..merging.catalogue import ALPHAS, SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SEED_METHODS, TABLE_10_MERGES, alpha_judge
 from ..metrics import Comparison, Interval
 from .averages import REFERENCE_JUDGE
-from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
-from .measures import judge_measured
+from .cells import Cell, cells_table, difference_cells, interval_cell
+from .measures import judge_average
 from .published import AVERAGE_UNITS, DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .run import Run
 
@@ -108,19 +108,21 @@ def table_17_runs(run: Run) -> pd.DataFrame:
     cells: list[Cell] = []
     tested: dict[tuple[str, str], Comparison | None] = {}
     for format in FORMATS:
-        linear = _runs(run, REFERENCE_JUDGE, format)
+        linear = averages_by_pair(run, REFERENCE_JUDGE, format)
         for merge in (REFERENCE_JUDGE, *SEED_METHODS):
-            found = _runs(run, merge, format)
+            found = averages_by_pair(run, merge, format)
             cells += _values(merge, format, found, run)
             tested[f"{merge}, {RUN}", runs_column(format, BOTH)] = _compare(found["experts 2"], found["experts 1"])
             if merge != REFERENCE_JUDGE:
                 row, both = f"{merge} - {REFERENCE_JUDGE}", "paired bootstrap by cluster and run"
                 cells += _one_pair(row, format, found, linear)
                 tested[row, runs_column(format, BOTH)] = _compare(found[BOTH], linear[BOTH], both)
-        first, second = (_judge_average(run, name, format) for name in ("dare-linear", f"dare-linear{SECOND_MASK}"))
+        first, second = (
+            judge_average(run, name, FORMATS[format]) for name in ("dare-linear", f"dare-linear{SECOND_MASK}")
+        )
         tested[f"dare-linear, {MASK}", runs_column(format, FIRST)] = _compare(second, first)
         for merge in TABLE_10_MERGES:
-            sample = _judge_average(run, merge, format)
+            sample = judge_average(run, merge, FORMATS[format])
             cells += _values(merge, format, {FIRST: sample}, run)
             tested[f"{merge} - {REFERENCE_JUDGE}", runs_column(format, FIRST)] = _compare(sample, linear[FIRST])
     return cells_table("table_17_runs", [*cells, *difference_cells(tested, _UNITS)])
@@ -137,7 +139,7 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
     >>> cells["column"].unique()[0]
     'Direct average | experts 1'
     """
-    runs = {format: {alpha: _runs(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
+    runs = {format: {alpha: averages_by_pair(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
     cells = []
     for label in (*PAIRS, BOTH):
         curves = {
@@ -161,19 +163,12 @@ _UNITS = {runs_column(format, label): AVERAGE_UNITS[format] for format in FORMAT
 # --- averages of one merge -------------------------------------------------------------------------------------------
 
 
-def _runs(run: Run, merge: str | float, format: str) -> dict[str, Interval | None]:
+def averages_by_pair(run: Run, merge: str | float, format: str) -> dict[str, Interval | None]:
     """Return a merge's average for each pair of experts and over both; a number is linear merging at that alpha."""
     name = merge if isinstance(merge, str) else alpha_judge(merge)
-    found = {label: _judge_average(run, f"{name}{suffix}", format) for label, suffix in PAIRS.items()}
+    found = {label: judge_average(run, f"{name}{suffix}", FORMATS[format]) for label, suffix in PAIRS.items()}
     known = [sample for sample in found.values() if sample is not None]
     return {**found, BOTH: metrics.average_over_runs(known, run.scale.seed) if len(known) == len(PAIRS) else None}
-
-
-def _judge_average(run: Run, judge: str, format: str) -> Interval | None:
-    names = FORMATS[format]
-    if run.present(names) != names:
-        return None
-    return metrics.average([judge_measured(run, judge, name, resamples=COMPARISON_RESAMPLES) for name in names])
 
 
 # --- cells and differences -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import metrics
+from .. import artifacts, metrics
 from ..data import benchmarks
 from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
 from ..data.votes import read_votes
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Items = Sequence[DirectItem] | Sequence[PairItem]
 Objects = NDArray[np.object_]
 
+_SEEDS = {  # of the resamples, given once: a benchmark keeps its own whatever is added or moved (others: by name)
+    "vicuna_bench": 0, "mt_bench": 1, "flask": 2, "feedback_bench": 3, "hhh_alignment": 4, "mt_bench_human": 5,
+    "autoj_eval": 6, "preference_bench": 7, "biggen_bench": 8,
+}  # fmt: skip
 _SAME_TABLE = ["judge", "benchmark", "format", "with_reference", "order"]
 
 
@@ -74,7 +78,8 @@ class Run:
 
     def options(self, name: str, resamples: int | None = None) -> dict[str, int]:
         """Return bootstrap options: a seed of its own for each benchmark, so that averages resample independently."""
-        return {"n_resamples": resamples or self.scale.resamples, "seed": self.scale.seed + list(TITLES).index(name)}
+        own = _SEEDS[name] if name in _SEEDS else int(artifacts.text_hash(name), 16) % 10**6 + len(_SEEDS)
+        return {"n_resamples": resamples or self.scale.resamples, "seed": self.scale.seed + own}
 
     def present(self, names: Iterable[str]) -> list[str]:
         """Return those of the benchmarks that this run has."""

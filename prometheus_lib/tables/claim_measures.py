@@ -1,0 +1,260 @@
+"""The measures of the registry of claims: each takes a part of a claim and returns its difference with resamples.
+
+A measure is a function (run, part, merged) -> Interval or None: first minus second in the unit of `paper.MEASURES`, as
+many resamples as all others, those of one benchmark from one seed; None where something was not judged. Judges that a
+part calls "merged" and "alpha 0.3" are looked up here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .. import metrics
+from ..data.catalogue import CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS
+from ..merging.catalogue import SEED_ALPHAS, alpha_judge
+from ..metrics import Floats, Interval
+from ..paper import claims as registry
+from ..paper.claims import MERGED, Part
+from .cells import COMPARISON_RESAMPLES
+from .consistency import alpha_sample, transitivity_samples
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
+from .merging import BOTH, FORMATS, averages_by_pair
+from .rows import Answers, cluster_numbers, clusters, human_rater, labels, raters, run_gold
+from .run import Run
+
+Measured = Callable[[Run, Part, str], Interval | None]
+_ALPHA = "alpha "
+
+
+def judge_of(name: str, merged: str) -> str:
+    """Return the judge that a part of a claim means.
+
+    >>> judge_of("merged", "linear"), judge_of("alpha 0.3", "linear"), judge_of("joint", "linear")
+    ('linear', 'linear-0.3', 'joint')
+    """
+    if name.startswith(_ALPHA):
+        return alpha_judge(float(name.removeprefix(_ALPHA)))
+    return merged if name == MERGED else name
+
+
+def _between(one: Interval | None, two: Interval | None) -> Interval | None:
+    return None if one is None or two is None else metrics.difference(one, two)
+
+
+# --- averages of scoring and ranking ---------------------------------------------------------------------------------
+
+
+def _average(names: Sequence[str], human: bool = False) -> Measured:
+    def measured(run: Run, part: Part, merged: str) -> Interval | None:
+        sides = (judge_of(side, merged) for side in (part.first, part.second))
+        return _between(*(_in_points(run, judge, names, human) for judge in sides))
+
+    return measured
+
+
+def _in_points(run: Run, judge: str, names: Sequence[str], human: bool = False) -> Interval | None:
+    found = judge_average(run, judge, names, human)
+    return found.times(100) if found and names[0] in DIRECT_BENCHMARKS else found
+
+
+def _overall(run: Run, part: Part, merged: str) -> Interval | None:
+    def both(judge: str) -> Interval | None:
+        return metrics.average([_in_points(run, judge, names, human=True) for names in _ALL.values()])
+
+    return _between(both(part.first), both(part.second))
+
+
+def _gain(run: Run, part: Part, merged: str) -> Interval | None:
+    """What merging adds to the direct expert's scoring, less what it adds to the pairwise expert's ranking."""
+    scoring, ranking = (
+        _between(_in_points(run, merged, names), _in_points(run, expert, names))
+        for expert, names in (("direct", RESEARCH_DIRECT), ("pairwise", RESEARCH_PAIR))
+    )
+    return _between(scoring, ranking)
+
+
+# --- the best alpha --------------------------------------------------------------------------------------------------
+
+
+def _best_alpha(run: Run, part: Part, merged: str) -> Interval | None:
+    def curve(names: Sequence[str]) -> dict[float, Interval | None]:
+        return {alpha: judge_average(run, alpha_judge(alpha), names) for alpha in registry.ALPHAS}
+
+    return _gap_of_best(*map(curve, _ALL.values()))
+
+
+def _best_alpha_of_two_runs(run: Run, part: Part, merged: str) -> Interval | None:
+    def curve(format: str) -> dict[float, Interval | None]:
+        return {alpha: averages_by_pair(run, alpha, format)[BOTH] for alpha in SEED_ALPHAS}
+
+    return _gap_of_best(*map(curve, FORMATS))
+
+
+def _gap_of_best(scoring: Mapping[float, Interval | None], ranking: Mapping[float, Interval | None]) -> Interval | None:
+    """By how much the best alpha of one curve exceeds the other's; alphas that are equally good count by their mean."""
+    one, two = _best(scoring), _best(ranking)
+    return _between(one, two)
+
+
+def _best(curve: Mapping[float, Interval | None]) -> Interval | None:
+    known = {alpha: each for alpha, each in curve.items() if each is not None and math.isfinite(each.estimate)}
+    if len(known) < len(curve):
+        return None
+    alphas, parts = np.array(list(known)), list(known.values())
+    best = _best_of(alphas, np.array([[each.estimate] for each in parts]))[0]
+    draws = _best_of(alphas, np.array([each.draws for each in parts]))
+    return metrics.interval_of_draws(best, draws, parts[0].n, min(each.n_clusters for each in parts))
+
+
+def _best_of(alphas: Floats, values: Floats) -> Floats:
+    """The best alpha in each column of values (alphas, columns); NaN where a column has no value."""
+    values = np.round(np.where(np.isnan(values), -np.inf, values), 9)
+    winners = (values == values.max(axis=0)) & np.isfinite(values)
+    return np.divide(alphas @ winners, winners.sum(axis=0), out=np.full(values.shape[1], np.nan), where=winners.any(0))
+
+
+# --- decisions that can be read, the reference answer ----------------------------------------------------------------
+
+
+def _readable(run: Run, part: Part, merged: str) -> Interval | None:
+    names = run.present(PAIR_BENCHMARKS)
+    if names != list(PAIR_BENCHMARKS):
+        return None
+    groups = [f"{name} {cluster}" for name in names for cluster in clusters(run.items[name])]
+    options = {"n_resamples": COMPARISON_RESAMPLES, "seed": run.scale.seed}
+    sides = []
+    for side in (part.first, part.second):
+        choices = [run.choices(judge_of(side, merged), name) for name in names]
+        if any(each is None for each in choices):
+            return None
+        read = 100.0 * pd.notna(np.concatenate(choices))
+        sides.append(metrics.bootstrap_mean(read, groups, **options))
+    return metrics.difference(*sides)
+
+
+def _reference(run: Run, part: Part, merged: str) -> Interval | None:
+    """Judges with and without the reference answer: "base, with reference"."""
+    if part.on not in run.items:
+        return None
+    items = run.items[part.on]
+    gold, groups = run_gold(run, part.on, human_rater(items)), cluster_numbers(run, items)
+    sides = []
+    for side in (part.first, part.second):
+        judge, _, seen = side.rpartition(", ")
+        scores = run.scores(judge_of(judge, merged), part.on, seen.startswith("with "))
+        if scores is None:
+            return None
+        options = {**run.options(part.on, COMPARISON_RESAMPLES), "paired": True}
+        found = metrics.bootstrap_correlation(metrics.mean_scores(scores), gold, groups, **options)
+        sides.append(found.times(100))
+    return metrics.difference(*sides)
+
+
+# --- consistency -----------------------------------------------------------------------------------------------------
+
+
+def _agreement(run: Run, part: Part, merged: str) -> Interval | None:
+    if part.on not in run.items:
+        return None
+    draws = [run.scores(judge_of(side, merged), part.on) for side in (part.first, part.second)]
+    if any(each is None for each in draws):
+        return None
+    one, two = (alpha_sample(run, part.on, run.items[part.on], each).times(100) for each in draws)
+    return metrics.difference(one, two)
+
+
+def _transitivity(run: Run, part: Part, merged: str) -> Interval | None:
+    name = "preference_bench"
+    answers = [run.answers(judge_of(side, merged), name) if name in run.items else None
+               for side in (part.first, part.second)]  # fmt: skip
+    if any(each is None for each in answers):
+        return None
+    rows = (Answers("", "judge", *each) for each in answers)
+    return metrics.difference(*(transitivity_samples(run, name, row)["Transitivity"] for row in rows))
+
+
+def format_gap(run: Run, judge: str, name: str, rule: str = "corrected") -> Interval | None:
+    """Return a judge's accuracy by decision minus that by direct scores, in percent; None where it was not asked.
+
+    rule: how equal scores count, "corrected" (wrong), "ties half" or "paper-code" (its label-aware rule).
+    """
+    choices, sides = (run.choices(judge, name), run.pair_scores(judge, name)) if name in run.items else (None, None)
+    if choices is None or sides is None:
+        return None
+    gold, (a, b) = labels(run.items[name]), sides
+    aware = rule == "paper-code"
+    through = metrics.code_label_aware_decisions(a, b, gold) if aware else metrics.direct_to_pair(a[:, 0], b[:, 0])
+    pair = metrics.item_credits(choices, gold, "gold dropped")
+    direct = metrics.item_credits(through, gold, "half" if rule == "ties half" else "gold dropped")
+    options = run.options(name, COMPARISON_RESAMPLES)
+    return metrics.bootstrap_mean(100 * (pair - direct), cluster_numbers(run, run.items[name]), **options)
+
+
+def _format_gap(run: Run, part: Part, merged: str) -> Interval | None:
+    return format_gap(run, merged, part.on)
+
+
+def _size_of_gap(run: Run, part: Part, merged: str) -> Interval | None:
+    def size(judge: str) -> Interval | None:
+        gaps = [format_gap(run, judge, name) for name in CONSISTENCY_BENCHMARKS]
+        known = [each for each in gaps if each is not None]
+        if len(known) < len(gaps):
+            return None
+        sizes = [metrics.interval_of_draws(abs(g.estimate), np.abs(g.draws), g.n, g.n_clusters) for g in known]
+        return metrics.average(sizes)
+
+    return _between(*(size(judge_of(side, merged)) for side in (part.first, part.second)))
+
+
+# --- the order of the judges -----------------------------------------------------------------------------------------
+
+
+def _order(run: Run, part: Part, merged: str) -> Interval | None:
+    """Spearman's rho between the judges' order by Pearson and by another coefficient; no resamples."""
+    kind = {"Table 11": "kendall", "Table 12": "spearman"}[part.first]
+    known = [
+        judge for judge in run.scale.main_judges if all(run.answers(judge, n) for n in run.present(DIRECT_BENCHMARKS))
+    ]
+    if len(known) < 3 or not run.present(DIRECT_BENCHMARKS):
+        return None
+    means = [[_mean_correlation(run, judge, each) for judge in known] for each in ("pearson", kind)]
+    rho = metrics.correlations(*means).spearman
+    return metrics.interval_of_draws(rho, np.full(COMPARISON_RESAMPLES, np.nan), len(known), 0)
+
+
+def _mean_correlation(run: Run, judge: str, kind: str) -> float:
+    """Mean over the columns of Table 3: each rater of each benchmark."""
+    found = [
+        getattr(metrics.correlations(run.answers(judge, name)[0], run_gold(run, name, rater)), kind)
+        for name in run.present(DIRECT_BENCHMARKS)
+        for rater in raters(run.items[name])
+    ]
+    return float(np.mean(found))
+
+
+_ALL = {"direct": DIRECT_BENCHMARKS, "pairwise": PAIR_BENCHMARKS}
+MEASURED: dict[str, Measured] = {
+    "scoring": _average(RESEARCH_DIRECT),
+    "ranking": _average(RESEARCH_PAIR),
+    "scoring, same format": _average(RESEARCH_DIRECT),
+    "ranking, same format": _average(RESEARCH_PAIR),
+    "gain": _gain,
+    "scoring, figure 3": _average(DIRECT_BENCHMARKS),
+    "ranking, figure 3": _average(PAIR_BENCHMARKS),
+    "best alpha": _best_alpha,
+    "best alpha, two runs": _best_alpha_of_two_runs,
+    "scoring, table 17": _average(DIRECT_BENCHMARKS, human=True),
+    "ranking, table 17": _average(PAIR_BENCHMARKS, human=True),
+    "overall, table 17": _overall,
+    "readable": _readable,
+    "reference answer": _reference,
+    "agreement of draws": _agreement,
+    "transitivity": _transitivity,
+    "format gap": _format_gap,
+    "size of the format gap": _size_of_gap,
+    "order of the judges": _order,
+}
