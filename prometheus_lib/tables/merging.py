@@ -21,7 +21,7 @@ from ..merging.catalogue import ALPHAS, SECOND_MASK, SECOND_RUN, SEED_ALPHAS, SE
 from ..metrics import Comparison, Interval
 from .averages import REFERENCE_JUDGE
 from .cells import Cell, cells_table, difference_cells, interval_cell
-from .measures import judge_average
+from .measures import judge_average, judge_measured
 from .published import AVERAGE_UNITS, DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .run import Run
 
