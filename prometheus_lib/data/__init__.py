@@ -8,6 +8,7 @@ True
 
 from .aligned import by_item
 from .benchmarks import benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
+from .building.loading import load_feedback_rows, load_preference_rows
 from .collections import (
     FEEDBACK_FIELDS,
     PREFERENCE_FIELDS,
@@ -16,8 +17,6 @@ from .collections import (
     direct_example,
     direct_item,
     feedback_rows,
-    load_feedback_rows,
-    load_preference_rows,
     pair_item,
     pair_orders,
     pairwise_example,

@@ -15,7 +15,6 @@ from typing import Any
 from .. import prompts
 from ..records import SCORES, DataError, DirectItem, PairItem, Rubric
 from . import miniworld
-from .download import hub_rows
 from .miniworld import Domain, Family, Noise
 
 FEEDBACK_FIELDS = (
@@ -111,30 +110,6 @@ def _preference_row(rng: random.Random, family: Family, a: miniworld.Answer, b: 
         "orig_feedback": feedback,
         "orig_preference": preference,
     }
-
-
-# --- the collections of a scale --------------------------------------------------------------------------------------
-
-
-def load_feedback_rows(scale: Any) -> list[dict[str, str]]:
-    """Return the scale's Feedback Collection: generated in the miniature world, else from the hub (100,000 rows)."""
-    if scale.miniature:
-        return feedback_rows(scale.seed, scale.collection_instructions)
-    return _published("prometheus-eval/Feedback-Collection", FEEDBACK_FIELDS)
-
-
-def load_preference_rows(scale: Any) -> list[dict[str, str]]:
-    """Return the scale's Preference Collection: generated in the miniature world, else from the hub (200,000 rows)."""
-    if scale.miniature:
-        return preference_rows(scale.seed, scale.collection_instructions)
-    return _published("prometheus-eval/Preference-Collection", PREFERENCE_FIELDS)
-
-
-def _published(dataset: str, fields: Sequence[str]) -> list[dict[str, str]]:
-    """The train split of a published collection, less other fields; DataError when a field is missing."""
-    rows = hub_rows(dataset)
-    check_rows(rows, fields, dataset)
-    return [{field: row[field] for field in fields} for row in rows]
 
 
 # --- from rows to items and examples ---------------------------------------------------------------------------------

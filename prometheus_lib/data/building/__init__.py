@@ -2,14 +2,19 @@
 
 from .annotation import annotation_items, annotation_table, read_sheets, write_sheets
 from .checking import check_feedback, check_table
-from .files import Card, Statistics, build_pairs, push, write_collection
+from .files import Card, Statistics, build_pairs, push, scale_card, write_collection
 from .graded import ORIG_COLUMNS, Columns, Range, direct_rows, graded_items, graded_rows, read_graded
 from .leakage import overlap_table, row_texts, split_by_instruction, split_by_row, split_table
 from .loading import HUB, HubSource, load_collection, read_rows, stream_collection
 from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_id, pair_up
 from .schema import Rejects, problem
+from .told import WrongDecisions, miniature_conclusion, told_rows
 
 __all__ = [
+    "scale_card",
+    "told_rows",
+    "WrongDecisions",
+    "miniature_conclusion",
     "annotation_items",
     "annotation_table",
     "read_sheets",

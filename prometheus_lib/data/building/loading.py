@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...records import DataError
+from ..collections import feedback_rows, preference_rows
 from .hashing import instruction_key, place
 from .schema import Collection, Rejects, Row, checked
 
@@ -103,6 +104,20 @@ def stream_collection(
 def load_collection(collection: Collection, source: str | Path | None = None, **options: Any) -> list[Row]:
     """Return what `stream_collection` yields as a list: about 1 GB for the published Feedback Collection."""
     return list(stream_collection(collection, source, **options))
+
+
+def load_feedback_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
+    """Return the scale's Feedback Collection: generated in the miniature world, else the published one, checked."""
+    if scale.miniature:
+        return feedback_rows(scale.seed, scale.collection_instructions)
+    return load_collection("feedback", rejects=rejects)
+
+
+def load_preference_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
+    """Return the scale's Preference Collection: generated in the miniature world, else the published one, checked."""
+    if scale.miniature:
+        return preference_rows(scale.seed, scale.collection_instructions)
+    return load_collection("preference", rejects=rejects)
 
 
 def _chosen(collection: Collection, source: Path, rows: int, seed: int) -> set[bytes]:
