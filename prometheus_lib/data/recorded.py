@@ -83,9 +83,7 @@ def read_recorded(
     if not items:
         raise DataError("no items: give the items that were judged, so that the judgments can be told apart.")
     direct = isinstance(items[0], DirectItem)
-    format = format or ("direct" if direct else "pairwise")
-    if format not in PARSERS or (direct and format == "pairwise"):
-        raise DataError(f'format {format!r} does not fit these items; use "direct" or, for pairs, "pairwise"')
+    format = _format(direct, format)
     sides = [""] if direct or format == "pairwise" else ["#a", "#b"]
     known = dict.fromkeys(f"{item.id}{side}" for item in items for side in sides)
     read = read_table(source, COLUMNS)
@@ -100,6 +98,13 @@ def read_recorded(
         warnings.warn(note, stacklevel=2)
     rows = pd.DataFrame([as_row(each) for each in found])
     return rows.assign(decision=pd.Series([each.decision for each in found], dtype=object))  # 4 must not become 4.0
+
+
+def _format(direct: bool, format: str | None) -> str:
+    format = format or ("direct" if direct else "pairwise")
+    if format not in PARSERS or (direct and format == "pairwise"):
+        raise DataError(f'format {format!r} does not fit these items; use "direct" or, for pairs, "pairwise"')
+    return format
 
 
 def _columns(read: Table, columns: Mapping[str, str] | None) -> Table:

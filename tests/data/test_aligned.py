@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus_lib.data import by_item, read_own_items
@@ -36,6 +36,7 @@ def test_eleven_items_keep_their_order_and_correlate():
     assert table["score"].corr(table["human"]) == pytest.approx(1)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(12)), st.lists(st.one_of(st.none(), st.integers(1, 5)), min_size=24, max_size=24))
 def test_the_order_of_rows_changes_nothing(order, decisions):
     items = own_items([3] * 12)

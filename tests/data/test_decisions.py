@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus_lib.data.decisions import read_decision
@@ -116,6 +116,7 @@ def test_a_mapping_goes_first_and_is_checked():
         read_decision(11, "direct", highest=10)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([1, 2, 3, 4, 5]), st.sampled_from(["{}", "{}.0", "{}/5", " {} out of 5", "[[{}]]", "Score: {}."])
 )
@@ -123,6 +124,7 @@ def test_every_score_in_every_form(score, form):
     assert read_decision(form.format(score), "direct") == score
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.integers())))
 def test_anything_is_a_decision_or_an_error(value):
     for format, menu in (("direct", (1, 2, 3, 4, 5)), ("pairwise", ("A", "B", "tie"))):

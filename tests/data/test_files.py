@@ -11,7 +11,7 @@ import json
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus_lib.data.delimited import parse_delimited
@@ -211,6 +211,7 @@ def test_a_very_long_field_is_read_and_the_limit_of_others_is_kept(tmp_path):
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.fixed_dictionaries({"id": CELLS, "a": CELLS, "b": CELLS}), min_size=1, max_size=5),
     st.sampled_from(",;\t|"),
@@ -223,6 +224,7 @@ def test_any_texts_survive_a_csv_file(rows, delimiter, end):
     assert found == kept
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "response", "x y"]), CELLS, min_size=1), min_size=1, max_size=5))
 def test_any_texts_survive_json_lines_and_arrays(rows):
     lines = "".join(json.dumps(row, ensure_ascii=False, indent=1) + "\n" for row in rows)
@@ -230,6 +232,7 @@ def test_any_texts_survive_json_lines_and_arrays(rows):
     assert len(rows) == 1 or parse_json("x", lines).rows == rows
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_no_text_is_more_than_an_error(text):
     """Whatever a file holds, it is rows or a DataError."""
@@ -338,6 +341,7 @@ def test_half_a_character_is_replaced_and_named(tmp_path):
     assert nested.rows[0]["instruction"][0]["content"] == "half \ufffd"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_mending_changes_halves_only(text):
     fixed = mended(text)

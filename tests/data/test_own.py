@@ -8,7 +8,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus_lib import prompts
@@ -232,6 +232,7 @@ def test_rows_of_one_instruction_are_one_cluster():
     assert {(item.cluster, item.group) for item in read_in_silence(named, RUBRIC)} == {("all", "easy")}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))), max_size=6

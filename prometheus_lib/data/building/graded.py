@@ -125,8 +125,6 @@ def graded_rows(
 def _rubric_fields(rubric: Rubric | None) -> dict[str, str]:
     if rubric is None:
         return {}
-    if len(rubric.descriptions) != 5:
-        raise DataError(f"rubric {rubric.criteria!r}: {len(rubric.descriptions)} score descriptions, wanted five.")
     descriptions = zip(SCORES, rubric.descriptions, strict=True)
     return {"orig_criteria": rubric.criteria, **{f"orig_score{n}_description": text for n, text in descriptions}}
 

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from prometheus_lib.data import building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import building, collections
 
 ROW = {
     "orig_instruction": "Write a greeting.", "orig_response_A": "Good morning, dear friends of the club!",
@@ -75,7 +74,7 @@ def test_gpt4s_real_reviews_mostly_fit_their_scores(data_dir):
 
 
 def test_rows_without_feedback_are_counted_not_checked():
-    pairs, _ = building.pair_up(collections_.feedback_rows(1, 3))
+    pairs, _ = building.pair_up(collections.feedback_rows(1, 3))
     table = building.check_table(pairs)
     assert table.loc[0].tolist()[:3] == ["no feedback", 30, 30] and len(table) == 1
     pairs[0]["orig_feedback"] = "Response A is better."

@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from prometheus_lib import artifacts
-from prometheus_lib.data import building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import building, collections
 from prometheus_lib.data.building import files
 from prometheus_lib.records import DataError
 
 CARD = building.Card("Test pairs", ["a test"], "cc-by-4.0", "Only for tests.", {"seed": 7})
-ROWS = collections_.feedback_rows(1, 30)
+ROWS = collections.feedback_rows(1, 30)
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from prometheus_lib import training
-from prometheus_lib.data import benchmarks, building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import benchmarks, building, collections
 from prometheus_lib.data.building import schema
 from prometheus_lib.records import DataError, Rubric
 from prometheus_lib.training import base_model
@@ -68,10 +67,10 @@ def test_mt_bench_gives_direct_rows_and_hardly_a_pair(data_dir):
 
 def test_real_rows_become_training_examples(data_dir):
     rows = gpt4("vicuna_bench", data_dir)[:40]
-    examples = [collections_.direct_example(row) for row in building.direct_rows(rows)]
+    examples = [collections.direct_example(row) for row in building.direct_rows(rows)]
     assert all(e.completion.count("[RESULT]") == 1 and e.prompt.count("###Feedback:") == 1 for e in examples)
     pairs = [{**row, "orig_feedback": "Response A is better."} for row in building.pair_up(rows)[0]]
-    examples += [collections_.pairwise_example(row) for row in pairs]
+    examples += [collections.pairwise_example(row) for row in pairs]
     tokenised, too_long = training.tokenise(base_model.build_tokenizer(), examples, 10_000)
     assert len(tokenised) == len(examples) and not too_long
 
@@ -158,7 +157,7 @@ def test_missing_columns_and_rubrics_are_named(tmp_path):
     rejects = building.Rejects()
     assert list(building.read_graded(table(1, 2), PLAIN, rejects=rejects)) == []
     assert "orig_criteria is missing" in rejects.summary()
-    with pytest.raises(DataError, match="two|2 score descriptions, wanted five"):
+    with pytest.raises(DataError, match="2 score descriptions, wanted 5"):
         list(building.read_graded(table(1), PLAIN, rubric=Rubric("c", ("a", "b"))))
     with pytest.raises(DataError, match="lowest must be below"):
         building.Range(5, 1)

@@ -6,12 +6,11 @@ import json
 
 import pytest
 
-from prometheus_lib.data import benchmarks, building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import benchmarks, building, collections
 from prometheus_lib.data.building.leakage import TextIndex, plain, runs, split_by_instruction, split_by_row
 from prometheus_lib.records import DataError
 
-ROWS = collections_.feedback_rows(1, 60)
+ROWS = collections.feedback_rows(1, 60)
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 
 

@@ -10,14 +10,13 @@ from collections import Counter
 
 import pytest
 
-from prometheus_lib.data import building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import building, collections
 from prometheus_lib.data.building import loading, schema
 from prometheus_lib.data.building.hashing import instruction_key
 from prometheus_lib.records import DataError
 
-ROW = collections_.feedback_rows(1, 1)[2]
-PAIR = collections_.preference_rows(1, 1)[0]
+ROW = collections.feedback_rows(1, 1)[2]
+PAIR = collections.preference_rows(1, 1)[0]
 
 
 def write(path, rows, indent=None):

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prometheus_lib import tables
-from prometheus_lib.data import building
-from prometheus_lib.data import collections as collections_
+from prometheus_lib.data import building, collections
 from prometheus_lib.data.building import schema
 from prometheus_lib.data.building.pairing import balanced_signs
 
@@ -147,7 +146,7 @@ def test_odd_texts_are_kept_byte_for_byte():
 
 
 def test_table_1_comes_out_for_what_was_paired():
-    rows = collections_.feedback_rows(3, 12)
+    rows = collections.feedback_rows(3, 12)
     pairs, _ = building.pair_up(rows)
     table = tables.table_1(rows, pairs)
     found = table[(table["row"] == "# Instances")].set_index("column")["value"]
@@ -157,8 +156,8 @@ def test_table_1_comes_out_for_what_was_paired():
 
 def test_the_miniature_collection_gives_the_same_pairs_as_its_own_generator():
     """The same ten unordered pairs with the same preferred text; only which is A is arranged anew."""
-    pairs, _ = building.pair_up(collections_.feedback_rows(5, 20))
-    own = collections_.preference_rows(5, 20)
+    pairs, _ = building.pair_up(collections.feedback_rows(5, 20))
+    own = collections.preference_rows(5, 20)
 
     def facts(row):
         better, worse = ("A", "B") if row["orig_preference"] == "A" else ("B", "A")
