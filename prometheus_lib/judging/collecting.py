@@ -23,8 +23,8 @@ from .tasks import (
     batches,
     check_texts,
     note_asked,
+    places_of,
     task_keys,
-    task_places,
     task_question,
     temperature_of,
 )
@@ -61,8 +61,9 @@ def collect(
     check_texts(tasks)
     check_policy(judge, tasks, decoding, policy)
     judge.settle(store.fingerprints)
-    note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
-    missing = [task for task in tasks if not store.places.issuperset(task_places(task, judge.fingerprint, decoding))]
+    keys = [task_keys(task, judge.fingerprint, decoding) for task in tasks]
+    note_asked(judge.name, judge.fingerprint, tasks, store, decoding, keys)
+    missing = [task for task, own in zip(tasks, keys) if not store.places.issuperset(places_of(task, own))]
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     added, asked_as = 0, judge.fingerprint
     if missing:

@@ -8,6 +8,7 @@ pandas with `pandas.read_json(path, lines=True)`.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import warnings
@@ -18,7 +19,6 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from .. import artifacts
 from ..records import DataError, Judgment, as_row, parse_line, read_jsonl, write_bytes_atomic, write_text_atomic
 from .policy import Policy, label_of
 
@@ -37,9 +37,24 @@ class Asked(NamedTuple):
     keys: tuple[str, ...]
 
 
-def judgment_key(fingerprint: str, prompt: str, decoding: dict[str, Any], format: str, order: str, draw: int) -> str:
-    """Return the key under which a judgment is stored."""
-    return artifacts.text_hash(fingerprint, prompt, decoding, format, order, draw)
+def judgment_keys(
+    fingerprint: str, prompt: str, decoding: dict[str, Any], format: str, order: str, draws: int
+) -> list[str]:
+    """Return the keys under which the draws of one prompt are stored: `artifacts.text_hash` of all that decides each.
+
+    >>> from prometheus_lib.artifacts import text_hash
+    >>> one = text_hash("model", "prompt", {"temperature": 1.0}, "direct", "ab", 1)
+    >>> judgment_keys("model", "prompt", {"temperature": 1.0}, "direct", "ab", draws=2)[1] == one
+    True
+    """
+    shared = json.dumps((fingerprint, prompt, decoding, format, order), sort_keys=True, default=str)[:-1]
+    begun = hashlib.sha256(shared.encode())  # the draws differ in their number only: a long prompt is hashed once
+    keys = []
+    for draw in range(draws):
+        whole = begun.copy()
+        whole.update(f", {draw}]".encode())
+        keys.append(whole.hexdigest()[:16])
+    return keys
 
 
 def repair_tail(path: Path) -> int:

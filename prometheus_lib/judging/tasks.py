@@ -7,13 +7,13 @@ in those of another family of judges.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .. import artifacts, prompts
 from ..prompts.templates import Template
 from ..records import DataError, DirectItem, PairItem, check_text, few
-from .store import Asked, JudgmentStore, Place, Question, judgment_key
+from .store import Asked, JudgmentStore, Place, Question, judgment_keys
 
 MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 
@@ -219,10 +219,8 @@ def task_keys(task: Task, fingerprint: str, decoding: Decoding) -> list[str]:
     >>> len(set(task_keys(task, "a model", Decoding()) + task_keys(task, "another model", Decoding())))
     6
     """
-    settings = asdict(task.settings(decoding))
-    return [
-        judgment_key(fingerprint, task.prompt, settings, task.format, task.order, draw) for draw in range(task.draws)
-    ]
+    settings = vars(task.settings(decoding))  # as asdict, which takes longer than the hash
+    return judgment_keys(fingerprint, task.prompt, settings, task.format, task.order, task.draws)
 
 
 def check_texts(tasks: Iterable[Task]) -> None:
@@ -234,6 +232,8 @@ def check_texts(tasks: Iterable[Task]) -> None:
     """
     wrong = []
     for task in tasks:
+        if task.prompt.isascii() and task.item_id.isascii() and task.benchmark.isascii():
+            continue
         try:
             for name in ("benchmark", "item_id", "prompt"):
                 check_text(f"task {task.benchmark}/{task.item_id}", name, getattr(task, name))
@@ -251,17 +251,35 @@ def prompt_hash(prompt: str) -> str:
 
 def task_places(task: Task, fingerprint: str, decoding: Decoding) -> list[Place]:
     """Return where a task's draws stand in the store."""
-    return [(key, task.benchmark, task.item_id) for key in task_keys(task, fingerprint, decoding)]
+    return places_of(task, task_keys(task, fingerprint, decoding))
 
 
-def note_asked(judge: str, fingerprint: str, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding) -> None:
-    """Tell the store what a judge is asked now, also when all of it has been answered before (see `reading`)."""
+def places_of(task: Task, keys: Iterable[str]) -> list[Place]:
+    """Return where judgments of a task with these keys stand in the store."""
+    return [(key, task.benchmark, task.item_id) for key in keys]
+
+
+def note_asked(
+    judge: str,
+    fingerprint: str,
+    tasks: Sequence[Task],
+    store: JudgmentStore,
+    decoding: Decoding,
+    keys: Iterable[Sequence[str]] | None = None,
+) -> None:
+    """Tell the store what a judge is asked now, also when all of it has been answered before (see `reading`).
+
+    `keys` are those of the tasks, where they are known already.
+    """
     asked: dict[Question, Asked] = {}
-    for task in tasks:
+    known = keys or (task_keys(task, fingerprint, decoding) for task in tasks)
+    for task, own in zip(tasks, known, strict=True):
         question = (judge, *task_question(task))
         if stored := store.answers.get(question):
-            whole = replace(task, draws=max(task.draws, max(stored.values()) + 1))  # more may be stored than is asked
-            keys = tuple(task_keys(whole, fingerprint, decoding))
-            known = asked.get(question)
-            asked[question] = Asked(fingerprint, prompt_hash(task.prompt), (*(known.keys if known else ()), *keys))
+            draws = max(stored.values()) + 1
+            if draws > task.draws:  # more are stored than are asked for
+                own = task_keys(replace(task, draws=draws), fingerprint, decoding)
+            others = asked[question].keys if question in asked else ()
+            hashed = "" if stored.keys() <= set(own) else prompt_hash(task.prompt)  # what is alike is not recorded
+            asked[question] = Asked(fingerprint, hashed, (*others, *own))
     store.ask(asked)
