@@ -22,6 +22,7 @@ from ..data.biases import POSITION_SOURCE, RUBRIC_SOURCE, RUBRICS, rubric_couple
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..records import DirectItem, PairItem
 from .cells import COMPARISON_RESAMPLES, HIGHER, LOWER, UNITS, Cell, cells_table, interval_cell, p_text, with_test
+from .palette import BLACK, BLUE, ORANGE, RED
 from .rows import clusters, labels, rater_means, raters
 
 if TYPE_CHECKING:
@@ -249,14 +250,12 @@ def figure(cells: pd.DataFrame) -> Figure:
 
 
 def _panel(ax: Any, cells: pd.DataFrame, column: str, names: Sequence[str]) -> None:
-    from . import plots
-
     judges = cells[cells["kind"] == "judge"].assign(place=lambda each: each["row"].map(names.index))
-    ax.hlines(judges["place"], judges["low"], judges["high"], color=plots.BLUE, linewidth=2.5, alpha=0.6)
+    ax.hlines(judges["place"], judges["low"], judges["high"], color=BLUE, linewidth=2.5, alpha=0.6)
     differs = f"differs from {TESTED[column]:g} (test)"
     for chosen, look, label in ((~_decided(judges), "o", "_"), (_decided(judges), "D", differs)):
-        part, colour = judges[chosen], plots.BLUE if look == "o" else plots.RED
+        part, colour = judges[chosen], BLUE if look == "o" else RED
         ax.plot(part["value"], part["place"], look, color=colour, label=label if len(part) else "_")
-    ax.axvline(UNBIASED[column], color=plots.BLACK, linestyle=":", label=IDEAL[column])
+    ax.axvline(UNBIASED[column], color=BLACK, linestyle=":", label=IDEAL[column])
     for each in cells[cells["kind"] == "floor"].dropna(subset=["value"]).itertuples():
-        ax.axvline(each.value, color=plots.ORANGE, linestyle="--", label=f"trivial judge: {each.row}")
+        ax.axvline(each.value, color=ORANGE, linestyle="--", label=f"trivial judge: {each.row}")

@@ -22,14 +22,9 @@ from matplotlib.patches import FancyBboxPatch
 from ..records import write_bytes_atomic
 from .files import measure, shown_variant
 from .images import with_palette
+from .palette import BLACK, BLUE, CYCLE, GREEN, GREY, LINES, MARKERS, ORANGE, PURPLE, RED, SKY
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 
-BLUE, ORANGE, GREEN, PURPLE, SKY, RED, BLACK, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#777777",
-)  # fmt: skip
-CYCLE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK, GREY)
-LINES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _SERIES = {DIRECT_AVERAGE: (GREEN, "o", "-"), PAIR_AVERAGE: (BLUE, "s", "--"), OVERALL: (BLACK, "^", ":")}
 _SETTINGS = {"svg.hashsalt": "prometheus", "svg.fonttype": "path", "savefig.dpi": 150, "savefig.bbox": "tight"}
 
