@@ -10,8 +10,8 @@ spread of its merging methods on ranking, 1.5 points, "a minimal difference" (ap
 and merging bring in Table 5 are ten times as much.
 
 Primary are the answers to the research questions of section 6, one number each; their p-values and intervals are
-corrected together, and those of the secondary claims among themselves. Claims that are true by construction get no
-verdict.
+corrected together, and those of the secondary claims among themselves; sanity checks and controls stand by themselves.
+Claims that are true by construction get no verdict.
 
 Names of judges are those of this project; "merged" stands for the merge that a scale names as its merged judge.
 """

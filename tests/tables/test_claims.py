@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import metrics
+from prometheus_lib import metrics, paper
 from prometheus_lib.metrics import TOO_FEW
 from prometheus_lib.paper import published_table
 from prometheus_lib.records import Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables import Run, claims
+from prometheus_lib.tables import Run, claim_numbers, claims
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 
@@ -31,28 +31,30 @@ def test_every_row_we_name_stands_in_the_papers_table(name):
     scale = load_scale(name)
     for table in (3, 4, 5, 6, 11, 12, 14, 15, 17):
         printed = {row.casefold() for row in published_table(table).index}
-        ours = {row.casefold() for row in claims.paper_rows(scale, table).values()}
+        ours = {row.casefold() for row in claim_numbers.paper_rows(scale, table).values()}
         assert ours and ours <= printed, table
-    (merged,) = claims.paper_rows(scale, 13).values()
+    (merged,) = claim_numbers.paper_rows(scale, 13).values()
     assert merged.casefold() in {row.casefold() for row in published_table(13).index}
     with pytest.raises(KeyError, match="Table 7"):
-        claims.paper_rows(scale, 7)
+        claim_numbers.paper_rows(scale, 7)
 
 
 def test_published_scores_come_from_table_3_or_4_and_else_from_table_5():
     scale = load_scale("mini")
-    assert claims.published_score(scale, "linear", "flask") == 0.617  # Table 5 prints another judge's 0.659
-    assert claims.published_score(scale, "dare-linear", "flask") == 0.617  # every merge stands for the merged judge
-    assert claims.published_score(scale, "base", "hhh_alignment") == 67.42
+    assert claim_numbers.published_score(scale, "linear", "flask") == 0.617  # Table 5 prints another judge's 0.659
+    assert (
+        claim_numbers.published_score(scale, "dare-linear", "flask") == 0.617
+    )  # every merge stands for the merged judge
+    assert claim_numbers.published_score(scale, "base", "hhh_alignment") == 67.42
     direct = published_table(5).loc["Mistral-Instruct-7B | DIRECT ASSESSMENT ONLY"]
     printed = direct["DIRECT ASSESSMENT BENCHMARKS | Vicuna Ben."]
-    assert claims.published_score(scale, "direct", "vicuna_bench") == printed
-    assert math.isnan(claims.published_score(scale, "direct", "feedback_bench"))
-    assert math.isnan(claims.published_score(scale, "slerp-of-nobody", "flask"))
-    both = [claims.published_score(scale, "linear", name) for name in ("vicuna_bench", "mt_bench")]
-    assert claims.published_score(scale, "linear", ["vicuna_bench", "mt_bench"]) == pytest.approx(np.mean(both))
-    assert claims.published_score(load_scale("8x7b"), "linear", "flask") == 0.659
-    assert claims.family(load_scale("8x7b")) == "Mixtral-Instruct-8x7B"
+    assert claim_numbers.published_score(scale, "direct", "vicuna_bench") == printed
+    assert math.isnan(claim_numbers.published_score(scale, "direct", "feedback_bench"))
+    assert math.isnan(claim_numbers.published_score(scale, "slerp-of-nobody", "flask"))
+    both = [claim_numbers.published_score(scale, "linear", name) for name in ("vicuna_bench", "mt_bench")]
+    assert claim_numbers.published_score(scale, "linear", ["vicuna_bench", "mt_bench"]) == pytest.approx(np.mean(both))
+    assert claim_numbers.published_score(load_scale("8x7b"), "linear", "flask") == 0.659
+    assert claim_numbers.family(load_scale("8x7b")) == "Mixtral-Instruct-8x7B"
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
@@ -107,6 +109,79 @@ def test_evidence_takes_points():
     found = metrics.Comparison(0.02, 0.01, 0.03, 0.004, 80, "first", None, 20, "a test")
     assert claims.evidence(found, 100) == pytest.approx(row(2, 1, 3, 0.004, 80, 20))
     assert claims.evidence(None)["n"] == 0 and math.isnan(claims.evidence(None)["difference"])
+
+
+# --- the registry's claims -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict", "control"),
+    [
+        ("+", "reproduced", "higher"),
+        ("-", "not reproduced", "lower"),
+        ("0", "no effect larger than m", "no effect larger than m"),
+        ("?", "undecided", "undecided"),
+        ("++", "reproduced", "higher"),
+        ("+-", "not reproduced", "lower"),
+        ("-?", "not reproduced", "lower"),
+        ("+0", "no effect larger than m", "no effect larger than m"),
+        ("+?", "undecided", "undecided"),
+        ("0?", "undecided", "undecided"),
+    ],
+)
+def test_the_verdict_on_a_claim(shown, verdict, control):
+    assert claims.verdict_of(paper.claim_named("C17"), shown) == verdict
+    assert claims.verdict_of(paper.claim_named("K01"), shown) == control
+    assert claims.verdict_of(paper.claim_named("C18"), shown) == "true by construction"
+
+
+def test_a_ledger_of_one_decided_claim_and_many_without_evidence(run):
+    table = claims.ledger(run)
+    assert list(table.index) == [claim.id for claim in paper.claims_about()]
+    assert set(table["verdict"]) == {"undecided", "true by construction"}  # averages need all benchmarks
+    assert (table.loc[table["verdict"] == "undecided", "note"] == "not measured").all()
+    shown = claims.display_ledger(table)
+    assert shown.loc["C03", ["printed", "repaired", "p", "this run"]].tolist() == [
+        "+13.90",
+        "+12.53",
+        "-",
+        "not measured",
+    ]
+
+
+def test_corrections_do_not_depend_on_which_claims_are_shown(run):
+    whole, one = claims.ledger(run), claims.ledger(run, [paper.claim_named("C03")])
+    pd.testing.assert_frame_equal(whole.loc[["C03"]], one)
+
+
+def test_the_papers_own_sizes():
+    scale = load_scale("mini")
+
+    def size(id, repaired=False):
+        claim = paper.claim_named(id)
+        return [round(claim_numbers.published_part(scale, claim, part, repaired), 2) for part in claim.parts]
+
+    assert size("C03") == [13.9] and size("C03", repaired=True) == [12.53]
+    assert size("C10") == [2.2] and size("C14") == [7.61] and size("C24") == [10.5] and size("C30") == [0.2]
+    assert size("C17") == [0.8, 1.1, 7.8, 4.6, 0.5] and size("C19") == [0.87, 1.49, 0.37, 0.38, 0.49]
+    assert size("C21") == [0.5, 5.2, 4.3, 12.0] and size("C25") == [0.45, 7.54, 6.96]
+    assert size("C23") == [8.61, 9.47, 1.07] and math.isnan(size("C20")[0])
+    assert claim_numbers.published_part(load_scale("8x7b"), paper.claim_named("C01"), paper.Part("merged", "base")) > 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.0, 0.0, 0.0), "+0.00 in every resample"),
+        ((0.0004, 0.0001, 0.0007), "+0.00040 [+0.00010, +0.00070]"),
+        ((1.0, 0.012, 2.0), "+1.00 [+0.01, +2.00]"),
+        ((-1.5887, -4.85, 1.67), "-1.6 [-4.8, +1.7]"),
+        ((math.nan, math.nan, math.nan), "not measured"),
+        ((0.96, math.nan, math.nan), "+0.96"),
+    ],
+)
+def test_no_interval_is_written_as_zero_to_zero(numbers, text):
+    assert claims.show_difference(*numbers) == text
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
