@@ -49,6 +49,10 @@ def render_pair_feedback(item: PairItem, variant: Variant = "corrected") -> str:
 
     Texts are neutralised as in the judges' prompts, "[END]" included; `variant` "paper-code" puts them in as they are.
     Raises DataError for a pair that is not decided or has no reference answer, and ValueError for an unknown variant.
+
+    >>> item = PairItem("1", "Say hello.", "Hello!", "Hi.", "Hello, dear friend!", "Is it kind?", "A")
+    >>> "explaining why Response A is better" in render_pair_feedback(item)
+    True
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {VARIANTS}, not {variant!r}")
