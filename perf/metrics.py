@@ -34,7 +34,7 @@ from prometheus_lib import metrics, tables
 from prometheus_lib.data.catalogue import CONSISTENCY_BENCHMARKS
 from prometheus_lib.merging.catalogue import alpha_judge
 from prometheus_lib.records import DirectItem, PairItem, Rubric
-from prometheus_lib.scale import load_scale
+from prometheus_lib.scale import stored_scale
 from prometheus_lib.tables import Run
 
 TARGETS = {"all_tables_seconds": 30.0, "times_faster_than_the_loop": 100.0, "growth_of_time_per_item": 1.5}
@@ -129,7 +129,7 @@ def simulated_run() -> Run:
     items: dict[str, list] = {name: direct_items(rng, name) for name in DIRECT}
     items |= {name: pair_items(rng, name) for name in PAIRS}
     rows = pd.concat([part for judge in JUDGES for part in judgments(rng, judge, items)], ignore_index=True)
-    scale = replace(load_scale("mini"), main_judges=JUDGES, resamples=RESAMPLES)
+    scale = replace(stored_scale("mini"), main_judges=JUDGES, resamples=RESAMPLES)
     return Run(scale, rows, items)
 
 

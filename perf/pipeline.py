@@ -35,7 +35,7 @@ def tree_memory(process: psutil.Process) -> int:
 
 def run_once(scale: str, outputs: Path) -> tuple[float, float]:
     """Run all notebooks; return seconds and peak memory in GiB."""
-    command = [sys.executable, "-m", "prometheus_lib.run", "--scale", scale, "--outputs", str(outputs)]
+    command = [sys.executable, "-m", "prometheus_lib", "run", "--scale", scale, "--outputs", str(outputs)]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=sys.stderr)
     peak, done = [0], threading.Event()

@@ -1,4 +1,4 @@
-"""Run every measurement of this folder and write outputs/perf.json."""
+"""Run every measurement of this folder and write my-outputs/perf.json."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> int:
             done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, check=True)
             print(done.stdout)
             results.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    write_text_atomic(project_folder() / "outputs" / "perf.json", json.dumps(results, indent=1) + "\n")
+    write_text_atomic(project_folder() / "my-outputs" / "perf.json", json.dumps(results, indent=1) + "\n")
     return 0 if all(result["ok"] for result in results) else 1
 
 

@@ -14,6 +14,10 @@ COMMANDS = {
     "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
     "judge": ("prometheus_lib.runner.judge", "judge a scale's benchmarks on one machine or many, or behind an API"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
+    "compare": (
+        "prometheus_lib.runner.compare",
+        "tell what differs between your run and the committed one beyond noise",
+    ),
 }
 
 

@@ -16,6 +16,7 @@ import psutil
 from .records import DataError, few, write_text_atomic
 
 STAMP, FILES = "stamp.json", "files"
+FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"  # by which a checkout of the project is known
 ELSE = "give an empty folder, or one that is not there yet."
 JUNK = (".DS_Store", ".ipynb_checkpoints", "__pycache__", "desktop.ini")  # what looking at a folder leaves in it
 CLOCKS_DIFFER = 60  # seconds between this machine's clock and that of a disk elsewhere
@@ -26,8 +27,17 @@ DESCRIPTIONS = ("transformers_version", "_name_or_path", "dtype", "torch_dtype",
 
 
 def project_folder() -> Path:
-    """Return the folder that holds the notebooks: the checkout this library was installed from."""
-    return Path(__file__).resolve().parent.parent
+    """Return the folder of the project: the checkout that this library lies in, or that the current folder lies in.
+
+    Where there is neither (the library was installed, the repository is not at hand) it is the current folder, so that
+    nothing is ever written beside an installed library.
+
+    >>> (project_folder() / "prometheus_lib").is_dir()
+    True
+    """
+    here = Path.cwd().resolve()
+    candidates = (Path(__file__).resolve().parent.parent, here, *here.parents)
+    return next((folder for folder in candidates if (folder / FIRST_NOTEBOOK).is_file()), here)
 
 
 def file_hash(path: str | Path) -> str:

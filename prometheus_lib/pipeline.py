@@ -5,12 +5,17 @@ Each function returns a table of what was done and what was skipped because its 
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from . import artifacts, merging, training
 from .data import benchmarks, minibench
@@ -21,18 +26,60 @@ from .judging import engine_named, studies
 from .judging.jobs import JudgingJob, run_judge, start_judge
 from .judging.judge import Judge
 from .judging.policy import Policy
+from .judging.store import judgment_files
 from .judging.sweeps import SweepJob, run_sweep
 from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
-from .records import DirectItem, PairItem, write_items
-from .scale import Expert, Scale
+from .records import DirectItem, PairItem, write_bytes_atomic, write_items
+from .scale import Expert, Paths, Scale, committed_outputs
 from .training.experts import ExpertJob
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Items = list[DirectItem] | list[PairItem]
+
+
+# --- the committed run -----------------------------------------------------------------------------------------------
+
+
+def start_from_committed(scale: Scale) -> bool:
+    """Copy the committed run into a run of this scale that has no judgments, and say so; tell whether it was done.
+
+    So every table can be made again without a model, and beside judgments of one's own. Models are not committed, and
+    what the run has already is kept. False where the run has judgments, or none are committed for its scale.
+    """
+    own, committed = scale.paths, Paths.below(committed_outputs() / scale.name)
+    if judgment_files(own.judgments) or not judgment_files(committed.judgments):
+        return False
+    own.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(own.root / ".start.lock"):
+        if judgment_files(own.judgments):  # another notebook was quicker
+            return False
+        shutil.copytree(committed.root, own.root, ignore=_NOT_COPIED, copy_function=_copy_new, dirs_exist_ok=True)
+        _copy_judgments(committed.judgments, own.judgments)
+    print(f"This run has no judgments yet: it starts from the committed run of scale {scale.name}.")
+    return True
+
+
+_NOT_COPIED = shutil.ignore_patterns(
+    "experts", "merged", "judgments", "notebooks", "*_collection.jsonl", "manifest.json", "REPORT.md", ".*"
+)
+
+
+def _copy_new(source: str, target: str) -> None:
+    if not Path(target).exists():
+        write_bytes_atomic(target, Path(source).read_bytes())
+
+
+def _copy_judgments(source: Path, target: Path) -> None:
+    """Copy the files beside their place first: a run with some of them would be taken for one that has its own."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".judgments") as beside:
+        copies = [shutil.copy(file, beside) for file in judgment_files(source)]
+        target.mkdir(exist_ok=True)
+        for copy in map(Path, copies):
+            os.replace(copy, target / copy.name)
 
 
 # --- training --------------------------------------------------------------------------------------------------------

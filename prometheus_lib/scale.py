@@ -18,6 +18,8 @@ from .merging.spec import Merge
 from .records import DataError
 from .training.settings import EMBEDDED_BASE, Lora, TrainingSettings
 
+COMMITTED_OUTPUTS, OWN_OUTPUTS = "outputs", "my-outputs"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -39,7 +41,7 @@ class Paths:
 
     @classmethod
     def below(cls, root: Path) -> Paths:
-        """Return the folders of a run that lies in `root` (`outputs/<scale>`)."""
+        """Return the folders of a run that lies in `root` (`my-outputs/<scale>`)."""
         return cls(root, *(root / field.name for field in fields(cls)[1:]))
 
     def rows(self, collection: str) -> Path:
@@ -171,14 +173,33 @@ def _paper(name: str, paths: Paths, base: str, training: TrainingSettings, scali
 
 
 def load_scale(name: str = "mini", outputs: str | Path | None = None) -> Scale:
-    """Return the settings of a scale; `outputs` defaults to the project's outputs folder.
+    """Return the settings of a scale whose run lies in `outputs`/<name>; the default is the project's `my-outputs`.
 
-    Raises DataError for an unknown scale.
+    The committed runs lie in `outputs`, where nothing is written unless that folder is named. Raises DataError for an
+    unknown scale.
+
+    >>> load_scale("smoke", "elsewhere").paths.tables.relative_to(Path.cwd()).as_posix()
+    'elsewhere/smoke/tables'
     """
     if name not in SCALES:
         raise DataError(f"unknown scale {name!r}; choose one of {list(SCALES)}.")
-    root = Path(outputs) if outputs else project_folder() / "outputs"
+    root = Path(outputs).expanduser() if outputs else project_folder() / OWN_OUTPUTS
     return SCALES[name](Paths.below(root.resolve() / name))
+
+
+def committed_outputs() -> Path:
+    """Return the folder of the committed runs: `outputs` in a checkout of the project."""
+    return project_folder() / COMMITTED_OUTPUTS
+
+
+def stored_scale(name: str = "mini", outputs: str | Path | None = None) -> Scale:
+    """Return a scale whose run is only read: the committed one, else your own, or that of the folder named.
+
+    >>> stored_scale("mini").paths.root == committed_outputs() / "mini"
+    True
+    """
+    committed = committed_outputs()
+    return load_scale(name, outputs or (committed if (committed / name).is_dir() else None))
 
 
 SCALES = {

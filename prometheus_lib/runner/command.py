@@ -18,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", default=None, metavar="NN", help="start at this notebook, e.g. 05")
     parser.add_argument("--only", default=None, metavar="NN", help="run this notebook alone")
     parser.add_argument("--data", default=None, metavar="DIR", help=f"real data (default: {run.DATA_VARIABLE})")
-    parser.add_argument("--outputs", default=None, metavar="DIR", help="where results go (default: outputs)")
+    parser.add_argument("--outputs", default=None, metavar="DIR", help="where results go (default: my-outputs)")
     parser.add_argument("--notebooks", default=None, metavar="DIR", help="the notebooks (default: the project's)")
     parser.add_argument("--force", action="store_true", help="run notebooks that are unchanged, too")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter")

@@ -108,6 +108,7 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
     if options.api and len(options.judge) != 1:
         raise DataError("--api needs one --judge: the name under which its judgments are stored.")
     if options.api:
+        pipeline.start_from_committed(chosen)  # so that its tables show the committed judges beside it
         jobs = [api_job(chosen, items, options.judge[0], options.api)]
     else:
         jobs = selected(chosen, items, options.judge, in_place=not options.replicas)

@@ -11,6 +11,7 @@ from .. import artifacts
 from ..records import DataError
 
 OPTIONS = {"SCALE": "--scale", "OUTPUTS": "--outputs", "DATA_DIR": "--data"}
+READERS = ("06", "07", "08", "09", "10")  # need nothing but judgments
 TOGETHER = (("00", "01"), ("06", "07", "08", "09"))
 
 

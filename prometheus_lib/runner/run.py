@@ -17,10 +17,11 @@ from typing import Any
 
 from .. import scale
 from ..data import DATA_VARIABLE
+from ..pipeline import start_from_committed
 from ..records import DataError
 from .executing import execute_all
 from .manifest import timing_table, write_manifest
-from .notebooks import choose, given_parameters, notebook_files, stages
+from .notebooks import READERS, choose, given_parameters, notebook_files, stages
 from .skipping import RunRecord, files_below, inputs_hash
 
 
@@ -43,12 +44,32 @@ def run_notebooks(
     given, real_data = given_parameters(chosen, parameters), data_folder(data)
     values = {**given, "SCALE": name, "OUTPUTS": str(settings.paths.root.parent)}
     inputs = inputs_hash(name, given, real_data)
+    _say_where(settings.paths.root)
+    if chosen[0].stem[:2] in READERS:
+        start_from_committed(settings)
     start, seconds = time.perf_counter(), {}
     for stage in stages(chosen):
         waiting = _waiting(stage, settings.paths.root, inputs, everything=bool(force or only))
         _run_stage(waiting, settings, values, real_data, seconds)
     print(timing_table(seconds, time.perf_counter() - start))
+    print(f"results in {shown(settings.paths.root)}")
     return seconds
+
+
+def _say_where(root: Path) -> None:
+    """Say that results are written over the committed ones where that is what was asked for."""
+    if root.parent == scale.committed_outputs() and root.is_dir():
+        print(f"note: this run is written over the committed one in {shown(root)}.", file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """Return a path as a reader knows it: from the current folder on, where it lies below that.
+
+    >>> shown(Path.cwd() / "my-outputs")
+    'my-outputs'
+    """
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _waiting(stage: Sequence[Path], root: Path, inputs: str, everything: bool) -> dict[Path, RunRecord]:

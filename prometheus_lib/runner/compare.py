@@ -1,0 +1,159 @@
+"""What differs between two runs beyond noise, cell by cell: your run and the committed one, if nothing else is said.
+
+`python -m prometheus_lib compare --scale mini` needs no model. Two runs of the same notebooks on different processors
+differ in the last digits of trained weights, so in some sampled answers, so in nearly every number a little. Both runs
+state each number's 95 % interval: a difference counts when it is larger than both intervals allow together, corrected
+(Holm) for all cells of its table. Numbers without an interval are computed from the data alone and must be the same.
+Changed verdicts are listed, but do not count by themselves: near the margin a little noise changes one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.stats import norm
+
+from .. import metrics, tables
+from ..records import DataError, MissingFile
+from ..scale import SCALES, committed_outputs, load_scale
+from ..tables import KEY
+from .verify import same_number
+
+LEVEL = 0.05
+WIDTH = 2 * norm.ppf(0.975)  # standard errors from end to end of a 95 % interval
+NOT_COMPARED = ("published",)  # kinds of rows that no run makes
+RESAMPLED = ("share",)  # units of counts over resamples: noise without an interval of their own
+
+
+@dataclass
+class Differences:
+    """What a table's cells say: how many were compared, how many differ within noise, and what differs beyond it."""
+
+    compared: int = 0
+    within_noise: int = 0
+    beyond: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    skipped: int = 0
+
+
+def compare_tables(reference: pd.DataFrame, own: pd.DataFrame) -> Differences:
+    """Compare the cells of one table in two runs. Rows of real data that your run does not have are skipped, counted.
+
+    >>> from prometheus_lib.tables import Cell, cells_table
+    >>> def run(value, low, high):
+    ...     return cells_table("3", [Cell("linear", "FLASK", value, low, high, n=64, unit="pearson")])
+    >>> compare_tables(run(0.80, 0.70, 0.90), run(0.82, 0.72, 0.92)).within_noise
+    1
+    >>> compare_tables(run(0.80, 0.70, 0.90), run(0.40, 0.20, 0.60)).beyond
+    ["row 'linear' (judge), column 'FLASK': 0.8 [0.7, 0.9] (n 64) there, 0.4 [0.2, 0.6] (n 64) here"]
+    """
+    theirs, ours = _by_key(reference), _by_key(own)
+    found = Differences()
+    real = {key for key in theirs.keys() - ours.keys() if key[0].startswith("real")}
+    found.skipped = len(real)
+    found.beyond += [f"{_name(key)}: there only" for key in theirs if key not in ours and key not in real]
+    found.beyond += [f"{_name(key)}: here only" for key in ours if key not in theirs]
+    shared = [key for key in theirs if key in ours]
+    found.compared = len(shared)
+    p_values = {key: _p_value(theirs[key], ours[key]) for key in shared}
+    for key, p in metrics.holm(p_values).items() if p_values else ():
+        changed = _changed(theirs[key], ours[key])
+        if p < LEVEL:
+            found.beyond.append(f"{_name(key)}: {_text(theirs[key])} there, {_text(ours[key])} here")
+        found.within_noise += changed and p >= LEVEL
+        if theirs[key]["verdict"] != ours[key]["verdict"]:
+            verdicts = [repr(cells[key]["verdict"]) for cells in (theirs, ours)]
+            found.verdicts.append(f"{_name(key)}: {verdicts[0]} there, {verdicts[1]} here")
+    return found
+
+
+def _by_key(cells: pd.DataFrame) -> dict[tuple[str, ...], dict[str, Any]]:
+    rows = cells[~cells["kind"].isin(NOT_COMPARED) & ~cells["unit"].isin(RESAMPLED)].to_dict("records")
+    return {tuple(row[name] for name in KEY): row for row in rows}
+
+
+def _p_value(reference: dict[str, Any], own: dict[str, Any]) -> float:
+    """Return how probable so large a difference is by the two intervals' noise: 1 for none, 0 where nothing varies."""
+    if not _changed(reference, own):
+        return 1.0
+    error = sum(((cell["high"] - cell["low"]) / WIDTH) ** 2 for cell in (reference, own)) ** 0.5
+    if reference["text"] != own["text"] or not error > 0:  # no interval, or no width
+        return 0.0
+    z = abs(reference["value"] - own["value"]) / error
+    return float(2 * norm.sf(z)) if z == z else 0.0
+
+
+def _changed(reference: dict[str, Any], own: dict[str, Any]) -> bool:
+    return reference["text"] != own["text"] or not same_number(reference["value"], own["value"])
+
+
+def _name(key: tuple[str, ...]) -> str:
+    kind, row, column, variant = key
+    return f"row {row!r} ({kind}), column {column!r}" + (f", variant {variant!r}" if variant else "")
+
+
+def _text(cell: dict[str, Any]) -> str:
+    if cell["text"]:
+        return repr(cell["text"])
+    interval = "" if pd.isna(cell["low"]) else f" [{cell['low']:.4g}, {cell['high']:.4g}]"
+    return f"{cell['value']:.6g}{interval}" + ("" if pd.isna(cell["n"]) else f" (n {cell['n']})")
+
+
+def compare_runs(reference: Path, own: Path) -> int:
+    """Compare all tables of two runs' folders `tables`; print a line for each, return how many differ beyond noise.
+
+    Raises DataError when your run has no table that the other one has.
+    """
+    names = sorted(path.stem for path in reference.glob("*.csv"))
+    if not names:
+        raise MissingFile(f"{reference}: no tables here; there is nothing to compare with.")
+    if not any((own / f"{name}.csv").is_file() for name in names):
+        raise MissingFile(f"{own}: no tables here; run the notebooks first (`make reproduce`).")
+    wrong = 0
+    for name in names:
+        if not (own / f"{name}.csv").is_file():
+            print(f"{name}: not in your run")
+            continue
+        found = compare_tables(*(tables.load_table(name, folder) for folder in (reference, own)))
+        wrong += bool(found.beyond)
+        _print(name, found)
+    return wrong
+
+
+def _print(name: str, found: Differences) -> None:
+    same = "same but noise" if found.within_noise else "same"
+    state = f"DIFFERS in {len(found.beyond)}" if found.beyond else same
+    noise = f", {found.within_noise} differ within noise" if found.within_noise else ""
+    skipped = f", {found.skipped} of real data skipped" if found.skipped else ""
+    print(f"{name}: {state} ({found.compared} cells{noise}{skipped})")
+    for line in found.beyond:
+        print(f"  {line}")
+    for line in found.verdicts:
+        print(f"  verdict, {line}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when nothing differs beyond noise, 1 when something does, 2 without a run to compare."""
+    parser = argparse.ArgumentParser(
+        prog="python -m prometheus_lib compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--scale", default="mini", help=f"one of {', '.join(SCALES)} (default: mini)")
+    parser.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
+    parser.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
+    given = parser.parse_args(arguments)
+    try:
+        reference = load_scale(given.scale, given.other or committed_outputs()).paths.tables
+        wrong = compare_runs(reference, load_scale(given.scale, given.outputs).paths.tables)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("Nothing differs beyond noise." if not wrong else f"{wrong} tables differ beyond noise.")
+    return 1 if wrong else 0
