@@ -43,7 +43,13 @@ _DRAWS = "one row per item and one column per draw"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of right decisions. `correct` is whole except under rule "half"; `n` includes `unparsed`."""
+    """A share of right decisions. `correct` is whole except under rule "half"; `n` includes `unparsed`.
+
+    >>> from prometheus_lib.metrics import pairwise_accuracy
+    >>> found = pairwise_accuracy(["A", "B", None, "B"], ["A", "A", "B", "B"])
+    >>> found.value, found.correct, found.n, found.unparsed
+    (0.5, 2, 4, 1)
+    """
 
     value: float
     n: int
