@@ -11,11 +11,11 @@ from openai_server import OpenAIServer, completion
 
 from prometheus_lib import judging
 from prometheus_lib.data import minibench
+from prometheus_lib.judge import main
 from prometheus_lib.judging import Decoding, TransformersJudge, sharing
 from prometheus_lib.judging.engines import vllm_judge, writing
 from prometheus_lib.judging.store import JudgmentStore, compress, load_judgments
 from prometheus_lib.records import DataError
-from prometheus_lib.runner.judge import main
 from prometheus_lib.scale import load_scale
 from prometheus_lib.training import EMBEDDED_BASE
 

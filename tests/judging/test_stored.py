@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prometheus_lib import artifacts, judging, pipeline
-from prometheus_lib.runner.judge import stored_items
+from prometheus_lib.judge import stored_items
 from prometheus_lib.scale import load_scale
 
 OUTPUTS = Path(__file__).parent.parent.parent / "outputs"

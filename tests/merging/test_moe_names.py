@@ -7,26 +7,13 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import MixtralConfig, MixtralForCausalLM
+from tiny_models import tiny_mixtral
+from transformers import MixtralForCausalLM
 
 from prometheus_lib import merging
 from prometheus_lib.merging import moe_names
 from prometheus_lib.merging.spec import Merge
 from prometheus_lib.records import DataError
-from prometheus_lib.training import base_model
-
-
-def tiny_mixtral(folder, seed):
-    tokenizer = base_model.build_tokenizer()
-    config = MixtralConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=32, num_local_experts=4, max_position_embeddings=2048,
-    )  # fmt: skip
-    torch.manual_seed(seed)
-    model = MixtralForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return model
 
 
 def logits(folder):

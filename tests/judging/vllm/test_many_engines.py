@@ -11,12 +11,12 @@ import pytest
 
 from prometheus_lib import judging
 from prometheus_lib.data import minibench
+from prometheus_lib.judge import main
 from prometheus_lib.judging import Decoding, JudgingJob, Policy
 from prometheus_lib.judging.engines import vllm_judge
 from prometheus_lib.judging.store import JudgmentStore, load_judgments
 from prometheus_lib.parallel import run_jobs
 from prometheus_lib.records import DataError
-from prometheus_lib.runner.judge import main
 
 SHORT = Decoding(max_new_tokens=12)
 COMMAND = "--scale smoke --judge base --engine transformers --replicas 2 --gpus 0"

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from safetensors.torch import save_file
-from test_moe_names import tiny_mixtral
+from tiny_models import tiny_mixtral
 
 from prometheus_lib import judging
 from prometheus_lib.data import minibench

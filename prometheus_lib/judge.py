@@ -19,17 +19,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .. import pipeline
-from ..data.catalogue import BENCHMARKS
-from ..judging.engines import LOCAL_ENGINES
-from ..judging.engines.api_settings import load_settings
-from ..judging.jobs import JudgingJob
-from ..judging.policy import Policy
-from ..judging.ray_judging import RayJudge
-from ..judging.sharing import gather, parse_share, share_of
-from ..judging.sweeps import SweepJob
-from ..records import DataError, few, read_items
-from ..scale import SCALES, Scale, load_scale
+from . import pipeline
+from .data.catalogue import BENCHMARKS
+from .judging.engines import LOCAL_ENGINES
+from .judging.engines.api_settings import load_settings
+from .judging.jobs import JudgingJob
+from .judging.policy import Policy
+from .judging.ray_judging import RayJudge
+from .judging.sharing import gather, parse_share, share_of
+from .judging.sweeps import SweepJob
+from .records import DataError, few, read_items
+from .scale import SCALES, Scale, load_scale
 
 
 def selected(
