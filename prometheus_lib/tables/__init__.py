@@ -47,7 +47,7 @@ from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
-from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
@@ -89,6 +89,7 @@ __all__ = [
     "file_name",
     "gold_gaps",
     "human_rater",
+    "judge_average",
     "labels",
     "load_run",
     "load_table",
