@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Keep = Callable[[Tensor, Tensor], Any]
 
 PIECE = 4 * methods.SUM_BLOCK  # entries
+WINDOW = 32 * PIECE
 WORKERS = 2  # tensors at once; more would wait for memory
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -149,9 +150,13 @@ def _keep_largest(base: Stored, expert: Stored, density: float) -> Keep:
 
 
 def pieces(stored: Stored) -> Iterator[Tensor]:
-    """Yield a stored tensor in float32, flat, piece by piece; none may be changed."""
-    for piece in stored.read().flatten().split(PIECE):
-        yield piece.float()
+    """Yield a stored tensor in float32, flat, piece by piece; none may be changed.
+
+    The file is mapped anew for each window, so that what was read does not stay in memory.
+    """
+    for start in range(0, stored.entries, WINDOW):
+        for piece in stored.read().flatten()[start : start + WINDOW].split(PIECE):
+            yield piece.float()
 
 
 def check_finite(layout: Layout) -> None:
