@@ -41,13 +41,21 @@ def project_folder() -> Path:
 
 
 def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    """Return the SHA-256 of a file's bytes in hexadecimal.
+
+    >>> file_hash(os.devnull)[:12]
+    'e3b0c44298fc'
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_hash(*parts: Any) -> str:
-    """Return 16 hexadecimal digits that identify the parts, in order."""
+    """Return 16 hexadecimal digits that identify the parts, in order.
+
+    >>> text_hash("direct", {"seed": 42}) == text_hash("direct", {"seed": 42}) != text_hash({"seed": 42}, "direct")
+    True
+    """
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -55,6 +63,9 @@ def model_fingerprint(folder: str | Path) -> str:
     """Return 16 hexadecimal digits that identify a model folder's weights, configuration, tokenizer and chat template.
 
     A name that is no folder (a hub id) identifies itself.
+
+    >>> model_fingerprint("mistralai/Mistral-7B-Instruct-v0.2")
+    'd0886c3372d6f1ab'
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -74,7 +85,11 @@ def vocabulary_files(folder: Path) -> list[str]:
 
 
 def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str | None = None) -> str:
-    """Return 16 hexadecimal digits that identify a model folder as it is judged with: in which number format."""
+    """Return 16 hexadecimal digits that identify a model folder as it is judged with: in which number format.
+
+    >>> judge_fingerprint("owner/name", bf16=True) == judge_fingerprint("owner/name")
+    False
+    """
     found, formats = model_fingerprint(folder), [*(["bfloat16"] if bf16 else []), *filter(None, [quantization])]
     return text_hash(found, *formats) if formats else found
 
@@ -105,7 +120,13 @@ def check_model_folder(folder: str | Path) -> Path:
 
 
 def check_base_model(base: str | Path) -> None:
-    """Check a model that is a folder; the name of a model on the hub ("owner/name") is left to the hub."""
+    """Check a model that is a folder; the name of a model on the hub ("owner/name") is left to the hub.
+
+    >>> check_base_model("./models/base")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: ./models/base: there is no such model folder; ...
+    """
     if Path(base).is_dir():
         check_model_folder(base)
     elif not may_be_on_hub(base):

@@ -58,6 +58,11 @@ def merge_adapters(merge: Merge, first: str | Path, second: str | Path, out: str
     Linear merging (equation 3) and task arithmetic (equation 5) at any weights; ranks, scalings (rank-stabilised too)
     and rank patterns may differ. Modules that were trained as a whole (`modules_to_save`) are averaged where the
     weights sum to 1. Raises DataError for other methods, other bases, other targets and other kinds of adapters.
+
+    >>> merge_adapters(Merge("m", "linear", alpha=0.5), "no/direct", "no/pairwise", "out")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: no/direct/adapter_config.json: file not found; ...
     """
     first, second = Path(first), Path(second)
     if merge.method not in METHODS:

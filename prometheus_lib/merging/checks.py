@@ -57,6 +57,11 @@ def check_mergeable(first: str | Path, second: str | Path, base: str | Path | No
     """Raise DataError unless the models can be merged tensor by tensor; warn where a merge would say nothing.
 
     `base` is None for methods that need none, and where it is the name of a model on the hub.
+
+    >>> check_mergeable("no/direct", "no/pairwise")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: no/direct: this model folder lacks config.json and weights and a tokenizer; ...
     """
     experts = [read_model(first), read_model(second)]
     parents = experts + ([] if base is None else [read_model(base)])

@@ -30,6 +30,9 @@ def check_settings(first: Path, second: Path, is_base: bool = False) -> None:
     """Raise DataError when two model folders compute differently from equal weights.
 
     Experts must also begin and end their answers with the same tokens; where the second folder `is_base`, it need not.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> check_settings(EMBEDDED_BASE, EMBEDDED_BASE)
     """
     ours, theirs = as_written(first), as_written(second)
     if ours == theirs:

@@ -153,6 +153,10 @@ def pieces(stored: Stored) -> Iterator[Tensor]:
     """Yield a stored tensor in float32, flat, piece by piece; none may be changed.
 
     The file is mapped anew for each window, so that what was read does not stay in memory.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> sum(len(piece) for piece in pieces(read_layout(EMBEDDED_BASE)["model.embed_tokens.weight"]))  # 1230 x 128
+    157440
     """
     for start in range(0, stored.entries, WINDOW):
         for piece in stored.read().flatten()[start : start + WINDOW].split(PIECE):
@@ -160,7 +164,11 @@ def pieces(stored: Stored) -> Iterator[Tensor]:
 
 
 def check_finite(layout: Layout) -> None:
-    """Raise DataError naming the first tensor that holds a weight that is NaN or infinite."""
+    """Raise DataError naming the first tensor that holds a weight that is NaN or infinite.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> check_finite(read_layout(EMBEDDED_BASE))
+    """
     for name, stored in layout.items():
         if bad := sum(not_finite(piece) for piece in pieces(stored)):
             raise refuse(str(stored.file), name, bad, PARENT)

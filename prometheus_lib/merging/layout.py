@@ -50,7 +50,13 @@ Layout = dict[str, Stored]
 
 
 def read_layout(folder: str | Path) -> Layout:
-    """Return where each tensor of a model folder lies; DataError names missing, damaged and contradicting files."""
+    """Return where each tensor of a model folder lies; DataError names missing, damaged and contradicting files.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> stored = read_layout(EMBEDDED_BASE)["model.norm.weight"]
+    >>> stored.file.name, stored.dtype, stored.shape
+    ('model.safetensors', 'F32', (128,))
+    """
     folder = Path(folder)
     if (folder / WEIGHTS).is_file():
         _check_one_model(folder)

@@ -36,7 +36,11 @@ TINY = 1e-30  # instead of zero voters
 
 
 def linear(first: Tensor, second: Tensor, weights: Pair) -> Tensor:
-    """Return the weighted average of two tensors (equation 3): a point on the straight line between them."""
+    """Return the weighted average of two tensors (equation 3): a point on the straight line between them.
+
+    >>> linear(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), weights=(0.25, 0.75))
+    tensor([0.2500, 0.7500])
+    """
     return torch.lerp(second, first, weights[0] / sum(weights))
 
 
@@ -46,7 +50,11 @@ def mix(first: Tensor, second: Tensor, a: float, b: float) -> Tensor:
 
 
 def slerp(first: Tensor, second: Tensor, alpha: float) -> Tensor:
-    """Walk along the arc from the second tensor (alpha 0) to the first (alpha 1)."""
+    """Walk along the arc from the second tensor (alpha 0) to the first (alpha 1).
+
+    >>> slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0]), alpha=0.5)  # the length stays 2
+    tensor([1.4142, 1.4142])
+    """
     return mix(first, second, *slerp_weights(first, second, alpha))
 
 
@@ -69,20 +77,34 @@ def task_arithmetic(base: Tensor, first: Tensor, second: Tensor, weights: Pair, 
     """Add both weighted changes to the base (equation 5).
 
     Written as a sum of three models: where the weights sum to 1 the base cancels, and alpha 0 and 1 are the experts.
+
+    >>> base, first, second = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0])
+    >>> task_arithmetic(base, first, second, weights=(1.0, 1.0))  # 1 + (2 - 1) + (4 - 1)
+    tensor([5.])
     """
     a, b = (scaling * weight for weight in weights)
     return torch.add(mix(first, second, a, b), base, alpha=1 - a - b)
 
 
 def ties(base: Tensor, first: Tensor, second: Tensor, keeps: Pair, weights: Pair, scaling: float = 1.0) -> Tensor:
-    """Average the kept changes that have the elected sign; with weights (1, 0) base plus the first's kept change."""
+    """Average the kept changes that have the elected sign; with weights (1, 0) base plus the first's kept change.
+
+    >>> base, first, second = torch.zeros(3), torch.tensor([4.0, -2.0, 3.0]), torch.tensor([2.0, 1.0, 0.0])
+    >>> ties(base, first, second, keeps=(1.0, 1.0), weights=(0.5, 0.5))  # agreed, outvoted, alone
+    tensor([ 3., -2.,  3.])
+    """
     a, b, sign = elect(*changes(base, first, second, keeps, weights))
     voters = mix(a.sign(), b.sign(), *weights)
     return torch.add(base, (a + b) / voters.clamp(min=TINY) * sign, alpha=scaling)
 
 
 def dare_ties(base: Tensor, first: Tensor, second: Tensor, keeps: Pair, weights: Pair, scaling: float = 1.0) -> Tensor:
-    """Add the kept changes that have the elected sign; `weights` include DARE's rescaling."""
+    """Add the kept changes that have the elected sign; `weights` include DARE's rescaling.
+
+    >>> base, first, second = torch.zeros(3), torch.tensor([4.0, -2.0, 3.0]), torch.tensor([2.0, 1.0, 0.0])
+    >>> dare_ties(base, first, second, keeps=(1.0, 1.0), weights=(0.5, 0.5))
+    tensor([ 3.0000, -1.0000,  1.5000])
+    """
     a, b, sign = elect(*changes(base, first, second, keeps, weights))
     return torch.add(base, (a + b) * sign, alpha=scaling)
 
@@ -90,13 +112,23 @@ def dare_ties(base: Tensor, first: Tensor, second: Tensor, keeps: Pair, weights:
 def dare_linear(
     base: Tensor, first: Tensor, second: Tensor, keeps: Pair, weights: Pair, scaling: float = 1.0
 ) -> Tensor:
-    """Add the kept changes; `weights` include DARE's rescaling."""
+    """Add the kept changes; `weights` include DARE's rescaling.
+
+    >>> base, first, second = torch.zeros(2), torch.tensor([4.0, -2.0]), torch.tensor([2.0, 1.0])
+    >>> dare_linear(base, first, second, keeps=(torch.tensor([1, 0]), torch.tensor([1, 1])), weights=(0.5, 0.5))
+    tensor([3.0000, 0.5000])
+    """
     a, b = changes(base, first, second, keeps, weights)
     return torch.add(base, a + b, alpha=scaling)
 
 
 def dare_in_turn(base: Tensor, first: Tensor, second: Tensor, keeps: Pair, factor: float) -> Tensor:
-    """Add one expert after the other, each as its kept difference from the result so far times `factor`."""
+    """Add one expert after the other, each as its kept difference from the result so far times `factor`.
+
+    >>> one = torch.ones(1)
+    >>> dare_in_turn(0 * one, 10 * one, one, keeps=(1.0, 1.0), factor=0.5)  # half-way to 10, then half-way to 1
+    tensor([3.])
+    """
     result = base
     for expert, keep in zip((first, second), keeps, strict=True):
         result = torch.add(result, (expert - result) * keep, alpha=factor)
@@ -121,6 +153,9 @@ def largest(change: Tensor, density: float) -> Tensor:
     """Mark the entries that are largest by magnitude: int(density * n) of them, at least one.
 
     Of entries with the same magnitude at the border the earlier ones are kept (mergekit's choice there is arbitrary).
+
+    >>> largest(torch.tensor([0.1, -3.0, 2.0, 0.5]), density=0.5)
+    tensor([False,  True,  True, False])
     """
     size = change.abs().flatten()
     return above(size, *border(size.clone(), density))[0].reshape(change.shape)
@@ -175,6 +210,10 @@ def merge_tensor(merge: Merge, name: str, base: Tensor | None, first: Tensor, se
     """Return one tensor of a merge in float32; `name` seeds DARE's masks together with `merge.seed`.
 
     `base` may be None for linear and slerp.
+
+    >>> merge = Merge("m", "linear", alpha=0.25)
+    >>> merge_tensor(merge, "model.norm.weight", None, torch.tensor([4.0]), torch.tensor([8.0]))
+    tensor([7.])
     """
     first, second = first.float(), second.float()
     base = None if base is None else base.float()
@@ -190,7 +229,12 @@ def merge_rounded(
     second: Mapping[str, Tensor],
     dtype: Any,
 ) -> dict[str, Tensor]:
-    """Return the tensors of a merge rounded to `dtype`; DataError names one that is then not finite."""
+    """Return the tensors of a merge rounded to `dtype`; DataError names one that is then not finite.
+
+    >>> first, second = {"norm": torch.tensor([1e5])}, {"norm": torch.tensor([3e5])}
+    >>> merge_rounded(Merge("m", "linear"), {"norm": None}, first, second, torch.bfloat16)
+    {'norm': tensor([199680.], dtype=torch.bfloat16)}
+    """
     merged = {name: merge_tensor(merge, name, base[name], first[name], second[name]).to(dtype) for name in first}
     why = TOO_LARGE.format(dtype=str(dtype).removeprefix("torch."))
     check_tensors(
@@ -228,6 +272,9 @@ def merge_state(
 
     A tensor that `first` holds under two names (tied embeddings) is merged once, under the first name, and stays tied.
     Raises DataError when the models do not have the same names and shapes.
+
+    >>> merge_state(Merge("m", "linear"), None, {"norm": torch.tensor([4.0])}, {"norm": torch.tensor([8.0])})
+    {'norm': tensor([6.])}
     """
     check_base(merge, base)
     shapes = {name: tuple(tensor.shape) for name, tensor in first.items()}
@@ -250,7 +297,11 @@ def merge_state(
 
 
 def dot(x: Tensor, y: Tensor, so_far: float = 0.0) -> float:
-    """Return the inner product of two tensors: float32 products summed in float64, block after block."""
+    """Return the inner product of two tensors: float32 products summed in float64, block after block.
+
+    >>> dot(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    11.0
+    """
     for a, b in zip(x.flatten().split(SUM_BLOCK), y.flatten().split(SUM_BLOCK), strict=True):
         so_far += (a * b).sum(dtype=torch.float64).item()
     return so_far

@@ -28,6 +28,10 @@ def split_fused_experts(folder: str | Path) -> bool:
     """Give a Mixtral folder the published per-expert names, file by file; return False when it has them already.
 
     A run that was stopped half-way is finished by the next one. DataError when a file is no safetensors file.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> split_fused_experts(EMBEDDED_BASE)  # no mixture of experts
+    False
     """
     folder = Path(folder)
     changed = [path for path in sorted(folder.glob("*.safetensors")) if _split_file(path)]

@@ -34,6 +34,10 @@ def mergekit_config(merge: Merge, base: str, first: str, second: str, dtype: str
 
     mergekit rescales what DARE keeps on its own, to 1/density, so `paper_8x7b_script` (density p, each
     change p/(1-p) of itself on average) is told through the weights: the same merge on average, in one step.
+
+    >>> config = mergekit_config(Merge("m", "ties", alpha=0.25, density=0.2), "base", "direct", "pairwise")
+    >>> config["merge_method"], config["models"][0]
+    ('ties', {'model': 'direct', 'parameters': {'weight': 0.25, 'density': 0.2}})
     """
     if merge.method == "slerp":
         # mergekit's t runs from the base_model (t = 0) to the other model (t = 1).
@@ -58,7 +62,13 @@ def merge_experts(
     merge: Merge, base: str | Path, experts: str | Path, out: str | Path, dtype: str = "float32",
     engine: str = "mergekit",
 ) -> bool:  # fmt: skip
-    """Merge two experts below the folder `experts` into the folder `out`; see `merge_folders`."""
+    """Merge two experts below the folder `experts`, named in the merge, into the folder `out`; see `merge_folders`.
+
+    >>> merge_experts(Merge("m", "linear"), "base", "experts", "experts/direct")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    prometheus_lib.records.DataError: experts/direct: this model folder lacks config.json and weights ...
+    """
     return merge_folders(
         merge, base, *(Path(experts) / name for name in (merge.first, merge.second)), out, dtype, engine
     )
@@ -74,32 +84,51 @@ def merge_folders(
     up to rounding, or the same in distribution for DARE. The tokenizer, chat template and generation settings of the
     first expert travel along. Raises DataError before anything is written when the models cannot be merged; warns when
     two of them are the same model.
+
+    >>> import warnings
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> out = Path(tempfile.mkdtemp()) / "merged"
+    >>> with warnings.catch_warnings(action="ignore"):  # here both experts are the base itself
+    ...     merge_folders(Merge("m", "linear"), *3 * [EMBEDDED_BASE], out, engine="prometheus")
+    True
+    >>> sorted(file.name for file in out.glob("*.json"))
+    ['config.json', 'generation_config.json', 'stamp.json', 'tokenizer.json', 'tokenizer_config.json']
     """
-    for what, value, known in (("engine", engine, list(ENGINES)), ("dtype", dtype, list(DTYPES))):
-        if value not in known:
-            raise DataError(f"merge {merge.name!r}: unknown {what} {value!r}; choose one of {known}.")
-    artifacts.check_output(out, [base, first, second])
-    first, second = map(checks.check_folder, (first, second))
-    if Path(base).is_dir():
-        checks.check_folder(base)
-    elif merge.method in NEEDS_BASE:
-        artifacts.check_base_model(base)
+    _check_choices(merge, engine, dtype)
+    inputs = {"base": base, "first": first, "second": second}
+    artifacts.check_output(out, inputs.values())
+    parents = _parents(merge, *inputs.values())
     settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
-    stamp = artifacts.stamp_of({"base": base, "first": first, "second": second}, settings)
-    parents = [first, second, *([Path(base)] if merge.method in NEEDS_BASE and Path(base).is_dir() else [])]
+    stamp = artifacts.stamp_of(inputs, settings)
     if not artifacts.is_current(out, stamp):
         checks.check_mergeable(*parents)
         if engine == "mergekit" and merge.method in SPARSE:  # what it drops cannot be seen in what it writes
             _check_finite(*parents)
 
     def build(folder: Path) -> None:
-        recipe = ENGINES[engine](merge, str(base), str(first), str(second), folder, dtype)
+        recipe = ENGINES[engine](merge, *map(str, inputs.values()), folder, dtype)
         if engine == "mergekit":  # our own engine looks while it works
             _check_result(merge, folder, dtype, parents)
-        _copy_companions(first, folder)
+        _copy_companions(parents[0], folder)
         write_text_atomic(folder / "README.md", model_card(merge, recipe, stamp))
 
-    return artifacts.build_folder(out, stamp, build, [base, first, second])
+    return artifacts.build_folder(out, stamp, build, inputs.values())
+
+
+def _check_choices(merge: Merge, engine: str, dtype: str) -> None:
+    for what, value, known in (("engine", engine, list(ENGINES)), ("dtype", dtype, list(DTYPES))):
+        if value not in known:
+            raise DataError(f"merge {merge.name!r}: unknown {what} {value!r}; choose one of {known}.")
+
+
+def _parents(merge: Merge, base: str | Path, first: str | Path, second: str | Path) -> list[Path]:
+    """Return the experts' folders, and the base's where the method needs it and it is one, all of them whole models."""
+    experts = list(map(checks.check_folder, (first, second)))
+    if Path(base).is_dir():
+        checks.check_folder(base)
+    elif merge.method in NEEDS_BASE:
+        artifacts.check_base_model(base)
+    return [*experts, Path(base)] if merge.method in NEEDS_BASE and Path(base).is_dir() else experts
 
 
 def _check_finite(*models: Path) -> None:
@@ -168,7 +197,11 @@ ENGINES = {"mergekit": _run_mergekit, "prometheus": _run_own}
 
 
 def local_folder(model: str) -> str:
-    """Return the folder of a model: itself, or the hub's copy of it on this machine."""
+    """Return the folder of a model: itself, or the hub's copy of it on this machine.
+
+    >>> local_folder(".")
+    '.'
+    """
     if Path(model).is_dir():
         return model
     from huggingface_hub import snapshot_download
@@ -192,7 +225,11 @@ def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any]) -> str:
-    """Return the README of a merged model: what went in, with fingerprints and the recipe."""
+    """Return the README of a merged model: what went in, with fingerprints and the recipe.
+
+    >>> print(model_card(Merge("m", "linear"), {}, {"inputs": {"first": "0123abcd"}}).splitlines()[4])
+    - `direct`: fingerprint `0123abcd`
+    """
     import yaml
 
     names = {"base": "base model", "first": f"`{merge.first}`", "second": f"`{merge.second}`"}
