@@ -49,7 +49,7 @@ def selected(
     found = [*(job for name, job in folders.items() if name in wanted), *(job for job in jobs if job.jobs)]
     models = [folder for job in found for folder in _model_folders(job)]
     if missing := [folder for folder in models if folder != chosen.base_model and not Path(folder).is_dir()]:
-        raise DataError(f"{few(missing)}: these models are not there; run notebooks 03 and 04 first.")
+        raise DataError(f"{few(missing)}: these models are not there; train and merge first.")
     return found
 
 

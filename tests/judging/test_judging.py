@@ -108,7 +108,7 @@ def test_judges_that_are_not_there_are_named(tmp_path):
     with pytest.raises(DataError, match="nobody: no judge has this name; choose from .*linear-0.3"):
         main([*arguments, "--judge", "nobody"])
     for judge in ("direct", "linear-0.3"):
-        with pytest.raises(DataError, match="direct.*notebooks 03 and 04"):
+        with pytest.raises(DataError, match="direct.*train and merge first"):
             main([*arguments, "--judge", judge])
     with pytest.raises(DataError, match="linear-0.3: no judge has this name"):  # one engine changes its weights
         main([*arguments, "--judge", "linear-0.3", "--replicas", "2"])
