@@ -137,8 +137,6 @@ _WITHOUT = {
     ),
     "judging": ("Written estimate_feedback feedback_writer write_feedback"),
     "merging": ("check_mergeable local_folder merge_adapters merge_experts merge_folders mergekit_config model_card"),
-    "metrics": ("Comparison Consistency Correlations Interval Joint Transitivity WinRate"),
-    "paper": ("Claim Measure Part"),
     "runner": ("run_notebooks"),
     "tables": ("Answers Run"),
     "training": (

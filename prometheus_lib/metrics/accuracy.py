@@ -62,7 +62,13 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Equal decisions under both orders: `value` over all `n`, `parsed_only` over n - unparsed."""
+    """Equal decisions under both orders: `value` over all `n`, `parsed_only` over n - unparsed.
+
+    >>> from prometheus_lib.metrics import position_consistency
+    >>> found = position_consistency(["A", "B", None, "A"], ["A", "A", "B", "A"])
+    >>> found.value, found.equal, found.unparsed
+    (0.5, 2, 1)
+    """
 
     value: float
     parsed_only: float
@@ -73,7 +79,13 @@ class Consistency:
 
 @dataclass(frozen=True)
 class WinRate:
-    """Share of comparisons won by one side, a draw counting half; all as fractions."""
+    """Share of comparisons won by one side, a draw counting half; all as fractions.
+
+    >>> from prometheus_lib.metrics import win_rate
+    >>> found = win_rate(["A", "A", "tie", "B"], side="A")
+    >>> found.value, found.wins, found.draws
+    (0.625, 2, 1)
+    """
 
     value: float
     standard_error: float

@@ -29,7 +29,13 @@ _WHOLE_IN_32_BITS = 4_096  # counts of so many items, squared, are whole numbers
 
 @dataclass(frozen=True)
 class Correlations:
-    """Agreement of two score columns (Tables 3, 11, 12). `n` pairs were used, `dropped` lacked a score."""
+    """Agreement of two score columns (Tables 3, 11, 12). `n` pairs were used, `dropped` lacked a score.
+
+    >>> from prometheus_lib.metrics import correlations
+    >>> found = correlations([1, 2, 3, None], [2, 4, 6, 5])
+    >>> round(found.pearson, 6), found.n, found.dropped
+    (1.0, 3, 1)
+    """
 
     pearson: float
     spearman: float

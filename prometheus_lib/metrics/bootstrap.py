@@ -48,6 +48,10 @@ class Interval:
 
     `draws` (resamples,) are its values in all resamples; `undefined` of them had none (constant scores) and are left
     out. `unparsed` is for tables, which show how many answers could not be read.
+
+    >>> share = Interval(0.75, 0.5, 1.0, n=4, n_clusters=4, draws=np.array([0.5, 0.75, 1.0]))
+    >>> share.times(100).estimate, share.with_unparsed(2).unparsed
+    (75.0, 2)
     """
 
     estimate: float

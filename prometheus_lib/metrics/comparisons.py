@@ -42,6 +42,10 @@ class Comparison:
     judgments per judge would decide a difference of this size (80 % power); None when decided or when there is no
     difference to scale from. `item_test` and `item_p` name a test that takes items for independent, for comparison
     only.
+
+    >>> found = Comparison(4.0, 1.0, 7.0, 0.01, 100, verdict="first", more_needed=None, n_clusters=50, test="exact")
+    >>> found.adjusted(p_holm=0.2, factor=20).verdict
+    'undecided'
     """
 
     difference: float

@@ -39,6 +39,9 @@ class Joint:
     other: small values of the latter say that it is smaller. `more_needed` estimates how many further judgments of each
     judge would decide it either way, were it as large as it looks (power 80 %); None where it is decided. All are NaN
     or None, and the interval is that of the difference alone, where it rests on too few clusters.
+
+    >>> Joint(0.4, -3.0, 3.8, p_value=0.8, p_none=0.3, n=80, n_clusters=20, more_needed=900).sign
+    '?'
     """
 
     difference: float

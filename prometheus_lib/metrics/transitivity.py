@@ -22,7 +22,12 @@ _COUNTS = ("triples", "decisive", "cycles", "chains", "chains_kept", "chains_tie
 
 @dataclass(frozen=True)
 class Transitivity:
-    """Counts over triples of items of one group; see `transitivity` for each rule."""
+    """Counts over triples of items of one group; see `transitivity` for each rule.
+
+    >>> found = Transitivity(10, decisive=8, cycles=1, chains=20, chains_kept=15, chains_tied=3, chains_reversed=2)
+    >>> found.rate, found.cycle_rate
+    (0.75, 0.125)
+    """
 
     triples: int
     decisive: int

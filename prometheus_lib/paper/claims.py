@@ -39,6 +39,9 @@ class Measure:
 
     `table` is where the paper prints the measure (None where it does not), `format` the format it belongs to ("direct",
     "pairwise" or "both").
+
+    >>> Measure("accuracy without ties x 100", "points", 2, "pairwise", table=4).margin
+    2
     """
 
     text: str
@@ -79,7 +82,11 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Part:
-    """One difference, first minus second, that a claim says is above zero; `on` names a benchmark where it is one's."""
+    """One difference, first minus second, that a claim says is above zero; `on` names a benchmark where it is one's.
+
+    >>> Part("linear", "joint").label
+    'linear - joint'
+    """
 
     first: str
     second: str
@@ -101,6 +108,10 @@ class Claim:
 
     `why` explains a kind other than "claim"; `miniature` explains why at a miniature scale it is a sanity check at
     most. A control says nothing about the paper: its difference has no direction beforehand.
+
+    >>> claim = Claim("X1", "merging", "Merging beats joint.", "Table 5", "scoring", (Part("linear", "joint"),))
+    >>> claim.margin, claim.role, [part.label for part in claim.parts]
+    (2, 'secondary', ['linear - joint'])
     """
 
     id: str
