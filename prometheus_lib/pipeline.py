@@ -76,7 +76,8 @@ def _copy_new(source: str, target: str) -> None:
 def _copy_judgments(source: Path, target: Path) -> None:
     """Copy the files beside their place first: a run with some of them would be taken for one that has its own."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".judgments") as beside:
-        copies = [shutil.copy(file, beside) for file in judgment_files(source)]
+        files = [*judgment_files(source), *source.glob("*.asked.json")]
+        copies = [shutil.copy(file, beside) for file in files]
         target.mkdir(exist_ok=True)
         for copy in map(Path, copies):
             os.replace(copy, target / copy.name)

@@ -44,6 +44,7 @@ VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
 _FIELDS = ("difference", "low", "high", "p")
 _NOT_MEASURED = "not measured"
+_NOTHING = 1e-9  # what floating-point sums leave of zero
 
 
 # --- evidence --------------------------------------------------------------------------------------------------------
@@ -233,10 +234,10 @@ def show_difference(difference: float, low: float, high: float) -> str:
     if math.isnan(low):
         return f"{difference:+z.2f}"
     half = (high - low) / 2
-    if half == 0:
+    if half < _NOTHING:
         return f"{difference:+z.2f} in every resample"
     places = max(1, 1 - math.floor(math.log10(half)))
-    ends = [abs(end) for end in (low, high) if end]
+    ends = [abs(end) for end in (low, high) if abs(end) > _NOTHING]
     while places < 8 and any(round(end, places) == 0 for end in ends):
         places += 1
     return f"{difference:+z.{places}f} [{low:+z.{places}f}, {high:+z.{places}f}]"
