@@ -119,32 +119,13 @@ def exported(name: str) -> list[tuple[str, object]]:
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_everything_a_room_exports_has_a_docstring_with_an_example(name):
-    """Errors need none; what waits for its example is listed in WITHOUT_EXAMPLE."""
+    """Errors need none."""
     bare = {
         f"{name}.{each}"
         for each, value in exported(name)
         if ">>>" not in (inspect.getdoc(value) or "") and not (inspect.isclass(value) and issubclass(value, Exception))
     }
-    assert bare - WITHOUT_EXAMPLE == set()
-
-
-_WITHOUT = {
-    "data": (
-        "Example benchmark_facts check_rows direct_example direct_item download_benchmark expert_pairs "
-        "feedback_rows gpt4_against_experts load_autoj_replay load_benchmark load_feedback_rows "
-        "load_preference_rows pair_item pair_orders pairwise_example preference_rows read_votes "
-        "response_pairs"
-    ),
-    "judging": ("Written estimate_feedback feedback_writer write_feedback"),
-    "merging": ("check_mergeable local_folder merge_adapters merge_experts merge_folders mergekit_config model_card"),
-    "runner": ("run_notebooks"),
-    "tables": ("Answers Run"),
-    "training": (
-        "ExpertJob answer_loss fine_tune load_model read_examples read_log rows_wanted sft_config "
-        "tokenise tokenise_to_disk train_expert"
-    ),
-}
-WITHOUT_EXAMPLE = {f"{name}.{each}" for name, names in _WITHOUT.items() for each in names.split()}
+    assert bare == set()
 
 
 @pytest.mark.parametrize("name", sorted(modules()))

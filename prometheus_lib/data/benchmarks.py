@@ -91,6 +91,8 @@ def load_benchmark(name: str, data_dir: str | Path | None = None, download: bool
     the cache is always looked at, and a file found nowhere is fetched into it (see `download_benchmark`).
     Raises DataError for an unknown name, a missing file (where it was looked for, where to get it) and a damaged
     file (file, row counted from 1, what to do).
+
+    >>> items = load_benchmark("vicuna_bench", download=True)  # doctest: +SKIP
     """
     source = _source(name)
     looked_at = places(source, data_dir, download)
@@ -117,6 +119,8 @@ def download_benchmark(name: str, cache_dir: str | Path | None = None) -> Path:
     from the Hugging Face hub. The sha256 is checked where it is known. Where a file is not to be had, an older
     copy of known sha256 in the first Prometheus' repository takes its place.
     Raises DataError when no source can be reached or one sends something else; then nothing is written.
+
+    >>> path = download_benchmark("vicuna_bench")  # doctest: +SKIP
     """
     source = _source(name)
     return fetch(name, source, Path(cache_dir or cache_folder()).expanduser() / "benchmarks" / source.files[0])
@@ -138,6 +142,8 @@ def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], li
     The first list saw the responses in the item's own order, the second saw them exchanged and is already
     mapped back to the item's own A and B, so equal entries mean the judge was consistent. The files name no items:
     DataError when the rows of the benchmark stand in another order than Auto-J judged them.
+
+    >>> first, swapped = load_autoj_replay("my_data")  # doctest: +SKIP
     """
     _check_autoj_order(data_dir)
     folder = data_folder(data_dir) / "autoj_outputs"
@@ -166,6 +172,11 @@ def benchmark_facts(items: Items) -> dict[str, Any]:
     Keys: format, items, instructions (distinct clusters), rubrics (distinct as a whole), criteria (distinct
     lines), judgments (items a rater judged), draws (all recorded scores or labels), labels (how often each
     score or label occurs) and reference ("Y", "N" or "some").
+
+    >>> from prometheus_lib.data import minibench
+    >>> facts = benchmark_facts(minibench.build("mini_autoj_eval", 42, 0.4))
+    >>> facts["format"], facts["items"]
+    ('pairwise', 32)
     """
     if not items:
         raise DataError("no items to describe; load a benchmark first")

@@ -29,7 +29,11 @@ PREFERENCE_FIELDS = (
 
 @dataclass(frozen=True)
 class Example:
-    """One training example: format ("direct" or "pairwise"), rendered user prompt and the answer to learn."""
+    """One training example: format ("direct" or "pairwise"), rendered user prompt and the answer to learn.
+
+    >>> pairwise_example(preference_rows(seed=1, instructions=1)[0]).format
+    'pairwise'
+    """
 
     format: str
     prompt: str
@@ -40,7 +44,11 @@ class Example:
 
 
 def feedback_rows(seed: int, instructions: int, domain: Domain = miniworld.SEEN) -> list[dict[str, str]]:
-    """Return five graded rows per instruction in the Feedback Collection's field names."""
+    """Return five graded rows per instruction in the Feedback Collection's field names.
+
+    >>> [row["orig_score"] for row in feedback_rows(seed=1, instructions=1)]
+    ['1', '2', '3', '4', '5']
+    """
     rng = miniworld.rng_for("feedback", seed)
     families = miniworld.families(seed, instructions, domain)
     return [row for family in families for row in _feedback_family(rng, family)]
@@ -72,21 +80,34 @@ def feedback_row(family: Family, response: str, feedback: str, score: int) -> di
 
 
 def preference_rows(seed: int, instructions: int, domain: Domain = miniworld.SEEN) -> list[dict[str, str]]:
-    """Return ten rows per instruction: every pair of its five graded responses, half of them with B as the better."""
+    """Return ten rows per instruction: every pair of its five graded responses, half of them with B as the better.
+
+    >>> rows = preference_rows(seed=1, instructions=1)
+    >>> len(rows), sum(row["orig_preference"] == "A" for row in rows)
+    (10, 5)
+    """
     rng = miniworld.rng_for("preference", seed)
     families = miniworld.families(seed, instructions, domain)
     return [row for family in families for row in _preference_family(rng, family)]
 
 
 def pair_orders(rng: random.Random, pairs: int) -> list[bool]:
-    """Return, for each pair, whether the better response is shown as A: exactly half are (rounded down)."""
+    """Return, for each pair, whether the better response is shown as A: exactly half are (rounded down).
+
+    >>> sum(pair_orders(random.Random(1), pairs=10))
+    5
+    """
     orders = [number % 2 == 0 for number in range(pairs)]
     rng.shuffle(orders)
     return orders
 
 
 def response_pairs(count: int = 5) -> list[tuple[int, int]]:
-    """Return the (worse, better) index pairs of responses graded 1..count: ten pairs for five responses."""
+    """Return the (worse, better) index pairs of responses graded 1..count: ten pairs for five responses.
+
+    >>> response_pairs(3)
+    [(0, 1), (0, 2), (1, 2)]
+    """
     return [(worse, better) for better in range(count) for worse in range(better)]
 
 
@@ -116,7 +137,13 @@ def _preference_row(rng: random.Random, family: Family, a: miniworld.Answer, b: 
 
 
 def check_rows(rows: Sequence[dict[str, Any]], fields: Sequence[str], where: str) -> None:
-    """Raise DataError naming the file, the row and the missing fields."""
+    """Raise DataError naming the file, the row and the missing fields.
+
+    >>> check_rows([{"orig_score": "3"}], ["orig_score", "orig_feedback"], "rows.jsonl")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    prometheus_lib.records.DataError: rows.jsonl, row 1: fields ['orig_feedback'] are missing; ...
+    """
     for number, row in enumerate(rows, start=1):
         missing = [field for field in fields if field not in row]
         if missing:
@@ -124,7 +151,13 @@ def check_rows(rows: Sequence[dict[str, Any]], fields: Sequence[str], where: str
 
 
 def direct_item(row: dict[str, Any], id: str = "", **more: Any) -> DirectItem:
-    """Turn a Feedback Collection row into a direct item."""
+    """Turn a Feedback Collection row into a direct item.
+
+    >>> row = feedback_rows(seed=1, instructions=1)[0]
+    >>> item = direct_item(row, id="first")
+    >>> item.id, item.response == row["orig_response"], len(item.rubric.descriptions)
+    ('first', True, 5)
+    """
     rubric = Rubric(row["orig_criteria"], tuple(row[f"orig_score{score}_description"] for score in SCORES))
     return DirectItem(
         id, row["orig_instruction"], row["orig_response"], row.get("orig_reference_answer"), rubric, **more
@@ -132,7 +165,12 @@ def direct_item(row: dict[str, Any], id: str = "", **more: Any) -> DirectItem:
 
 
 def pair_item(row: dict[str, Any], id: str = "", **more: Any) -> PairItem:
-    """Turn a Preference Collection row into a pair item labelled with its preference."""
+    """Turn a Preference Collection row into a pair item labelled with its preference.
+
+    >>> row = preference_rows(seed=1, instructions=1)[0]
+    >>> pair_item(row, id="first").label == row["orig_preference"]
+    True
+    """
     return PairItem(
         id,
         row["orig_instruction"],
@@ -151,13 +189,23 @@ def answer_text(feedback: str, decision: str | int) -> str:
 
 
 def direct_example(row: dict[str, Any], with_reference: bool = True) -> Example:
-    """Render a Feedback Collection row for training."""
+    """Render a Feedback Collection row for training.
+
+    >>> row = feedback_rows(seed=1, instructions=1)[4]
+    >>> direct_example(row).completion.endswith("[RESULT] 5")
+    True
+    """
     prompt = prompts.render_direct(direct_item(row), with_reference)
     return Example("direct", prompt, answer_text(row["orig_feedback"], row["orig_score"]))
 
 
 def pairwise_example(row: dict[str, Any], with_reference: bool = False) -> Example:
-    """Render a Preference Collection row for training."""
+    """Render a Preference Collection row for training.
+
+    >>> row = preference_rows(seed=1, instructions=1)[0]
+    >>> pairwise_example(row).completion.endswith("[RESULT] " + row["orig_preference"])
+    True
+    """
     prompt = prompts.render_pairwise(pair_item(row), with_reference)
     return Example("pairwise", prompt, answer_text(row["orig_feedback"], row["orig_preference"]))
 

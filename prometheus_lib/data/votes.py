@@ -17,6 +17,16 @@ def read_votes(folder: str | Path) -> pd.DataFrame:
 
     `folder` holds `mtbench_human/`. A pair is two models in alphabetical order, A the first of them; judges are
     "expert_..." and "author_..." (humans) and "gpt4_pair" (GPT-4 in both orders; where the orders differ, a tie).
+
+    >>> import json
+    >>> import tempfile
+    >>> vote = {"question_id": 81, "model_a": "vicuna", "model_b": "alpaca", "winner": "model_a", "judge": "expert_1"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "mtbench_human").mkdir()
+    ...     for name in ("human_turn1.jsonl", "gpt4_pair_turn1.jsonl"):
+    ...         written = Path(folder, "mtbench_human", name).write_text(json.dumps(vote))
+    ...     read_votes(folder)["decision"].tolist()
+    ['B', 'B']
     """
     found = []
     for name in ("human_turn1.jsonl", "gpt4_pair_turn1.jsonl"):
@@ -35,7 +45,13 @@ def _vote(path: Path, number: int, row: Mapping[str, Any]) -> tuple[int, str, st
 
 
 def expert_pairs(votes: pd.DataFrame) -> pd.DataFrame:
-    """Return every two expert votes on one pair of answers: question, first, second."""
+    """Return every two expert votes on one pair of answers: question, first, second.
+
+    >>> judges = ["expert_1", "expert_2", "gpt4_pair"]
+    >>> votes = {"question": 81, "pair": "81 a b", "judge": judges, "decision": list("ABA")}
+    >>> expert_pairs(pd.DataFrame(votes)).values.tolist()
+    [[81, 'A', 'B']]
+    """
     experts = votes[votes["judge"].str.startswith("expert")]
     rows = [
         (group["question"].iloc[0], *two)
@@ -50,7 +66,13 @@ def _couples(decisions: pd.Series) -> Iterator[tuple[str, str]]:
 
 
 def gpt4_against_experts(votes: pd.DataFrame) -> pd.DataFrame:
-    """Return GPT-4's decision beside each expert vote on the same pair: question, first (GPT-4), second (expert)."""
+    """Return GPT-4's decision beside each expert vote on the same pair: question, first (GPT-4), second (expert).
+
+    >>> judges = ["expert_1", "expert_2", "gpt4_pair"]
+    >>> votes = {"question": 81, "pair": "81 a b", "judge": judges, "decision": list("ABA")}
+    >>> gpt4_against_experts(pd.DataFrame(votes)).values.tolist()
+    [[81, 'A', 'A'], [81, 'A', 'B']]
+    """
     gpt4 = votes[votes["judge"] == "gpt4_pair"].drop_duplicates("pair").set_index("pair")["decision"]
     experts = votes[votes["judge"].str.startswith("expert") & votes["pair"].isin(gpt4.index)]
     first = gpt4.loc[experts["pair"]].to_numpy()

@@ -57,6 +57,9 @@ def feedback_writer(name: str, settings: APISettings, budget: Budget | None = No
     """Return a writer of feedback behind an API, which stops at "[END]" and, with a budget, at its cap.
 
     Raises DataError when the key is not in the environment.
+
+    >>> feedback_writer("writer", APISettings("my-model", "http://localhost:8000/v1", key_variable="")).name
+    'writer'
     """
     stops = tuple(dict.fromkeys((*settings.stop, END)))
     writer = APIJudge(name, replace(settings, stop=stops), template=TEMPLATE)
@@ -87,6 +90,11 @@ def estimate_feedback(
     """Estimate requests, tokens and cost of what the store does not hold yet, before anything is sent.
 
     Answers are taken to be `answer_tokens` long (the published ones are about 300); None takes the longest allowed.
+
+    >>> from prometheus_lib.data import preference_rows
+    >>> writer = feedback_writer("writer", APISettings("my-model", "http://localhost:8000/v1", key_variable=""))
+    >>> estimate_feedback(preference_rows(seed=1, instructions=1), writer, "judgments.jsonl").answers
+    10
     """
     held = JudgmentStore(store)
     total = Estimate(0, 0, 0, 0, 0, 0.0 if prices else None)
@@ -107,7 +115,12 @@ def _sum(one: Estimate, two: Estimate) -> Estimate:
 
 @dataclass
 class Written:
-    """What came of writing: the rows with feedback that can be used, how many texts ended how, and what it cost."""
+    """What came of writing: the rows with feedback that can be used, how many texts ended how, and what it cost.
+
+    >>> print(Written([{"orig_feedback": "..."}], Counter(fits=1), cost=0.02).describe())
+           1 argues for the response it was told is better
+    cost of this run: 0.0200
+    """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -128,6 +141,10 @@ def write_feedback(
     A bar shows what is done, how long the rest will take and what this run has cost. `policy` may have texts without a
     conclusion drawn again. Raises DataError as `APIJudge.stream` does (a key that is refused, a server that stays away,
     the cap of the budget): what was written until then is in the store, and `written_feedback` reads it.
+
+    >>> from prometheus_lib.data import preference_rows
+    >>> writer = feedback_writer("writer", APISettings("my-model", "http://localhost:8000/v1", key_variable=""))
+    >>> written = write_feedback(preference_rows(1, 1), writer, "feedback.jsonl")  # doctest: +SKIP
     """
     decoding = writer.settings.adapted(decoding)
     kept = JudgmentStore(store)

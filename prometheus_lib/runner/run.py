@@ -38,6 +38,12 @@ def run_notebooks(
     """Run the chosen notebooks (a notebook named by `only` always), write the manifest, return seconds per notebook.
 
     Raises DataError for an unknown scale, notebook, parameter or folder, NotebookFailed when a cell fails.
+
+    >>> run_notebooks("no-such-scale")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ...
+    prometheus_lib.records.DataError: the scale is unknown
+    >>> seconds = run_notebooks("smoke", first="06")  # doctest: +SKIP
     """
     settings = scale.load_scale(name, outputs)
     chosen = choose(notebook_files(notebooks), first, only)

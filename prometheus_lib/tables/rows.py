@@ -24,6 +24,10 @@ class Answers(NamedTuple):
     """One row of a table before it meets a rater: mean scores or decisions (items,), and how many are unparsed.
 
     `sides` holds direct scores (items, draws) of both responses of each pair, where the row has them.
+
+    >>> row = Answers("linear", "merged", np.array(["A", None, "B"], dtype=object), unparsed=1)
+    >>> row.row, len(row.values), row.unparsed
+    ('linear', 3, 1)
     """
 
     row: str

@@ -41,6 +41,11 @@ class Run:
     `replay` holds Auto-J 13B's recorded decisions on the real Auto-J Eval (item order, swapped order mapped back),
     `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `votes.read_votes`). `left_out` says of
     each file that was not there ("vicuna_bench", "vicuna_bench (real)", "replay (real)") where it was looked for.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> run = example_run()
+    >>> len(run.items["flask"]), run.scores("linear", "flask").shape, run.scores("nobody", "flask")
+    (32, (32, 3), None)
     """
 
     scale: Scale

@@ -38,6 +38,11 @@ class ExpertJob:
     """One expert to train: `sources` are (format, rows file, examples, with_reference) in that order.
 
     The number of examples is a count, a share of the file (a float), or None for all.
+
+    >>> settings = TrainingSettings(learning_rate=1e-5, batch_size=4, max_length=4096)
+    >>> sources = (("direct", "feedback.jsonl", 1000, True), ("pairwise", "preference.jsonl", 0.5, False))
+    >>> ExpertJob("joint", "base", sources, settings, seed=42, out="joint").inputs()
+    ['base', 'feedback.jsonl', 'preference.jsonl']
     """
 
     name: str
@@ -74,7 +79,11 @@ class ExpertJob:
 
 
 def rows_wanted(count: int | float | None, available: int, file: str) -> int:
-    """Return how many of a file's rows are used; DataError when it has too few."""
+    """Return how many of a file's rows are used; DataError when it has too few.
+
+    >>> [rows_wanted(count, 200, "rows.jsonl") for count in (50, 0.5, None)]
+    [50, 100, 200]
+    """
     wanted = available if count is None else count if isinstance(count, int) else round(count * available)
     if wanted > available:
         raise DataError(f"{file}: {wanted} rows were asked for but the file has {available}; lower the number.")
@@ -82,7 +91,16 @@ def rows_wanted(count: int | float | None, available: int, file: str) -> int:
 
 
 def read_examples(format: str, file: str, count: int | float | None, with_reference: bool, seed: int) -> list[Example]:
-    """Render a seeded choice of a collection file's rows as training examples."""
+    """Render a seeded choice of a collection file's rows as training examples.
+
+    >>> import tempfile
+    >>> from prometheus_lib.data import feedback_rows
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "feedback.jsonl")
+    ...     written = file.write_text("\\n".join(map(json.dumps, feedback_rows(seed=1, instructions=2))))
+    ...     len(read_examples("direct", str(file), 0.5, with_reference=True, seed=42))
+    5
+    """
     direct = format == "direct"
     fields = FEEDBACK_FIELDS if direct else PREFERENCE_FIELDS
     rows = read_jsonl(file)
@@ -96,6 +114,8 @@ def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tu
     """Return rows of `input_ids` and `labels` (prompt positions -100) and the number of rows that were too long.
 
     Raises DataError when the tokenizer has no chat template, or adds a begin-of-sequence token to what it writes.
+
+    >>> rows, too_long = tokenise(tokenizer, examples, max_length=4096)  # doctest: +SKIP
     """
     texts = [render_chat(tokenizer, example.prompt, example.format) for example in examples]
     prompt_ids = chat_ids(tokenizer, texts)
@@ -112,6 +132,8 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
     """Tokenise into an Arrow file; return it as a memory-mapped Dataset of `tokenise`'s rows, and the rows too long.
 
     A Python list takes 145 bytes per token (67 GB for the paper's joint training), Arrow four, and those on disk.
+
+    >>> rows, too_long = tokenise_to_disk(tokenizer, examples, 4096, Path("rows.arrow"))  # doctest: +SKIP
     """
     from datasets import Dataset, Features, Value
     from datasets import List as ListOf
@@ -130,7 +152,10 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
 
 
 def train_expert(job: ExpertJob, report: Report = silent) -> bool:
-    """Train one expert into `job.out`; return False when that folder is current and nothing was done."""
+    """Train one expert into `job.out`; return False when that folder is current and nothing was done.
+
+    >>> trained = train_expert(job)  # doctest: +SKIP
+    """
     return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report), job.inputs())
 
 
@@ -153,6 +178,8 @@ def load_model(base: str, settings: TrainingSettings) -> Any:
 
     Full fine-tuning keeps float32 weights and computes in bfloat16 (autocast): at a learning rate of 1e-5 most updates
     would round to nothing in bfloat16 weights. Under LoRA the frozen base may be bfloat16.
+
+    >>> model = load_model("mistralai/Mistral-7B-Instruct-v0.2", settings)  # doctest: +SKIP
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -190,6 +217,8 @@ def fine_tune(
     """Fine-tune the model on tokenised rows, save model and tokenizer into the folder, return the loss log.
 
     `rows` are a Dataset (of `tokenise_to_disk`), or a list of `tokenise`'s.
+
+    >>> losses = fine_tune(model, tokenizer, rows, settings, 42, Path("expert"), silent)  # doctest: +SKIP
     """
     from datasets import Dataset, disable_progress_bars
     from transformers.trainer_callback import PrinterCallback
@@ -218,7 +247,10 @@ def _save(model: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) 
 
 
 def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
-    """Translate our settings into TRL's SFTConfig."""
+    """Translate our settings into TRL's SFTConfig.
+
+    >>> sft_config(settings, seed=42, folder=Path("expert")).lr_scheduler_type  # doctest: +SKIP
+    """
     from trl import SFTConfig
 
     return SFTConfig(
@@ -265,5 +297,12 @@ def _reporter(report: Report) -> Any:
 
 
 def read_log(folder: str | Path) -> dict[str, Any]:
-    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps."""
+    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = Path(folder, LOG).write_text('{"rows": 100, "seed": 42}')
+    ...     read_log(folder)["rows"]
+    100
+    """
     return json.loads((Path(folder) / LOG).read_text(encoding="utf-8"))

@@ -12,6 +12,8 @@ def answer_loss(model: Any, rows: Sequence[dict[str, list[int]]], batch_size: in
     """Return the mean cross-entropy (nats) over the answer tokens of all rows, `batch_size` rows at a time.
 
     `rows` are those of `tokenise`: `input_ids`, and `labels` that are -100 in the prompt.
+
+    >>> nats = answer_loss(model, rows)  # doctest: +SKIP
     """
     import torch
     from torch.nn.functional import cross_entropy

@@ -107,14 +107,24 @@ def load_collection(collection: Collection, source: str | Path | None = None, **
 
 
 def load_feedback_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
-    """Return the scale's Feedback Collection: generated in the miniature world, else the published one, checked."""
+    """Return the scale's Feedback Collection: generated in the miniature world, else the published one, checked.
+
+    >>> from types import SimpleNamespace
+    >>> len(load_feedback_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
+    10
+    """
     if scale.miniature:
         return feedback_rows(scale.seed, scale.collection_instructions)
     return load_collection("feedback", rejects=rejects)
 
 
 def load_preference_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
-    """Return the scale's Preference Collection: generated in the miniature world, else the published one, checked."""
+    """Return the scale's Preference Collection: generated in the miniature world, else the published one, checked.
+
+    >>> from types import SimpleNamespace
+    >>> len(load_preference_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
+    20
+    """
     if scale.miniature:
         return preference_rows(scale.seed, scale.collection_instructions)
     return load_collection("preference", rejects=rejects)
