@@ -17,23 +17,22 @@ by construction gets no verdict.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from .. import metrics
-from ..data.catalogue import DIRECT_BENCHMARKS
-from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Comparison, Interval, Joint, holm_factors, more_needed
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval, Joint
 from ..paper import Claim, Part, claims_about
 from ..paper.claims import CLAIM, CONSTRUCTION, CONTROL, PRIMARY
 from .cells import COMPARISON_RESAMPLES, show_p
 from .claim_measures import MEASURED
-from .claim_numbers import POINTS, published_part, published_score
-from .measures import compare_averages, compare_judges
+from .claim_numbers import published_part, published_score
+from .measures import judge_average
 from .run import Run
 
 AVERAGE = "average, unseen domain"
@@ -42,7 +41,6 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (
 )  # fmt: skip
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
-_FIELDS = ("difference", "low", "high", "p")
 _NOT_MEASURED = "not measured"
 _NOTHING = 1e-9  # what floating-point sums leave of zero
 
@@ -279,96 +277,29 @@ def display_ledger(table: pd.DataFrame) -> pd.DataFrame:
     return shown.map(lambda text: text or "-")
 
 
-# --- two judges ------------------------------------------------------------------------------------------------------
+# --- for looking -----------------------------------------------------------------------------------------------------
 
 
-def compare(run: Run, first: str, second: str, names: str | Sequence[str], human: bool = False) -> Comparison | None:
-    """Compare two judges on one benchmark, or their averages over several of one format; None when one is missing.
+def differences_by_benchmark(run: Run, pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> pd.DataFrame:
+    """Return what each first judge gains over the second on each benchmark and on the average of the unseen ones.
 
-    Pearson as a fraction (FLASK against humans with `human`, as in Table 17), accuracy in percent.
+    One row per pair and benchmark: claim ("first > second"), benchmark, published (the paper's own difference, NaN
+    where it prints none), ours, low, high (95 %, of this difference alone), n. Nothing is tested: verdicts on claims
+    stand in the `ledger`. Pairs with a judge that has not answered are left out.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> found = differences_by_benchmark(example_run(), [("linear", "base"), ("linear", "nobody")], ["hhh_alignment"])
+    >>> found["claim"].unique().tolist(), found["benchmark"].tolist()
+    (['linear > base'], ['hhh_alignment', 'average, unseen domain'])
     """
-    if isinstance(names, str):
-        return compare_judges(run, first, second, names, human)
-    return compare_averages(run, first, second, names, human)
-
-
-def evidence(found: Comparison | None, factor: float = 1.0) -> dict[str, Any]:
-    """Return a comparison as a row of evidence, its difference and interval times `factor`; empty for None."""
-    if found is None:
-        return {**dict.fromkeys(_FIELDS, math.nan), "n": 0, "clusters": 0}
-    limits = {name: factor * getattr(found, name) for name in _FIELDS[:3]}
-    return {**limits, "p": found.p_value, "n": found.n, "clusters": found.n_clusters}
-
-
-def points(run: Run, first: str, second: str, names: str | Sequence[str], human: bool = False) -> dict[str, Any]:
-    """Return `compare` as a row of evidence in the paper's points: Pearson x 100, accuracy in percent."""
-    direct = (names if isinstance(names, str) else names[0]) in DIRECT_BENCHMARKS
-    return evidence(compare(run, first, second, names, human), POINTS["direct" if direct else "pairwise"])
-
-
-def combine(one: Mapping[str, Any], two: Mapping[str, Any], sign: int = -1, share: float = 1.0) -> dict[str, Any]:
-    """Combine two *independent* rows of evidence, share * (one + sign * two): a normal interval and test.
-
-    For gains that were measured on different items; their errors, read off the intervals, add up by squares.
-    """
-    critical = norm.ppf(0.975)
-    value = share * (one["difference"] + sign * two["difference"])
-    error = share * math.hypot(*((row["high"] - row["low"]) / 2 / critical for row in (one, two)))
-    p = 2 * norm.sf(abs(value) / error) if error > 0 else math.nan
-    spread = {"low": value - critical * error, "high": value + critical * error, "p": float(p)}
-    n, clusters = one["n"] + two["n"], min(one["clusters"], two["clusters"])
-    return {"difference": value, **spread, "n": n, "clusters": clusters}
-
-
-def verdict(difference: float, p: float, sign: int = 1, clusters: int | None = None) -> str:
-    """Return the verdict on one difference, from its corrected p-value and the sign that the paper's claim gives it.
-
-    "reproduced", "not reproduced" or "undecided"; where the paper claims nothing (`sign` 0) "higher", "lower" or "no
-    difference shown". With fewer than `FEWEST_CLUSTERS` instructions nothing is claimed: "too few instructions".
-    """
-    if clusters is not None and 0 < clusters < FEWEST_CLUSTERS:
-        return TOO_FEW
-    if not p < 0.05:
-        return "undecided" if sign else "no difference shown"
-    if sign == 0:
-        return "higher" if difference > 0 else "lower"
-    return "reproduced" if difference * sign > 0 else "not reproduced"
-
-
-def verdicts(tests: Mapping[Hashable, Mapping[str, Any]], signs: Mapping[Hashable, int] | None = None) -> pd.DataFrame:
-    """Return rows of evidence as a table with p-values corrected together (column "p (Holm)") and verdicts.
-
-    `signs` gives each test the sign of the paper's claim (1 where it is missing, 0 for no claim). Tests on too few
-    instructions take no part in the correction. "more needed" estimates how many further judgments of each judge would
-    decide a difference of this size under this correction (80 % power); empty where it is decided.
-    """
-    known = {key: math.nan if 0 < row["clusters"] < FEWEST_CLUSTERS else row["p"] for key, row in tests.items()}
-    adjusted, factors = metrics.holm(known) if known else {}, holm_factors(known)
-    rows = {}
-    for key, row in tests.items():
-        kept = {name: value for name, value in row.items() if name != "p"}
-        result = verdict(row["difference"], adjusted[key], (signs or {}).get(key, 1), row["clusters"])
-        more = more_needed(row["difference"], row["low"], row["high"], row["n"], factors[key])
-        open_ = result in ("undecided", "no difference shown")
-        rows[key] = {**kept, "p (Holm)": adjusted[key], "verdict": result, "more needed": more if open_ else None}
-    index = pd.MultiIndex.from_tuples(rows) if rows and isinstance(next(iter(rows)), tuple) else list(rows)
-    return pd.DataFrame(list(rows.values()), index=index).astype({"more needed": "Int64"} if rows else {})
-
-
-def claims_table(run: Run, claims: Sequence[tuple[str, str]], names: Sequence[str]) -> pd.DataFrame:
-    """Test claims "the first judge is better than the second" on each benchmark and on the unseen ones' average.
-
-    One row per claim and benchmark: claim, benchmark, published (the paper's own difference, NaN where it prints none),
-    ours, low, high, p (Holm, over the whole table), verdict, more needed, n. Judges without judgments are left out.
-    """
-    places: dict[str, str | list[str]] = {name: name for name in names}
-    places[AVERAGE] = [name for name in names if name not in IN_DOMAIN]
-    found = {(*claim, place): compare(run, *claim, where) for claim in claims for place, where in places.items()}
-    tests = {key: evidence(each) for key, each in found.items() if each is not None}
+    places = {**{name: [name] for name in names}, AVERAGE: [name for name in names if name not in IN_DOMAIN]}
     rows = []
-    for (first, second, place), (_, row) in zip(tests, verdicts(tests).iterrows()):
-        printed = published_score(run.scale, first, places[place]) - published_score(run.scale, second, places[place])
-        named = {"claim": f"{first} > {second}", "benchmark": place, "published": printed, "ours": row["difference"]}
-        rest = ("low", "high", "p (Holm)", "verdict", "more needed", "n")
-        rows.append(named | {name: row[name] for name in rest})
-    return pd.DataFrame(rows).astype({"more needed": "Int64"} if rows else {})
+    for (first, second), (place, where) in itertools.product(pairs, places.items()):
+        one, two = (judge_average(run, judge, where) for judge in (first, second))
+        if one is None or two is None:
+            continue
+        found = metrics.difference(one, two)
+        printed = published_score(run.scale, first, where) - published_score(run.scale, second, where)
+        limits = {"ours": found.estimate, "low": found.low, "high": found.high, "n": found.n}
+        rows.append({"claim": f"{first} > {second}", "benchmark": place, "published": printed, **limits})
+    return pd.DataFrame(rows, columns=["claim", "benchmark", "published", "ours", "low", "high", "n"])
