@@ -10,6 +10,10 @@ import pytest
 # Two threads collapse on a busy machine, and one thread gives the same bits everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests start processes in folders of their own: a relative folder of data means the one named where pytest was started.
+if os.environ.get("PROMETHEUS_DATA_DIR"):
+    os.environ["PROMETHEUS_DATA_DIR"] = str(Path(os.environ["PROMETHEUS_DATA_DIR"]).expanduser().resolve())
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -17,7 +21,7 @@ def data_dir() -> Path:
     value = os.environ.get("PROMETHEUS_DATA_DIR")
     if not value:
         pytest.skip("PROMETHEUS_DATA_DIR is not set: real-data tests need it (see README, 'Real data')")
-    folder = Path(value).expanduser().resolve()
+    folder = Path(value)
     if not folder.is_dir():
         pytest.fail(f"PROMETHEUS_DATA_DIR points to {folder}, which is not a folder")
     return folder
