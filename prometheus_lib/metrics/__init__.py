@@ -6,6 +6,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 |---|---|
 | `columns` | what people hand in: missing values, labels, which values belong together |
 | `agreement`, `alpha` | correlations of scores, Cohen's kappa; Krippendorff's alpha |
+| `truth` | scores against the true ones; what the noise of a rater leaves to reach |
 | `accuracy`, `transitivity` | pairwise ranking: accuracy, both orders, win rates; transitivity |
 | `bootstrap`, `combining` | intervals by cluster; averages of several, and which is best |
 | `comparisons` | two judges on the same items: paired tests, Holm, how many more judgments would tell |
@@ -77,6 +78,7 @@ from .comparisons import (
 )
 from .simultaneous import Joint, simultaneous
 from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
+from .truth import absolute_errors, exact_credits, noise_ceiling
 
 __all__ = [
     "Accuracy",
@@ -95,6 +97,7 @@ __all__ = [
     "TieRule",
     "Transitivity",
     "WinRate",
+    "absolute_errors",
     "accuracy_by_tie_rule",
     "average",
     "average_over_runs",
@@ -121,6 +124,7 @@ __all__ = [
     "decide",
     "difference",
     "direct_to_pair",
+    "exact_credits",
     "holm",
     "holm_factors",
     "interval_of_draws",
@@ -128,6 +132,7 @@ __all__ = [
     "krippendorff_alpha",
     "mean_scores",
     "more_needed",
+    "noise_ceiling",
     "pairwise_accuracy",
     "position_consistency",
     "released_code_transitivity",

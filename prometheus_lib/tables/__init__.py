@@ -20,6 +20,7 @@ the paper prints them; `unit` says which.
 | `consistency` | Tables 13, 14, 15 |
 | `merging` | Figure 3; Table 17 and Figure 3 with two training runs |
 | `attacks`, `biases` | attack success; biases of position, length and rubric |
+| `truth` | what judges reach against the truth, where the items carry it |
 | `claims` | the paper's claims as tests |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |
 | `run`, `cells`, `rows`, `measures`, `published` | what they are made of: judgments and items; cells; judges, floors
@@ -54,6 +55,19 @@ from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .registry import ENTRIES, TABLES, caption, file_name
 from .rows import OTHERS, Answers, clusters, human_rater, labels, rater_draws, rater_means, raters
 from .run import Run, load_run
+from .truth import (
+    ERROR,
+    EXACT,
+    PAIR_RIGHT,
+    exact_score,
+    knows_truth,
+    pair_right,
+    score_error,
+    true_decisions,
+    true_scores,
+    truth_average,
+    truth_measured,
+)
 
 __all__ = [
     "Answers",
@@ -62,11 +76,14 @@ __all__ = [
     "Cell",
     "DIRECT_AVERAGE",
     "ENTRIES",
+    "ERROR",
+    "EXACT",
     "KEY",
     "KINDS",
     "OTHERS",
     "OVERALL",
     "PAIR_AVERAGE",
+    "PAIR_RIGHT",
     "REAL_NAMES",
     "REFERENCE_JUDGE",
     "RESEARCH_DIRECT",
@@ -82,6 +99,7 @@ __all__ = [
     "compare_averages",
     "compare_judges",
     "display_table",
+    "exact_score",
     "example_run",
     "figure_1",
     "figure_3",
@@ -90,16 +108,19 @@ __all__ = [
     "gold_gaps",
     "human_rater",
     "judge_average",
+    "knows_truth",
     "labels",
     "load_run",
     "load_table",
     "merge_names",
     "p_text",
+    "pair_right",
     "plain",
     "rater_draws",
     "rater_means",
     "raters",
     "save_table",
+    "score_error",
     "show_p",
     "table_1",
     "table_11",
@@ -119,4 +140,8 @@ __all__ = [
     "table_biases",
     "to_csv",
     "tournament",
+    "true_decisions",
+    "true_scores",
+    "truth_average",
+    "truth_measured",
 ]
