@@ -1,5 +1,6 @@
 # Two commands: `make reproduce` and `make test`. Both create .venv first. `make test` then tests the vLLM judge in an
-# environment of its own, .venv-vllm (vLLM's CPU build, Linux only).
+# environment of its own, .venv-vllm (vLLM's CPU build, Linux only). As root on Debian or Ubuntu it first installs a
+# browser for the tests of pages, a system package; elsewhere those tests are skipped until `make browser` finds one.
 PYTHON ?= python3
 SCALE ?= mini
 # Where a run lies: your own is in my-outputs, the committed ones are in outputs.
@@ -11,7 +12,12 @@ VLLM_VENV := .venv-vllm
 VLLM_PY := $(VLLM_VENV)/bin/python
 TORCH := torch==$(shell sed -n 's/^torch==//p' requirements.txt)
 
-.PHONY: reproduce test test-vllm verify compare perf lint env env-vllm clean
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(shell command -v $(name)))))
+APT := $(shell command -v apt-get)
+ROOT := $(filter 0,$(shell id -u))
+
+.PHONY: reproduce test test-vllm browser verify compare perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -37,6 +43,7 @@ reproduce: env
 	$(PY) -m prometheus_lib run $(PLACE)
 
 test: env lint
+	$(if $(and $(APT),$(ROOT)),-@$(MAKE) --no-print-directory browser)
 	$(PY) -m pytest
 	$(MAKE) test-vllm
 
@@ -46,6 +53,18 @@ test-vllm: env-vllm
 else
 test-vllm:
 	@echo "the vLLM judge is tested on Linux only"
+endif
+
+browser:
+ifneq ($(BROWSER),)
+	@echo "the browser for tests of pages: $(BROWSER)"
+else ifneq ($(APT),)
+	@echo "installing the system package chromium with apt, for tests of pages (needs root)"
+	$(if $(ROOT),,sudo )apt-get update -qq
+	$(if $(ROOT),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+else
+	@echo "No apt here: install Chromium or Chrome by hand; where it is not on PATH, say so by PROMETHEUS_BROWSER=/path/to/it"
+	@false
 endif
 
 lint: env

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,27 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"PROMETHEUS_DATA_DIR points to {folder}, which is not a folder")
     return folder
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A real browser without a window, as Playwright drives it: PROMETHEUS_BROWSER, or Chromium or Chrome as installed.
+
+    Where there is none, tests are skipped, and fail where CI is set: there, `make test` installs it as root.
+    """
+    found = os.environ.get("PROMETHEUS_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        missing = pytest.fail if os.environ.get("CI", "false").lower() not in ("", "0", "false") else pytest.skip
+        missing("no browser: run `make browser`, or name one by PROMETHEUS_BROWSER (a Chromium or Chrome)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -14,7 +12,7 @@ import pytest
 from prometheus_lib.data import building
 from prometheus_lib.data.building import annotation
 from prometheus_lib.data.building.told import WrongDecisions, told_rows
-from prometheus_lib.records import DataError, write_text_atomic
+from prometheus_lib.records import DataError
 
 ROWS = [
     {**row, "orig_feedback_A": f"single A {n}", "orig_feedback_B": f"single B {n}"}
@@ -128,82 +126,6 @@ def test_the_page_needs_nothing_but_itself(folder):
     assert page.addresses == [] and "http" not in text.split("<script id")[0].replace("http-equiv", "")
     assert "fetch(" not in text and "import " not in text and "default-src 'none'" in text
     assert len(page.sheet["items"]) == 40 and set(page.sheet["questions"]) == set(annotation.QUESTIONS)
-
-
-# A browser as small as can be: elements that hold text and listeners, and a storage that can be refused.
-BROWSER = """
-const elements = {};
-function make() {
-  return { textContent: "", children: [], listeners: {}, files: [],
-    append(...parts) { this.children.push(...parts); },
-    addEventListener(name, call) { this.listeners[name] = call; }, click() {} };
-}
-const document = { getElementById: (id) => elements[id] || (elements[id] = make()), createElement: make };
-elements.data = { textContent: DATA };
-const stored = STORED;
-const localStorage = {
-  getItem: (key) => { if (stored === null) throw new Error("no"); return stored[key] || null; },
-  setItem: (key, value) => { if (stored === null) throw new Error("no"); stored[key] = value; } };
-"""
-
-
-def run_page(text, commands, stored="{}"):
-    """Run the page's own script in Node.js with a small browser around it, then the commands."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("the page's script is tried with Node.js, which is not installed here")
-    script = text.rpartition("<script>")[2].partition("</script>")[0]
-    browser = BROWSER.replace("DATA", json.dumps(json.dumps(Page(text).sheet))).replace("STORED", stored)
-    done = subprocess.run([node, "-e", f"{browser}\n{script}\n{commands}"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-CLICK = """
-const pick = (fieldset, choice) => elements.questions.children.slice(-5)[fieldset].children[choice + 1].children[0];
-"""
-
-
-def test_the_page_keeps_what_is_entered_and_saves_it(folder):
-    text = (folder / "anna.html").read_text(encoding="utf-8")
-    fill = (
-        CLICK
-        + """
-    for (let n = 0; n < 40; n++) {
-      for (let q = 0; q < 5; q++) pick(q, q === 4 ? n % 2 : 0).listeners.change();
-      elements.next.listeners.click();
-    }
-    console.log(elements.count.textContent); console.log(toCsv());
-    """
-    )
-    count, _, saved = run_page(text, fill).partition("\n")
-    assert count == "Item 40 of 40, answered: 40"
-    write_text_atomic(folder / "anna.csv", saved)
-    for name in NAMES[1:]:
-        (folder / f"{name}.csv").unlink()
-    answers = building.read_sheets(folder)
-    assert len(answers) == 40 * 5 and answers["answer"].notna().all()
-    assert answers[answers["standard"] == "Coherence"]["answer"].eq(1).all()
-
-
-def test_the_page_goes_on_after_it_was_closed_and_from_a_saved_file(folder):
-    text = (folder / "anna.html").read_text(encoding="utf-8")
-    kept = run_page(text, CLICK + "pick(0, 1).listeners.change(); console.log(JSON.stringify(stored));")
-    assert "fits_1" in run_page(text, "console.log(JSON.stringify(answers));", stored=kept)
-    saved = run_page(text, CLICK + "pick(0, 1).listeners.change(); console.log(JSON.stringify(toCsv()));")
-    again = f"answers = fromCsv({saved}); console.log(toCsv() === {saved});"
-    assert run_page(text, again).strip() == "true"
-    semicolons = saved.replace(",", ";")
-    assert run_page(text, f"answers = fromCsv({semicolons}); console.log(toCsv() === {saved});").strip() == "true"
-    assert "not in this sheet" in run_page(
-        text, "loadFile({ name: 'x', text: async () => 'item,' + names.join() + '\\nzzz' }).then(() => "
-        "console.log(elements.note.textContent));"
-    )  # fmt: skip
-
-
-def test_the_page_says_so_when_the_browser_keeps_nothing(folder):
-    text = (folder / "anna.html").read_text(encoding="utf-8")
-    assert "save it as CSV" in run_page(text, "console.log(elements.note.textContent);", stored="null")
 
 
 # --- reading them back -----------------------------------------------------------------------------------------------
