@@ -32,6 +32,7 @@ def served(model: str | Path, name: str, folder: Path, dtype: str, *options: str
         *options,
     ]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "VLLM_ENABLE_V1_MULTIPROCESSING"}
+    environment.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # bound threads wait for each other on a busy machine
     log = folder / "log.txt"
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
