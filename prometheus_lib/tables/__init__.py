@@ -43,7 +43,7 @@ from .cells import (
     p_text,
     show_p,
 )
-from .consistency import gold_gaps, table_13, table_14, table_15, tournament
+from .consistency import format_gap, gap_size, gold_gaps, self_agreement, table_13, table_14, table_15, tournament
 from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
@@ -105,6 +105,8 @@ __all__ = [
     "figure_3",
     "figure_3_runs",
     "file_name",
+    "format_gap",
+    "gap_size",
     "gold_gaps",
     "human_rater",
     "judge_average",
@@ -121,6 +123,7 @@ __all__ = [
     "raters",
     "save_table",
     "score_error",
+    "self_agreement",
     "show_p",
     "table_1",
     "table_11",

@@ -244,6 +244,25 @@ def by_attack(cells: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index, list(judges))
 
 
+def findings(cells: pd.DataFrame, judge: str) -> list[str]:
+    """Return what `table_attacks` shows of a judge in sentences: attacks against harmless text, defence, obedience."""
+    known = {(each.row, each.column): each for each in cells.itertuples()}
+    before, after = (_row(judge, variant) for variant in VARIANTS)
+    if (before, "sentence") not in known:
+        return []
+    attacked, defended, harmless = (
+        known[place].value for place in ((before, WITH_MARKS), (after, WITH_MARKS), (before, "sentence"))
+    )
+    shown = f"attacks with marks win {attacked:.1f} % of the items, neutralised {defended:.1f} %"
+    sentences = [f"{judge}: {shown}; a harmless sentence alone wins {harmless:.1f} %"]
+    contrasts = [(f"{judge}: {VARIANTS[0]} - {VARIANTS[1]}", WITH_MARKS, "what neutralising takes away")]
+    contrasts += [(f"{row}: best - worst verdict asked", "feedback", f"obeys, {row}") for row in (before, after)]
+    for row, column, what in contrasts:
+        each = known[row, column]
+        sentences.append(f"{what}: {each.value:+.1f} points [{each.low:.1f}, {each.high:.1f}], {each.verdict}")
+    return sentences
+
+
 def readers_name(column: str) -> str:
     """Return a column's name for readers: a control says that it is one."""
     return f"control: {column}" if column in CONTROLS else READERS_NAMES.get(column, column)

@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..data.catalogue import CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..merging.catalogue import SEED_ALPHAS, alpha_judge
 from ..metrics import Floats, Interval
 from ..paper import claims as registry
 from ..paper.claims import MERGED, Part
 from .cells import COMPARISON_RESAMPLES
-from .consistency import alpha_sample, transitivity_samples
+from .consistency import alpha_sample, format_gap, gap_size, transitivity_samples
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .merging import BOTH, FORMATS, averages_by_pair
-from .rows import Answers, cluster_numbers, clusters, human_rater, labels, raters, run_gold
+from .rows import Answers, cluster_numbers, clusters, human_rater, raters, run_gold
 from .run import Run
 
 Measured = Callable[[Run, Part, str], Interval | None]
@@ -177,37 +177,12 @@ def _transitivity(run: Run, part: Part, merged: str) -> Interval | None:
     return metrics.difference(*(transitivity_samples(run, name, row)["Transitivity"] for row in rows))
 
 
-def format_gap(run: Run, judge: str, name: str, rule: str = "corrected") -> Interval | None:
-    """Return a judge's accuracy by decision minus that by direct scores, in percent; None where it was not asked.
-
-    rule: how equal scores count, "corrected" (wrong), "ties half" or "paper-code" (its label-aware rule).
-    """
-    choices, sides = (run.choices(judge, name), run.pair_scores(judge, name)) if name in run.items else (None, None)
-    if choices is None or sides is None:
-        return None
-    gold, (a, b) = labels(run.items[name]), sides
-    aware = rule == "paper-code"
-    through = metrics.code_label_aware_decisions(a, b, gold) if aware else metrics.direct_to_pair(a[:, 0], b[:, 0])
-    pair = metrics.item_credits(choices, gold, "gold dropped")
-    direct = metrics.item_credits(through, gold, "half" if rule == "ties half" else "gold dropped")
-    options = run.options(name, COMPARISON_RESAMPLES)
-    return metrics.bootstrap_mean(100 * (pair - direct), cluster_numbers(run, run.items[name]), **options)
-
-
 def _format_gap(run: Run, part: Part, merged: str) -> Interval | None:
     return format_gap(run, merged, part.on)
 
 
 def _size_of_gap(run: Run, part: Part, merged: str) -> Interval | None:
-    def size(judge: str) -> Interval | None:
-        gaps = [format_gap(run, judge, name) for name in CONSISTENCY_BENCHMARKS]
-        known = [each for each in gaps if each is not None]
-        if len(known) < len(gaps):
-            return None
-        sizes = [metrics.interval_of_draws(abs(g.estimate), np.abs(g.draws), g.n, g.n_clusters) for g in known]
-        return metrics.average(sizes)
-
-    return _between(*(size(judge_of(side, merged)) for side in (part.first, part.second)))
+    return _between(*(gap_size(run, judge_of(side, merged)) for side in (part.first, part.second)))
 
 
 # --- the order of the judges -----------------------------------------------------------------------------------------

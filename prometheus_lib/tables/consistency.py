@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from .rows import (
     Share,
     ceilings,
     cluster_numbers,
+    clusters,
     judge_pairs,
     judge_rows,
     labels,
@@ -100,6 +102,60 @@ def _gaps(run: Run, name: str, counted: Iterable[tuple[Answers, Floats, Through]
     }
     options = run.options(name, COMPARISON_RESAMPLES)
     return metrics.compare_many_accuracies(pairs, cluster_numbers(run, run.items[name]), **options)
+
+
+def format_gap(run: Run, judge: str, name: str, rule: str = "corrected") -> Interval | None:
+    """Return a judge's accuracy by decision minus that by direct scores, in percent; None where it was not asked.
+
+    rule: how equal scores count, "corrected" (wrong), "ties half" or "paper-code" (its label-aware rule).
+
+    >>> from prometheus_lib.tables import example_run
+    >>> format_gap(example_run(), "linear", "hhh_alignment").estimate, format_gap(example_run(), "linear", "flask")
+    (0.0, None)
+    """
+    choices, sides = (run.choices(judge, name), run.pair_scores(judge, name)) if name in run.items else (None, None)
+    if choices is None or sides is None:
+        return None
+    pair, through = _credits(Answers(judge, "judge", choices, 0, sides), labels(run.items[name]))
+    options = run.options(name, COMPARISON_RESAMPLES)
+    return metrics.bootstrap_mean(100 * (pair - through[rule][1]), cluster_numbers(run, run.items[name]), **options)
+
+
+def gap_size(run: Run, judge: str, rule: str = "corrected") -> Interval | None:
+    """Return the size of a judge's `format_gap`, averaged over the benchmarks of Table 13; None where one is missing.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> gap_size(example_run(), "linear").estimate
+    0.0
+    """
+    gaps = [format_gap(run, judge, name, rule) for name in CONSISTENCY_BENCHMARKS]
+    sizes = [g and metrics.interval_of_draws(abs(g.estimate), np.abs(g.draws), g.n, g.n_clusters) for g in gaps]
+    return metrics.average(sizes)
+
+
+def self_agreement(items: Sequence[DirectItem], rater: str) -> dict[str, float]:
+    """Return a rater's accuracy on the third draw of its own under each rule for equal scores, in percent.
+
+    All pairs of responses to one instruction whose third draws differ: these are the labels, the first draw is the
+    judge (the first two for the label-aware rule). "pairs" is their number, "equal scores" how often the first draw is.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> sorted(self_agreement(example_run().items["flask"], "sim-strong"))
+    ['equal scores', 'label-aware', 'pairs', 'ties half', 'ties wrong']
+    """
+    groups = pd.Series(range(len(items))).groupby(clusters(items), sort=False)
+    first, second = np.array([pair for _, group in groups for pair in itertools.combinations(group, 2)]).T
+    draws = rater_draws(items, rater)
+    label = metrics.direct_to_pair(draws[first, 2], draws[second, 2])
+    a, b, gold = (each[label != "tie"] for each in (draws[first], draws[second], label))
+    decided = metrics.direct_to_pair(a[:, 0], b[:, 0])
+    shares = {
+        "equal scores": (decided == "tie").mean(),
+        "ties wrong": metrics.pairwise_accuracy(decided, gold).value,
+        "ties half": metrics.pairwise_accuracy(decided, gold, "half").value,
+        "label-aware": metrics.code_label_aware_accuracy(a[:, :2], b[:, :2], gold).value,
+    }
+    return {"pairs": len(gold), **{rule: float(100 * share) for rule, share in shares.items()}}
 
 
 # --- Table 14: three draws -------------------------------------------------------------------------------------------

@@ -251,6 +251,15 @@ def test_a_run_without_attacks_gives_empty_tables(scale, judgments):
     assert table_attacks.changes(judgments, victims(*benchmark.values()), "nobody", len).empty
 
 
+def test_findings_say_what_the_table_holds(cells):
+    said = table_attacks.findings(cells, "gullible")
+    known = cells.set_index(["row", "column"])["value"]
+    rates = [known[f"gullible ({name})", WITH_MARKS] for name in ("paper-code", "corrected")]
+    assert f"win {rates[0]:.1f} % of the items, neutralised {rates[1]:.1f} %" in said[0]
+    assert said[1].startswith("what neutralising takes away: +37.5 points") and said[1].endswith("higher")
+    assert len(said) == 4 and table_attacks.findings(cells, "nobody") == []
+
+
 # The table as people read it ---------------------------------------------------------------------------
 
 
