@@ -29,7 +29,7 @@ from .judging.ray_judging import RayJudge
 from .judging.sharing import gather, parse_share, share_of
 from .judging.sweeps import SweepJob
 from .records import DataError, few, read_items
-from .scale import SCALES, Scale, load_scale
+from .scale import SCALE_HELP, Scale, load_scale
 
 
 def selected(
@@ -77,7 +77,7 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", default="mini", choices=list(SCALES))
+    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
     parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")

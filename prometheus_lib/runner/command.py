@@ -14,7 +14,7 @@ from .executing import NotebookFailed
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `run`."""
-    parser.add_argument("--scale", default="mini", help=f"one of {', '.join(scale.SCALES)} (default: mini)")
+    parser.add_argument("--scale", default="mini", help=scale.SCALE_HELP)
     parser.add_argument("--from", dest="first", default=None, metavar="NN", help="start at this notebook, e.g. 05")
     parser.add_argument("--only", default=None, metavar="NN", help="run this notebook alone")
     parser.add_argument("--data", default=None, metavar="DIR", help=f"real data (default: {run.DATA_VARIABLE})")

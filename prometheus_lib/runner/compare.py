@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from .. import metrics, tables
 from ..records import DataError, MissingFile
-from ..scale import SCALES, committed_outputs, load_scale
+from ..scale import SCALE_HELP, committed_outputs, load_scale
 from ..tables import KEY
 from .verify import same_number
 
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--scale", default="mini", help=f"one of {', '.join(SCALES)} (default: mini)")
+    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
     parser.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
     parser.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
     given = parser.parse_args(arguments)

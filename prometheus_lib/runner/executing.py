@@ -24,6 +24,8 @@ from ..tables import images
 # A kernel that is killed while it has workers leaves semaphores, which Python's tracker removes and reports.
 QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
 
+PLACES = ("OUTPUTS", "SCALE")  # parameters that may name a place on this machine
+
 
 class NotebookFailed(RuntimeError):
     """A cell of a notebook raised an error, or its kernel died."""
@@ -106,13 +108,23 @@ def make_shareable(notebook: Path) -> None:
     noted = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "environment_variables"):
         noted.pop(key, None)
-    if "OUTPUTS" in noted.get("parameters", {}):
-        noted["parameters"]["OUTPUTS"] = ""
+    parameters = noted.get("parameters", {})
+    kept = {name: _without_place(name, parameters[name]) for name in PLACES if name in parameters}
+    parameters.update(kept)
     for cell in content["cells"]:
         if "injected-parameters" in cell["metadata"].get("tags", []):
-            cell["source"] = re.sub(r"^OUTPUTS = .*$", 'OUTPUTS = ""', "".join(cell["source"]), flags=re.MULTILINE)
+            source = "".join(cell["source"])
+            for name, value in kept.items():
+                line = f"{name} = {json.dumps(value)}"
+                source = re.sub(rf"^{name} = .*$", lambda _, line=line: line, source, flags=re.MULTILINE)
+            cell["source"] = source
     images.shrink_outputs(content)
     records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _without_place(name: str, value: str) -> str:
+    """Return a parameter that names a file or folder as it may be shared: a scale file by its name alone."""
+    return "" if name == "OUTPUTS" else Path(value).name if Path(value).is_absolute() else value
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from ..data import DATA_VARIABLE
 from ..pipeline import start_from_committed
 from ..records import DataError
 from .executing import execute_all
-from .manifest import timing_table, write_manifest
+from .manifest import describe_settings, timing_table, write_manifest
 from .notebooks import READERS, choose, given_parameters, notebook_files, stages
 from .skipping import RunRecord, files_below, inputs_hash
 
@@ -37,7 +37,8 @@ def run_notebooks(
 ) -> dict[str, float]:
     """Run the chosen notebooks (a notebook named by `only` always), write the manifest, return seconds per notebook.
 
-    Raises DataError for an unknown scale, notebook, parameter or folder, NotebookFailed when a cell fails.
+    `name` may be the path of a scale file. Raises DataError for an unknown scale, notebook, parameter or folder, and
+    NotebookFailed when a cell fails.
 
     >>> run_notebooks("no-such-scale")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
@@ -48,8 +49,9 @@ def run_notebooks(
     settings = scale.load_scale(name, outputs)
     chosen = choose(notebook_files(notebooks), first, only)
     given, real_data = given_parameters(chosen, parameters), data_folder(data)
-    values = {**given, "SCALE": name, "OUTPUTS": str(settings.paths.root.parent)}
-    inputs = inputs_hash(name, given, real_data)
+    named = name if name in scale.SCALES else str(scale.scale_file(name))  # notebooks run in a folder of their own
+    values = {**given, "SCALE": named, "OUTPUTS": str(settings.paths.root.parent)}
+    inputs = inputs_hash(describe_settings(settings), given, real_data)
     _say_where(settings.paths.root)
     if chosen[0].stem[:2] in READERS:
         start_from_committed(settings)

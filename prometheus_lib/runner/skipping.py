@@ -53,9 +53,9 @@ def files_below(root: Path) -> dict[str, list[int]]:
     return {path.relative_to(root).as_posix(): _size_and_time(path) for path in kept}
 
 
-def inputs_hash(name: str, parameters: dict[str, str], real_data: str) -> str:
+def inputs_hash(settings: dict[str, Any], parameters: dict[str, str], real_data: str) -> str:
     """Identify what every notebook of a run depends on: the library, the scale, its parameters, the real data."""
-    return artifacts.text_hash(library_files(), name, parameters, _listing(real_data))
+    return artifacts.text_hash(library_files(), settings, parameters, _listing(real_data))
 
 
 def library_files() -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ import pandas as pd
 from .. import data, tables
 from ..data import DATA_VARIABLE
 from ..records import DataError, MissingFile, read_jsonl
-from ..scale import Scale, stored_scale
+from ..scale import SCALE_HELP, Scale, stored_scale
 from ..tables import KEY, TABLES, Run
 
 TOLERANCE = 1e-6  # relative, on top of the six digits that are written
@@ -125,7 +125,7 @@ def verify(scale: Scale) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all tables agree, 1 when one differs, 2 when there is nothing to compare."""
     parser = argparse.ArgumentParser(prog="python -m prometheus_lib verify", description=__doc__)
-    parser.add_argument("--scale", default="mini", help="smoke, mini, 7b or 8x7b (default: mini)")
+    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
     parser.add_argument("--outputs", default=None, help="folder of results (default: that of the committed run)")
     given = parser.parse_args(arguments)
     try:

@@ -246,3 +246,21 @@ def test_house_form_of_the_notebooks():
             assert forbidden not in source, (path.name, forbidden)
         for word in (os.sep + "home" + os.sep, os.sep + "tmp" + os.sep):
             assert word not in source, path.name
+
+
+def test_a_scale_file_of_ones_own_runs_and_its_place_is_not_told(project, tmp_path_factory, capsys):
+    file = tmp_path_factory.mktemp("own") / "mine.toml"
+    file.write_text('like = "smoke"\nrows = 8\n', encoding="utf-8")
+    add_cell(project, "from prometheus_lib.scale import load_scale\nload_scale(SCALE, OUTPUTS).experts[0].examples")
+    assert run_in(project, "--scale", str(file)) == 0
+    executed = (project / "outputs" / "mine" / "notebooks" / "00_only.ipynb").read_text(encoding="utf-8")
+    assert str(file.parent) not in executed and 'SCALE = \\"mine.toml\\"' in executed
+    assert '"8"' in executed  # the cell's result
+    manifest = json.loads((project / "outputs" / "mine" / "manifest.json").read_text())
+    assert manifest["scale"] == "mine" and manifest["settings"]["experts"][0]["examples"] == 8
+    file.write_text('like = "smoke"\nrows = 9\n', encoding="utf-8")
+    capsys.readouterr()
+    assert run_in(project, "--scale", str(file)) == 0
+    assert "unchanged" not in capsys.readouterr().err
+    assert run_in(project, "--scale", str(file)) == 0
+    assert "unchanged, skipped" in capsys.readouterr().err

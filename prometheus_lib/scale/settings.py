@@ -1,0 +1,134 @@
+"""What a scale decides, in numbers, and where every file of a run lies. Scales are read from files: see `reading`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
+from ..judging.tasks import Decoding
+from ..merging.catalogue import ALPHAS, alpha_judge, further_merges, paper_merges
+from ..merging.spec import Merge
+from ..training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every folder of a run.
+
+    >>> Paths.below(Path("outputs/mini")).benchmark("flask").as_posix()
+    'outputs/mini/data/benchmarks/flask.jsonl'
+    """
+
+    root: Path
+    data: Path
+    experts: Path
+    merged: Path
+    judgments: Path
+    metrics: Path
+    tables: Path
+    figures: Path
+    notebooks: Path
+
+    @classmethod
+    def below(cls, root: Path) -> Paths:
+        """Return the folders of a run that lies in `root` (`my-outputs/<scale>`)."""
+        return cls(root, *(root / field.name for field in fields(cls)[1:]))
+
+    def rows(self, collection: str) -> Path:
+        """Return the file of a training collection ("feedback" or "preference")."""
+        return self.data / f"{collection}_collection.jsonl"
+
+    def benchmark(self, name: str) -> Path:
+        """Return the file of a benchmark's items."""
+        return self.data / "benchmarks" / f"{name}.jsonl"
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One model to train: the formats it learns and how many examples of each (a float is a share, None is all).
+
+    >>> Expert("joint", ("direct", "pairwise"), 4000).seed
+    42
+    """
+
+    name: str
+    formats: tuple[str, ...]
+    examples: int | float | None
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything that differs between scales; `load_scale` reads it from a file.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> load_scale("mini").judges[:4]
+    ('base', 'direct', 'pairwise', 'direct-seed2')
+    """
+
+    name: str
+    base_model: str
+    miniature: bool
+    collection_instructions: int
+    training: TrainingSettings
+    experts: tuple[Expert, ...]
+    density: float
+    scaling: float
+    engine: str
+    batch_size: int
+    workers: int
+    benchmark_share: float
+    resamples: int
+    paths: Paths
+    decoding: Decoding = Decoding()
+    pairwise_with_reference: bool = False
+    main_judges: tuple[str, ...] = (
+        "base", "direct", "pairwise", "joint", "linear", "task-arithmetic-default", "dare-linear",
+    )  # fmt: skip
+    merged_judge: str = "linear"
+    seed: int = 42
+    draws: int = 3
+    hardware: str = ""
+    in_place: bool = True
+
+    def benchmark_name(self, name: str) -> str:
+        """Return the name under which this scale knows a benchmark of the paper."""
+        return f"mini_{name}" if self.miniature else name
+
+    @property
+    def merges(self) -> tuple[Merge, ...]:
+        """Return the merges of Tables 5, 6 and 17, each a model folder."""
+        return tuple(paper_merges(self.density, self.scaling, self.seed))
+
+    @property
+    def sweep(self) -> tuple[Merge, ...]:
+        """Return the further merges: the alphas of Figure 3, a second pair of experts and mask, Table 10's recipe.
+
+        They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
+        mixtures of experts).
+        """
+        return tuple(further_merges(self.merges))
+
+    @property
+    def merge_folders(self) -> tuple[Merge, ...]:
+        """Return the merges that are written as model folders."""
+        return self.merges if self.in_place else (*self.merges, *self.sweep)
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Return the names of all judges: base, experts, merges."""
+        return ("base", *[expert.name for expert in self.experts], *[m.name for m in (*self.merges, *self.sweep)])
+
+    def main_benchmarks(self, judge: str) -> tuple[str, ...]:
+        """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables."""
+        shown = {alpha_judge(alpha) for alpha in ALPHAS}
+        further = {merge.name for merge in self.sweep} - shown
+        return SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+
+    def model_folder(self, judge: str) -> str:
+        """Return the model folder (or hub id) of a judge that has one."""
+        if judge == "base":
+            return self.base_model
+        kind = self.paths.experts if judge in {expert.name for expert in self.experts} else self.paths.merged
+        return str(kind / judge)
