@@ -22,8 +22,8 @@ from prometheus_lib.data.building.told import WrongDecisions, miniature_conclusi
 from prometheus_lib.judging import Decoding, TransformersJudge, judgments, pairwise_tasks
 from prometheus_lib.parallel import one_thread
 from prometheus_lib.records import write_jsonl, write_text_atomic
-from prometheus_lib.scale import EMBEDDED_BASE, load_scale
-from prometheus_lib.training import ExpertJob, train_expert
+from prometheus_lib.scale import load_scale
+from prometheus_lib.training import EMBEDDED_BASE, ExpertJob, train_expert
 
 ARMS = {
     "all right": WrongDecisions(0.0),
