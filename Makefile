@@ -5,7 +5,11 @@ PYTHON ?= python3
 SCALE ?= mini
 # Where a run lies: your own is in my-outputs, the committed ones are in outputs.
 OUTPUTS ?=
-PLACE = --scale $(SCALE) $(if $(OUTPUTS),--outputs $(OUTPUTS))
+# Another base model or number of training rows than the scale's.
+BASE_MODEL ?=
+ROWS ?=
+PLACE = --scale $(SCALE) $(if $(OUTPUTS),--outputs $(OUTPUTS)) $(if $(BASE_MODEL),--base-model $(BASE_MODEL)) \
+  $(if $(ROWS),--rows $(ROWS))
 VENV := .venv
 PY := $(VENV)/bin/python
 VLLM_VENV := .venv-vllm

@@ -29,7 +29,7 @@ from .judging.ray_judging import RayJudge
 from .judging.sharing import gather, parse_share, share_of
 from .judging.sweeps import SweepJob
 from .records import DataError, few, read_items
-from .scale import SCALE_HELP, Scale, load_scale
+from .scale import Scale, add_scale_options, load_scale
 
 
 def selected(
@@ -77,7 +77,7 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
+    add_scale_options(parser)
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
     parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")
@@ -94,11 +94,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judge what is asked for and not stored yet, and print one line per judge."""
     options = _options(arguments)
-    chosen = load_scale(options.scale, options.outputs)
+    changes = {"base_model": options.base_model, "rows": options.rows}
+    chosen = load_scale(options.scale, options.outputs, **changes)
     if options.gather:
-        done = gather(chosen.paths.judgments, load_scale(options.scale, options.gather).paths.judgments)
+        done = gather(chosen.paths.judgments, load_scale(options.scale, options.gather, **changes).paths.judgments)
     else:
-        done = _judge(chosen, options)
+        done = _judge(pipeline.with_base(chosen), options)
     for name, added in done.items():
         print(f"{name:<28}{added:>8} judgments added")
 

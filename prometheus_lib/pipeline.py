@@ -83,6 +83,16 @@ def _copy_judgments(source: Path, target: Path) -> None:
             os.replace(copy, target / copy.name)
 
 
+def with_base(scale: Scale) -> Scale:
+    """Return the scale with its base model at hand: fetched from the hub or converted from GGUF where that is needed.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> with_base(load_scale("mini")) == load_scale("mini")
+    True
+    """
+    return replace(scale, base_model=training.local_base(scale.base_model))
+
+
 # --- training --------------------------------------------------------------------------------------------------------
 
 

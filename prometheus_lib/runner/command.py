@@ -14,7 +14,7 @@ from .executing import NotebookFailed
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `run`."""
-    parser.add_argument("--scale", default="mini", help=scale.SCALE_HELP)
+    scale.add_scale_options(parser)
     parser.add_argument("--from", dest="first", default=None, metavar="NN", help="start at this notebook, e.g. 05")
     parser.add_argument("--only", default=None, metavar="NN", help="run this notebook alone")
     parser.add_argument("--data", default=None, metavar="DIR", help=f"real data (default: {run.DATA_VARIABLE})")
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run.run_notebooks(
             options.scale, options.first, options.only, options.data, options.outputs, options.parameter,
-            options.force, options.notebooks,
+            options.force, options.notebooks, options.base_model, options.rows,
         )  # fmt: skip
     except (DataError, NotebookFailed) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from .. import metrics, tables
 from ..records import DataError, MissingFile
-from ..scale import SCALE_HELP, committed_outputs, load_scale
+from ..scale import add_scale_options, committed_outputs, load_scale
 from ..tables import KEY
 from .verify import same_number
 
@@ -145,13 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
+    add_scale_options(parser)
     parser.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
     parser.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
     given = parser.parse_args(arguments)
     try:
-        reference = load_scale(given.scale, given.other or committed_outputs()).paths.tables
-        wrong = compare_runs(reference, load_scale(given.scale, given.outputs).paths.tables)
+        places = (given.other or committed_outputs(), given.outputs)
+        runs = [load_scale(given.scale, place, given.base_model, given.rows) for place in places]
+        wrong = compare_runs(*(run.paths.tables for run in runs))
     except DataError as error:
         print(error, file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ from ..tables import images
 # A kernel that is killed while it has workers leaves semaphores, which Python's tracker removes and reports.
 QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
 
-PLACES = ("OUTPUTS", "SCALE")  # parameters that may name a place on this machine
+PLACES = ("OUTPUTS", "SCALE", "BASE_MODEL")  # parameters that may name a place on this machine
 
 
 class NotebookFailed(RuntimeError):
@@ -123,7 +123,7 @@ def make_shareable(notebook: Path) -> None:
 
 
 def _without_place(name: str, value: str) -> str:
-    """Return a parameter that names a file or folder as it may be shared: a scale file by its name alone."""
+    """Return a parameter that names a place as it may be shared: scale files and models by their names alone."""
     return "" if name == "OUTPUTS" else Path(value).name if Path(value).is_absolute() else value
 
 

@@ -34,7 +34,8 @@ def describe_settings(settings: scale.Scale) -> dict[str, Any]:
 
     values = asdict(settings)
     values.pop("paths")
-    values["base_model"] = Path(settings.base_model).name if settings.miniature else settings.base_model
+    if Path(settings.base_model).is_absolute():
+        values["base_model"] = Path(settings.base_model).name
     return values
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from .. import artifacts
 from ..records import DataError
 
-OPTIONS = {"SCALE": "--scale", "OUTPUTS": "--outputs", "DATA_DIR": "--data"}
+OPTIONS = {
+    "SCALE": "--scale",
+    "OUTPUTS": "--outputs",
+    "DATA_DIR": "--data",
+    "BASE_MODEL": "--base-model",
+    "ROWS": "--rows",
+}
 READERS = ("06", "07", "08", "09", "10")  # need nothing but judgments
 TOGETHER = (("00", "01"), ("06", "07", "08", "09"))
 

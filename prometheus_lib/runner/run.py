@@ -21,7 +21,7 @@ from ..pipeline import start_from_committed
 from ..records import DataError
 from .executing import execute_all
 from .manifest import describe_settings, timing_table, write_manifest
-from .notebooks import READERS, choose, given_parameters, notebook_files, stages
+from .notebooks import READERS, check_parameters, choose, given_parameters, notebook_files, stages
 from .skipping import RunRecord, files_below, inputs_hash
 
 
@@ -34,6 +34,8 @@ def run_notebooks(
     parameters: Sequence[str] = (),
     force: bool = False,
     notebooks: str | None = None,
+    base_model: str = "",
+    rows: int = 0,
 ) -> dict[str, float]:
     """Run the chosen notebooks (a notebook named by `only` always), write the manifest, return seconds per notebook.
 
@@ -46,12 +48,17 @@ def run_notebooks(
     prometheus_lib.records.DataError: the scale is unknown
     >>> seconds = run_notebooks("smoke", first="06")  # doctest: +SKIP
     """
-    settings = scale.load_scale(name, outputs)
+    settings = scale.load_scale(name, outputs, base_model, rows)
     chosen = choose(notebook_files(notebooks), first, only)
     given, real_data = given_parameters(chosen, parameters), data_folder(data)
     named = name if name in scale.SCALES else str(scale.scale_file(name))  # notebooks run in a folder of their own
     values = {**given, "SCALE": named, "OUTPUTS": str(settings.paths.root.parent)}
-    inputs = inputs_hash(describe_settings(settings), given, real_data)
+    # Only where one is given, so that notebooks of one's own need not know them.
+    values |= {"BASE_MODEL": settings.base_model} if base_model else {}
+    values |= {"ROWS": rows} if rows else {}
+    for notebook in chosen:
+        check_parameters(notebook, values)
+    inputs = inputs_hash(describe_settings(settings), given, real_data, settings.base_model)
     _say_where(settings.paths.root)
     if chosen[0].stem[:2] in READERS:
         start_from_committed(settings)

@@ -53,9 +53,9 @@ def files_below(root: Path) -> dict[str, list[int]]:
     return {path.relative_to(root).as_posix(): _size_and_time(path) for path in kept}
 
 
-def inputs_hash(settings: dict[str, Any], parameters: dict[str, str], real_data: str) -> str:
-    """Identify what every notebook of a run depends on: the library, the scale, its parameters, the real data."""
-    return artifacts.text_hash(library_files(), settings, parameters, _listing(real_data))
+def inputs_hash(settings: dict[str, Any], parameters: dict[str, str], *folders: str) -> str:
+    """Identify what every notebook of a run depends on: library, scale, parameters, real data and the base model."""
+    return artifacts.text_hash(library_files(), settings, parameters, *map(_listing, folders))
 
 
 def library_files() -> list[tuple[str, str]]:
@@ -71,6 +71,6 @@ def _size_and_time(path: Path) -> list[int]:
 
 
 def _listing(folder: str) -> list[Any]:
-    """Describe a folder of real data by names, sizes and times."""
+    """Describe a folder (none: nothing) by names, sizes and times."""
     paths = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
     return [(path.name, *_size_and_time(path)) for path in paths]

@@ -21,7 +21,7 @@ import pandas as pd
 from .. import data, tables
 from ..data import DATA_VARIABLE
 from ..records import DataError, MissingFile, read_jsonl
-from ..scale import SCALE_HELP, Scale, stored_scale
+from ..scale import Scale, add_scale_options, stored_scale
 from ..tables import KEY, TABLES, Run
 
 TOLERANCE = 1e-6  # relative, on top of the six digits that are written
@@ -125,11 +125,11 @@ def verify(scale: Scale) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all tables agree, 1 when one differs, 2 when there is nothing to compare."""
     parser = argparse.ArgumentParser(prog="python -m prometheus_lib verify", description=__doc__)
-    parser.add_argument("--scale", default="mini", help=SCALE_HELP)
+    add_scale_options(parser)
     parser.add_argument("--outputs", default=None, help="folder of results (default: that of the committed run)")
     given = parser.parse_args(arguments)
     try:
-        wrong = verify(stored_scale(given.scale, given.outputs))
+        wrong = verify(stored_scale(given.scale, given.outputs, given.base_model, given.rows))
     except DataError as error:
         print(error, file=sys.stderr)
         return 2

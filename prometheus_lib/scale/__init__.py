@@ -5,15 +5,15 @@ notebooks are the same at every scale: all differences are values in these files
 `data.catalogue`, merges in `merging.catalogue`.
 """
 
-from .reading import SCALE_HELP, SCALES, committed_outputs, load_scale, scale_file, stored_scale
+from .reading import SCALES, add_scale_options, committed_outputs, load_scale, scale_file, stored_scale
 from .settings import Expert, Paths, Scale
 
 __all__ = [
     "Expert",
     "Paths",
     "SCALES",
-    "SCALE_HELP",
     "Scale",
+    "add_scale_options",
     "committed_outputs",
     "load_scale",
     "scale_file",

@@ -6,11 +6,13 @@ many training rows of each format are learned.
 
 from __future__ import annotations
 
+import argparse
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from ..artifacts import project_folder
+from ..artifacts import may_be_on_hub, project_folder
 from ..records import DataError
 from ..training.settings import EMBEDDED_BASE
 from .checks import check_scale
@@ -20,30 +22,74 @@ from .typed import record
 COMMITTED_OUTPUTS, OWN_OUTPUTS = "outputs", "my-outputs"
 HERE = Path(__file__).parent
 SCALES = ("smoke", "mini", "7b", "8x7b")  # each is a file here
-SCALE_HELP = f"one of {', '.join(SCALES)}, or a file of your own that ends in .toml (default: mini)"
 EMBEDDED = "embedded"  # how a file names the base model that comes with the library
 
 Table = dict[str, Any]
 
 
-def load_scale(name: str | Path = "mini", outputs: str | Path | None = None) -> Scale:
+def load_scale(
+    name: str | Path = "mini", outputs: str | Path | None = None, base_model: str = "", rows: int = 0
+) -> Scale:
     """Return the settings of a scale whose run lies in `outputs`/<name>; the default is the project's `my-outputs`.
 
     `name` is one of SCALES, or the path of a file of your own, after which the run is named. The committed runs lie in
-    `outputs`, where nothing is written unless that folder is named. Raises DataError, naming file and key, for an
-    unknown scale and for what a file may not hold.
+    `outputs`, where nothing is written unless that folder is named. `base_model` (a hub id, also as id@revision, a
+    model folder or a GGUF file) and `rows` (training rows per format) stand in for the file's; such a run has a name
+    and a folder of its own. Raises DataError, naming file and key, for an unknown scale and for what a file may not
+    hold.
 
     >>> load_scale("smoke", "elsewhere").paths.tables.relative_to(Path.cwd()).as_posix()
     'elsewhere/smoke/tables'
+    >>> load_scale("smoke", base_model="HuggingFaceTB/SmolLM2-360M-Instruct", rows=50).name
+    'smoke-SmolLM2-360M-Instruct-50-rows'
     """
     file = scale_file(name)
+    table = _read(file)
+    if isinstance(table.get("base_model"), str):
+        table["base_model"] = _base(table["base_model"], file.parent)
+    instead = {"base_model": _base(base_model, file.parent) if base_model else "", "rows": rows}
+    changed = {key: value for key, value in instead.items() if value and value != table.get(key)}
+    table = _with_examples(table | changed, str(file))
+    called = "-".join([file.stem, *(_in_a_name(key, value) for key, value in changed.items())])
     root = Path(outputs).expanduser() if outputs else project_folder() / OWN_OUTPUTS
-    table = _with_examples(_read(file), str(file))
-    if table.get("base_model") == EMBEDDED:
-        table["base_model"] = str(EMBEDDED_BASE)
-    scale = record(Scale, table, str(file), name=file.stem, paths=Paths.below(root.resolve() / file.stem))
+    scale = record(Scale, table, str(file), name=called, paths=Paths.below(root.resolve() / called))
     check_scale(scale, str(file))
     return scale
+
+
+def _base(given: str, folder: Path) -> str:
+    """Return a base model's name: files and folders in full, from the working folder or the scale's file on."""
+    if given == EMBEDDED:
+        return str(EMBEDDED_BASE)
+    places = (Path(given).expanduser(), folder / given)
+    found = next((place for place in places if place.is_dir() or (place.is_file() and place.suffix == ".gguf")), None)
+    if found is not None:
+        return str(found.resolve())
+    if given.endswith(".gguf") or not may_be_on_hub(given.partition("@")[0]):
+        raise DataError(f"{given}: there is no such base model; correct its path, or give its name on the hub.")
+    return given
+
+
+def _in_a_name(key: str, value: str | int) -> str:
+    if key == "rows":
+        return f"{value}-rows"
+    name = str(value).removesuffix(".gguf").rstrip("/").rsplit("/", 1)[-1]
+    return re.sub(r"[^\w.]+", "-", name)
+
+
+def add_scale_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options that choose a scale.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> add_scale_options(parser)
+    >>> parser.parse_args(["--scale", "smoke"]).rows
+    0
+    """
+    known = f"one of {', '.join(SCALES)}, or a file of your own that ends in .toml (default: mini)"
+    parser.add_argument("--scale", default="mini", help=known)
+    base = "another than the scale's: a name on the hub (name@revision pins it), a model folder, or a GGUF file"
+    parser.add_argument("--base-model", default="", metavar="MODEL", help=base)
+    parser.add_argument("--rows", type=int, default=0, metavar="N", help="training rows per format, not the scale's")
 
 
 def scale_file(name: str | Path) -> Path:
@@ -76,14 +122,17 @@ def committed_outputs() -> Path:
     return project_folder() / COMMITTED_OUTPUTS
 
 
-def stored_scale(name: str | Path = "mini", outputs: str | Path | None = None) -> Scale:
+def stored_scale(
+    name: str | Path = "mini", outputs: str | Path | None = None, base_model: str = "", rows: int = 0
+) -> Scale:
     """Return a scale whose run is only read: the committed one, else your own, or that of the folder named.
 
     >>> stored_scale("mini").paths.root == committed_outputs() / "mini"
     True
     """
-    committed = committed_outputs()
-    return load_scale(name, outputs or (committed if (committed / scale_file(name).stem).is_dir() else None))
+    committed = load_scale(name, committed_outputs(), base_model, rows)
+    is_there = committed.paths.root.is_dir()
+    return committed if is_there and not outputs else load_scale(name, outputs, base_model, rows)
 
 
 # --- a file's table --------------------------------------------------------------------------------------------------

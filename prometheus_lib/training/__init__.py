@@ -1,5 +1,6 @@
 """Training experts from one base model (paper, section 3.4)."""
 
+from .bases import converted, local_base
 from .experts import (
     IGNORED,
     LOG,
@@ -25,8 +26,10 @@ __all__ = [
     "Lora",
     "TrainingSettings",
     "answer_loss",
+    "converted",
     "fine_tune",
     "load_model",
+    "local_base",
     "read_examples",
     "read_log",
     "rows_wanted",

@@ -112,3 +112,27 @@ def test_a_scale_that_is_not_there_and_one_that_would_hide_ours(tmp_path):
         load_scale(tmp_path / "gone.toml")
     with pytest.raises(DataError, match="scale of the library is called mini"):
         load_scale(write(tmp_path, MINE, "mini"))
+
+
+# --- another base model, other rows ----------------------------------------------------------------------------------
+
+
+def test_another_base_model_or_other_rows_make_another_run(tiny_base, tmp_path):
+    other = load_scale("smoke", tmp_path, str(tiny_base), 40)
+    assert other.base_model == str(tiny_base) and other.paths.root == tmp_path / f"smoke-{tiny_base.name}-40-rows"
+    assert [expert.examples for expert in other.experts] == [40] * 5 + [20]
+    assert load_scale("smoke", tmp_path, "embedded", 96) == load_scale("smoke", tmp_path)
+    pinned = load_scale("7b", base_model="google/gemma-3-1b-it@abc123")
+    assert (pinned.base_model, pinned.name) == ("google/gemma-3-1b-it@abc123", "7b-gemma-3-1b-it-abc123")
+
+
+def test_a_base_model_beside_the_scale_file(tmp_path):
+    (tmp_path / "model.gguf").touch()
+    mine = load_scale(write(tmp_path, 'like = "mini"\nbase_model = "model.gguf"\n'))
+    assert mine.base_model == str(tmp_path / "model.gguf") and mine.name == "mine"
+
+
+@pytest.mark.parametrize("base", ["./gone", "gone.gguf", "/no/such/model"])
+def test_a_base_model_that_is_not_there_is_named(base):
+    with pytest.raises(DataError, match=f"{base}: there is no such base model"):
+        load_scale("mini", base_model=base)
