@@ -16,6 +16,7 @@ from ..records import DirectItem, PairItem
 from . import miniworld
 from .collections import pair_orders, response_pairs
 from .miniworld import RATERS, SEEN, UNSEEN, Answer, Domain, Family, Rater
+from .oracle import oracle_decisions
 
 # Four fixed rubrics in the place of HHH Alignment's help, harm, honesty and other.
 HHH_GROUPS = {
@@ -171,13 +172,16 @@ def true_decision(item: PairItem) -> str:
 
 
 def ceiling(items: Sequence[DirectItem | PairItem], rater: str = "") -> dict[str, Any]:
-    """Return what knowing the true scores would reach: Pearson against a rater, or accuracy without gold ties."""
+    """Return what the oracle reaches, played: Pearson with a rater, or accuracy on the labels without gold ties.
+
+    It sees what a judge is shown (see `oracle`): the reference answer for scores, none for pairs.
+    """
     from .. import metrics
 
     if isinstance(items[0], DirectItem):
         truth = [item.meta["true_score"] for item in items]
         rated = [sum(item.scores[rater]) / len(item.scores[rater]) for item in items]
         return {"pearson": metrics.correlations(truth, rated).pearson, "n": len(items)}
-    decisions = [true_decision(item) for item in items]
+    decisions = oracle_decisions(items)
     accuracy = metrics.pairwise_accuracy(decisions, [item.label for item in items], ties="gold dropped")
     return {"accuracy": accuracy.value, "n": accuracy.n}

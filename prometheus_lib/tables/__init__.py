@@ -56,9 +56,13 @@ from .registry import ENTRIES, TABLES, caption, file_name
 from .rows import OTHERS, Answers, clusters, human_rater, labels, rater_draws, rater_means, raters
 from .run import Run, load_run
 from .truth import (
+    DIRECT_ERROR,
+    DIRECT_TRUTH,
     ERROR,
     EXACT,
+    OVERALL_TRUTH,
     PAIR_RIGHT,
+    PAIR_TRUTH,
     exact_score,
     knows_truth,
     pair_right,
@@ -66,6 +70,8 @@ from .truth import (
     true_decisions,
     true_scores,
     truth_average,
+    truth_credits,
+    truth_differences,
     truth_measured,
 )
 
@@ -75,6 +81,8 @@ __all__ = [
     "COMPARISON_RESAMPLES",
     "Cell",
     "DIRECT_AVERAGE",
+    "DIRECT_ERROR",
+    "DIRECT_TRUTH",
     "ENTRIES",
     "ERROR",
     "EXACT",
@@ -82,8 +90,10 @@ __all__ = [
     "KINDS",
     "OTHERS",
     "OVERALL",
+    "OVERALL_TRUTH",
     "PAIR_AVERAGE",
     "PAIR_RIGHT",
+    "PAIR_TRUTH",
     "REAL_NAMES",
     "REFERENCE_JUDGE",
     "RESEARCH_DIRECT",
@@ -146,5 +156,7 @@ __all__ = [
     "true_decisions",
     "true_scores",
     "truth_average",
+    "truth_credits",
+    "truth_differences",
     "truth_measured",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ import pandas as pd
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
-from ..metrics import Interval
+from ..metrics import Comparison, Interval
 from ..paper import published_table
 from .cells import Cell, cells_table, difference_cells, interval_cell
 from .measures import (
@@ -34,13 +34,30 @@ from .published import (
     measure_column,
     published_cells,
 )
-from .rows import ceilings, run_floors
+from .rows import ORACLE, Answers, run_ceilings, run_floors
 from .run import Run
+from .truth import (
+    DIRECT_ERROR,
+    DIRECT_TRUTH,
+    ERROR,
+    EXACT,
+    OVERALL_TRUTH,
+    PAIR_RIGHT,
+    PAIR_TRUTH,
+    TRUTH_UNITS,
+    judge_against_truth,
+    row_against_truth,
+    truth_average,
+    truth_cells,
+    truth_column,
+    truth_differences,
+)
 
 if TYPE_CHECKING:
     from ..scale import Scale
 
 REFERENCE_JUDGE = "linear"  # Table 17 compares every merge with it
+_CEILINGS = {ORACLE: ("true score", ORACLE)}  # with a reference answer the oracle finds the true score
 _FLOORS = {  # one name for the trivial judge of both formats
     "random": ("random score", "random"),
     "length": ("response length", "longer wins"),
@@ -82,27 +99,44 @@ def _average_table(
 
 
 class AverageRow(NamedTuple):
-    """A row that spans benchmarks: `measured` gives its measure on one of them (human raters or not), or None."""
+    """A row that spans benchmarks: what it reaches on one of them by a rater (human or not; None: not judged).
+
+    `against_truth` gives the same by each measure against the truth, nothing where that is not known.
+    """
 
     row: str
     kind: str
     measured: Callable[[str, bool], Interval | None]
+    against_truth: Callable[[str], Mapping[str, Interval]]
 
 
 def _judge_rows(run: Run, judges: Iterable[str]) -> list[AverageRow]:
-    return [AverageRow(judge, "judge", partial(judge_measured, run, judge)) for judge in judges]
+    return [
+        AverageRow(judge, "judge", partial(judge_measured, run, judge), partial(judge_against_truth, run, judge))
+        for judge in judges
+    ]
 
 
 def _trivial_rows(run: Run) -> list[AverageRow]:
-    """The true score as ceiling and the trivial judges that exist in both formats as floors."""
+    """The oracle as ceiling and the trivial judges that exist in both formats as floors."""
 
-    def found(named: Sequence[str], name: str, human: bool) -> Interval | None:
-        rows = [*run_floors(run, name), *ceilings(run.items[name])]
-        row = next((row for row in rows if row.row in named), None)
+    def named(names: Sequence[str], name: str) -> Answers | None:
+        rows = [*run_floors(run, name), *run_ceilings(run, name)]
+        return next((row for row in rows if row.row in names), None)
+
+    def found(names: Sequence[str], name: str, human: bool) -> Interval | None:
+        row = named(names, name)
         return None if row is None else measured(run, name, row, rater_of(run, name, human))
 
-    trivial = [AverageRow(title, "floor", partial(found, named)) for title, named in _FLOORS.items()]
-    return [AverageRow("true score", "ceiling", partial(found, ["true score"])), *trivial]
+    def truly(names: Sequence[str], name: str) -> Mapping[str, Interval]:
+        row = named(names, name)
+        return {} if row is None else row_against_truth(run, name, row)
+
+    kinds = {**dict.fromkeys(_CEILINGS, "ceiling"), **dict.fromkeys(_FLOORS, "floor")}
+    return [
+        AverageRow(title, kinds[title], partial(found, names), partial(truly, names))
+        for title, names in {**_CEILINGS, **_FLOORS}.items()
+    ]
 
 
 def _average_row(
@@ -112,7 +146,7 @@ def _average_row(
     found = {name: row.measured(name, human) for name in run.present((*direct, *pair))}
     if all(each is None for each in found.values()):
         return []
-    cells, averages = [], {}
+    cells, averages = _truth_row(run, row, direct, pair, overall), {}
     for names, column in ((direct, DIRECT_AVERAGE), (pair, PAIR_AVERAGE)):
         unit = AVERAGE_UNITS[column]
         for name in run.present(names):
@@ -125,6 +159,28 @@ def _average_row(
         both = metrics.average([part and part.times(100), averages[PAIR_AVERAGE]])
         cells.append(interval_cell(row.row, OVERALL, both, AVERAGE_UNITS[OVERALL], row.kind, variant=variant))
     return cells
+
+
+def _truth_row(
+    run: Run, row: AverageRow, direct: Sequence[str], pair: Sequence[str], overall: bool = False
+) -> list[Cell]:
+    """One row's cells against the truth: each benchmark, the averages and, with `overall`, the mean of both formats."""
+    found = {name: row.against_truth(name) for name in run.present((*direct, *pair))}
+    cells = [
+        cell for name, each in found.items() for cell in truth_cells(name, row.row, each, row.kind)
+        if cell.unit != "error"
+    ]  # fmt: skip
+    parts = ((direct, EXACT, DIRECT_TRUTH), (direct, ERROR, DIRECT_ERROR), (pair, PAIR_RIGHT, PAIR_TRUTH))
+    averages = {
+        column: metrics.average([found.get(name, {}).get(measure) for name in names])
+        for names, measure, column in parts
+    }
+    if overall:
+        averages[OVERALL_TRUTH] = metrics.average([averages[DIRECT_TRUTH], averages[PAIR_TRUTH]])
+    known = {column: each for column, each in averages.items() if each is not None}
+    return cells + [
+        interval_cell(row.row, column, each, TRUTH_UNITS[column], row.kind) for column, each in known.items()
+    ]
 
 
 def merge_names(scale: Scale) -> list[str]:
@@ -140,6 +196,7 @@ def merge_names(scale: Scale) -> list[str]:
 def table_17(run: Run) -> pd.DataFrame:
     """Table 17: merging methods on all eight benchmarks, and each method's paired difference to linear merging.
 
+    By the truth first, where items carry it; differences by the truth and by the raters are corrected by themselves.
     Linear, SLERP and TIES have no "-default" row: they normalise, so the weights (1, 1) give the same model. "Overall
     average" is the mean of the two averages, the direct one x 100 ("corrected"), and the rule the printed column
     follows ("as printed": Feedback Bench alone x 100 with the pairwise average).
@@ -153,7 +210,7 @@ def table_17(run: Run) -> pd.DataFrame:
     for row in _judge_rows(run, merge_names(run.scale)):
         found = _average_row(run, row, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, human=True, overall=True)
         cells += _with_same_note(found)
-    cells += _merge_differences(run)
+    cells += [*_truth_differences(run), *_merge_differences(run)]
     for row in _trivial_rows(run):
         cells += _average_row(run, row, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, human=True)
     return cells_table("17", [*cells, *_published_17(run)])
@@ -162,6 +219,21 @@ def table_17(run: Run) -> pd.DataFrame:
 def _with_same_note(cells: list[Cell]) -> list[Cell]:
     note = "the weights (1, 1) give the same model"
     return [replace(each, note=note) if each.row in ("linear", "slerp", "ties") else each for each in cells]
+
+
+def _truth_differences(run: Run) -> list[Cell]:
+    """Each merge minus linear by the truth, on every benchmark and both averages; corrected over these."""
+    pairs = [(judge, REFERENCE_JUDGE) for judge in merge_names(run.scale) if judge != REFERENCE_JUDGE]
+    found: dict[tuple[str, str], Comparison] = {}
+    for names, measure, column in ((DIRECT_BENCHMARKS, EXACT, DIRECT_TRUTH), (PAIR_BENCHMARKS, PAIR_RIGHT, PAIR_TRUTH)):
+        for name in run.present(names):
+            for (one, other), compared in truth_differences(run, pairs, name).items():
+                found[f"{one} - {other}", truth_column(name, measure)] = compared
+        for one, other in pairs:
+            averages = [truth_average(run, judge, names) for judge in (one, other)]
+            if None not in averages:
+                found[f"{one} - {other}", column] = metrics.compare_intervals(*averages)
+    return difference_cells(found, "points")
 
 
 def _merge_differences(run: Run) -> list[Cell]:

@@ -21,8 +21,8 @@ from ..records import DataError
 NAN = math.nan
 COMPARISON_RESAMPLES = 10_000
 KINDS = (
-    "judge", "difference", "benchmark", "ceiling", "floor",
-    "real benchmark", "real judge", "real ceiling", "real floor", "published",
+    "judge", "difference", "benchmark", "ceiling", "rater", "floor",
+    "real benchmark", "real judge", "real ceiling", "real rater", "real floor", "published",
 )  # fmt: skip
 HIGHER, LOWER, UNDECIDED = "higher", "lower", "undecided"
 VERDICTS = ("", HIGHER, LOWER, UNDECIDED, TOO_FEW)
@@ -38,6 +38,9 @@ class Unit(NamedTuple):
 
 
 UNITS = {
+    "exact": Unit("exact scores in percent", ".1f", ".1f"),
+    "error": Unit("mean absolute error in score points", ".2f", ".2f"),
+    "right": Unit("truly better response picked, in percent", ".1f", ".1f"),
     "pearson": Unit("Pearson correlation", ".3f", ".2f"),
     "spearman": Unit("Spearman correlation", ".3f", ".2f"),
     "kendall": Unit("Kendall's tau-b", ".3f", ".2f"),

@@ -21,7 +21,6 @@ from .published import CONSISTENCY_PARTS, accuracy_column, alpha_places, consist
 from .rows import (
     Answers,
     Share,
-    ceilings,
     cluster_numbers,
     clusters,
     judge_pairs,
@@ -29,6 +28,7 @@ from .rows import (
     labels,
     rater_draws,
     raters,
+    run_ceilings,
     run_floors,
     share_cells,
 )
@@ -58,7 +58,7 @@ def table_13(run: Run) -> pd.DataFrame:
     cells, found = [], {}
     for name in run.present(CONSISTENCY_BENCHMARKS):
         items = run.items[name]
-        rows = [*judge_rows(run, name, run.scale.main_judges), *run_floors(run, name), *ceilings(items)]
+        rows = [*judge_rows(run, name, run.scale.main_judges), *run_floors(run, name), *run_ceilings(run, name)]
         counted = [(row, *_credits(row, labels(items))) for row in rows if row.sides is not None]
         cells += share_cells(run, name, items, [share for each in counted for share in _format_shares(name, *each)])
         found |= _gaps(run, name, counted)
@@ -254,8 +254,8 @@ def table_15(run: Run) -> pd.DataFrame:
     """
     name, cells = "preference_bench", []
     if name in run.items:
-        items, judged = run.items[name], judge_rows(run, name, run.scale.main_judges)
-        for row in [*judged, *run_floors(run, name), *ceilings(items)]:
+        judged = judge_rows(run, name, run.scale.main_judges)
+        for row in [*judged, *run_floors(run, name), *run_ceilings(run, name)]:
             cells += _transitivity_cells(run, name, row)
         cells += difference_cells(_transitivity_differences(run, name, judged), "percent")
     places = {"PREFERENCE COLLECTION | Transitivity": ["Transitivity"]}

@@ -13,7 +13,7 @@ from ..paper import published_table
 from ..records import DirectItem
 from .cells import Cell, cells_table, interval_cell
 from .measures import measure_unit, measured
-from .rows import ceilings, raters
+from .rows import raters, run_ceilings
 from .run import Items, Run
 
 
@@ -95,14 +95,13 @@ def _fact_cells(row: str, items: Items, kind: str, source: str) -> list[Cell]:
 
 
 def _ceiling_cells(run: Run, name: str) -> Iterator[Cell]:
-    """Agreement of the true score with each rater, or its accuracy on the labels without ties."""
+    """The oracle's agreement with each rater, or its accuracy on the labels without ties."""
     items = run.items[name]
-    truth = [answers for answers in ceilings(items) if answers.row == "true score"]
-    for answers in truth:
+    for answers in run_ceilings(run, name):
         for rater in raters(items) if isinstance(items[0], DirectItem) else [None]:
             found = measured(run, name, answers, rater)
             column = f"Ceiling | {rater}" if rater else "Ceiling | accuracy"
-            note = "agreement of the true score"
+            note = f"reached by the {answers.row}"
             yield interval_cell(TITLES[name], column, found, measure_unit(name), "benchmark", note=note)
 
 

@@ -23,21 +23,33 @@ from .published import (
     reference_places,
 )
 from .rows import (
+    NO_NOISE,
     Answers,
     as_real,
-    ceilings,
     cluster_numbers,
     correlation_cell,
     human_rater,
     judge_pairs,
     judge_rows,
+    other_raters,
+    prompt_floor,
     rater_draws,
     rater_means,
     raters,
+    run_ceilings,
     run_floors,
     run_gold,
 )
 from .run import Items, Run
+from .truth import (
+    EXACT,
+    judge_against_truth,
+    knows_truth,
+    row_against_truth,
+    truth_cells,
+    truth_column,
+    truth_differences,
+)
 
 Found = dict[tuple[str, str], Comparison | None]
 
@@ -46,17 +58,18 @@ Found = dict[tuple[str, str], Comparison | None]
 
 
 def table_3(run: Run) -> pd.DataFrame:
-    """Table 3: Pearson correlation of the mean of three draws with each rater's mean score.
+    """Table 3: exact score, mean absolute error, and Pearson of the mean of three draws with each rater's mean score.
 
-    Rows of kind "difference" compare the merged judge with each other judge, paired by item, Holm-corrected over the
-    table: the bootstrap by instruction decides, and Williams' test, which takes items for independent, is named.
+    The measures against the truth stand first, where items carry it. Rows of kind "difference" compare the merged judge
+    with each other judge, paired by item, Holm-corrected over the exact scores and over the correlations: for these
+    the bootstrap by instruction decides, and Williams' test, which takes items for independent, is named.
 
     >>> from prometheus_lib.tables import example_run
     >>> cells = table_3(example_run())
     >>> cells.query("row == 'linear - base' and column == 'FLASK | sim-strong'")["verdict"].item()
     'too few instructions'
     """
-    return _correlation_table(run, "3", "pearson")
+    return _correlation_table(run, "3", "pearson", _truth_cells(run))
 
 
 def table_11(run: Run) -> pd.DataFrame:
@@ -81,22 +94,37 @@ def table_12(run: Run) -> pd.DataFrame:
     return _correlation_table(run, "12", "spearman")
 
 
-def _correlation_table(run: Run, number: str, kind: metrics.Kind) -> pd.DataFrame:
+def _truth_cells(run: Run) -> list[Cell]:
+    """Exact score and mean absolute error of judges, floors and the oracle, and the merged judge's differences."""
     cells, found = [], {}
+    for name in run.present(DIRECT_BENCHMARKS):
+        measured = {judge: judge_against_truth(run, judge, name) for judge in run.scale.main_judges}
+        for judge, each in measured.items():
+            cells += truth_cells(name, judge, each)
+        for row in [*run_floors(run, name), *run_ceilings(run, name)]:
+            cells += truth_cells(name, row.row, row_against_truth(run, name, row), row.kind)
+        pairs = judge_pairs(run, [judge for judge, each in measured.items() if each])
+        for (one, other), compared in truth_differences(run, pairs, name).items():
+            found[f"{one} - {other}", truth_column(name, EXACT)] = compared
+    return [*cells, *difference_cells(found, "points")]
+
+
+def _correlation_table(run: Run, number: str, kind: metrics.Kind, first: Sequence[Cell] = ()) -> pd.DataFrame:
+    cells, found = list(first), {}
     for name in run.present(DIRECT_BENCHMARKS):
         items = run.items[name]
         for rater in raters(items):
             column = f"{TITLES[name]} | {rater}"
             judged, differences = _judge_cells(run, name, column, rater, kind)
-            limits = [*run_floors(run, name), *ceilings(items, rater)]
+            limits = [*run_floors(run, name), *run_ceilings(run, name), *_yardsticks(items, rater)]
             cells += [*judged, *_limit_cells(run, name, items, column, limits, rater, kind)]
             found |= differences
     cells += difference_cells(found, kind)
     for name in ("vicuna_bench", "mt_bench"):
         if name in run.real:
             items, rater = run.real[name], "gpt-4-1106"
-            limits = [*run_floors(run, name, real=True), *as_real(ceilings(items, rater))]
-            cells += _limit_cells(run, name, items, real_column(name, rater), limits, rater, kind, "real ceiling")
+            limits = [*run_floors(run, name, real=True), *as_real(_yardsticks(items, rater))]
+            cells += _limit_cells(run, name, items, real_column(name, rater), limits, rater, kind, "real ")
     return cells_table(number, [*cells, *published_cells(number, correlation_places(run, number), kind)])
 
 
@@ -134,16 +162,40 @@ def _limit_cells(
     rows: Iterable[Answers],
     rater: str,
     kind: metrics.Kind,
-    draw_kind: str = "ceiling",
+    where: str = "",
 ) -> list[Cell]:
-    """Floors and ceilings of one column, and one of the rater's draws against the mean of its others."""
+    """Floors and ceilings of one column; one of the rater's draws against its others; what its noise leaves to reach.
+
+    `where` is "real " for a real file.
+    """
     gold, draws = rater_means(items, rater), rater_draws(items, rater)
     cells = [correlation_cell(run, name, items, column, row, gold, kind) for row in rows]
     if draws.shape[1] > 1:
-        one = Answers(f"one draw of {rater}", draw_kind, draws[:, 0])
+        one = Answers(f"one draw of {rater}", f"{where}rater", draws[:, 0])
         others, note = metrics.mean_scores(draws[:, 1:]), "against the mean of its other draws"
         cells.append(correlation_cell(run, name, items, column, one, others, kind, note=note))
+        if kind == "pearson":
+            cells.append(_noise_cell(run, name, items, column, draws, f"{where}ceiling"))
     return cells
+
+
+def _yardsticks(items: Sequence[DirectItem], rater: str) -> list[Answers]:
+    """The other raters and, on items without truth, the score that a prompt's other answers got."""
+    others = other_raters(items, rater)
+    return others if knows_truth(items) else [*others, *prompt_floor(items, rater)]
+
+
+def _noise_cell(run: Run, name: str, items: Items, column: str, draws: Floats, kind: str) -> Cell:
+    """Pearson that a judge reaches with the mean of a rater's draws if it knows what all draws have in common."""
+    groups, options = cluster_numbers(run, items), {**run.options(name), "paired": True}
+    pairs = itertools.combinations(draws.T, 2)
+    between = metrics.average([metrics.bootstrap_correlation(one, two, groups, **options) for one, two in pairs])
+    count, n = draws.shape[1], int(np.isfinite(draws).all(axis=1).sum())
+    reached = [metrics.noise_ceiling(each, count) for each in between.draws]
+    limit = metrics.noise_ceiling(between.estimate, count)
+    found = metrics.interval_of_draws(limit, np.array(reached), n, between.n_clusters)
+    note = f"sqrt(k r / (1 + (k - 1) r)) with k = {count} draws and r = {between.estimate:.3f} between two of them"
+    return interval_cell(NO_NOISE, column, found, "pearson", kind, note=note)
 
 
 # --- Figure 1 --------------------------------------------------------------------------------------------------------
@@ -162,7 +214,7 @@ def figure_1(run: Run) -> pd.DataFrame:
     name, cells = "flask", []
     if name in run.items:
         items = run.items[name]
-        rows = [Answers(rater, "ceiling", rater_means(items, rater)) for rater in raters(items)]
+        rows = [Answers(rater, "rater", rater_means(items, rater)) for rater in raters(items)]
         rows += judge_rows(run, name, run.scale.main_judges)
         cells = _matrix_cells(run, name, rows)
         for floor, other in itertools.product(run_floors(run, name), rows):
@@ -227,9 +279,11 @@ def table_16(run: Run) -> pd.DataFrame:
 def _reference_limits(run: Run, name: str, rater: str) -> list[Cell]:
     """Floors and ceilings; what compares with the reference answer exists only where one is shown."""
     items, cells = run.items[name], []
-    rows = [*ceilings(items, rater), *run_floors(run, name)]
+    rows = [*_yardsticks(items, rater), *run_floors(run, name)]
     for part in REFERENCE_PARTS[:2]:
-        shown = [row for row in rows if part == "reference-based" or row.row != "similarity to reference"]
+        based = part == "reference-based"
+        shown = [row for row in rows if based or row.row != "similarity to reference"]
+        shown += run_ceilings(run, name, with_reference=based)
         cells += _limit_cells(run, name, items, f"{TITLES[name]} | {part}", shown, rater, "pearson")
     return cells
 

@@ -24,6 +24,7 @@ from .cells import Cell, cells_table, difference_cells, interval_cell
 from .measures import judge_average, judge_measured
 from .published import AVERAGE_UNITS, DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .run import Run
+from .truth import DIRECT_TRUTH, OVERALL_TRUTH, PAIR_TRUTH, TRUTH_UNITS, truth_average
 
 PAIRS = {"experts 1": "", "experts 2": SECOND_RUN}
 FIRST, BOTH = "experts 1", "both"
@@ -42,6 +43,8 @@ Runs = Mapping[str, Interval | None]
 def figure_3(run: Run) -> pd.DataFrame:
     """Figure 3: averages of the direct and the pairwise benchmarks for each alpha, and where they are best.
 
+    By the truth first, where items carry it, then by the raters.
+
     Row "best alpha" gives the best alpha with the interval of its bootstrap distribution; the columns "..., share
     best" give that distribution (equal values share a resample).
 
@@ -54,8 +57,8 @@ def figure_3(run: Run) -> pd.DataFrame:
     plans = ((DIRECT_BENCHMARKS, DIRECT_AVERAGE, 0.5), (PAIR_BENCHMARKS, PAIR_AVERAGE, 0.3))
     sweeps = {column: _alpha_sweep(run, names) for names, column, _ in plans}
     sweeps[OVERALL] = _overall(sweeps[DIRECT_AVERAGE], sweeps[PAIR_AVERAGE])
-    for column, sweep in sweeps.items():
-        cells += _sweep_cells(column, sweep, AVERAGE_UNITS[column])
+    for column, sweep in {**_truth_sweeps(run), **sweeps}.items():
+        cells += _sweep_cells(column, sweep, {**AVERAGE_UNITS, **TRUTH_UNITS}[column])
     more = {"unit": "alpha", "kind": "published", "note": "stated in section 6.3; the paper gives no interval"}
     cells += [Cell("best alpha", column, alpha, **more) for _, column, alpha in plans]
     return cells_table("figure_3", cells)
@@ -67,6 +70,19 @@ def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Interval]:
     judges = {alpha: alpha_judge(alpha) for alpha in ALPHAS}
     found = {a: metrics.average([judge_measured(run, judge, name) for name in names]) for a, judge in judges.items()}
     return {alpha: each for alpha, each in found.items() if each is not None}
+
+
+def _truth_sweeps(run: Run) -> dict[str, dict[float, Interval]]:
+    """The same averages against the truth; no column where items carry none."""
+    plans = ((DIRECT_BENCHMARKS, DIRECT_TRUTH), (PAIR_BENCHMARKS, PAIR_TRUTH))
+    sweeps = {
+        column: {alpha: truth_average(run, alpha_judge(alpha), names, run.scale.resamples) for alpha in ALPHAS}
+        for names, column in plans
+    }
+    known = {column: {a: each for a, each in sweep.items() if each is not None} for column, sweep in sweeps.items()}
+    scoring, ranking = known.values()
+    both = {alpha: metrics.average([scoring[alpha], ranking[alpha]]) for alpha in scoring if alpha in ranking}
+    return {column: sweep for column, sweep in {**known, OVERALL_TRUTH: both}.items() if sweep}
 
 
 def _overall(direct: Mapping[float, Interval], pair: Mapping[float, Interval]) -> dict[float, Interval]:

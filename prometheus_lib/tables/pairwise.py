@@ -15,38 +15,52 @@ from ..metrics import Comparison
 from ..records import PairItem
 from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
 from .published import HHH_REAL, accuracy_column, accuracy_places, measure_column, published_cells, real_column
-from .rows import Answers, Share, ceilings, cluster_numbers, judge_pairs, judge_rows, labels, run_floors, share_cells
+from .rows import (
+    Answers,
+    Share,
+    cluster_numbers,
+    judge_pairs,
+    judge_rows,
+    labels,
+    run_ceilings,
+    run_floors,
+    share_cells,
+)
 from .run import Items, Run
+from .truth import PAIR_RIGHT, row_against_truth, truth_cells, truth_column, truth_differences
 
 Name = Callable[[str], str]  # a part of a benchmark ("w/ TIE", "total") -> its column
 
 
 def table_4(run: Run) -> pd.DataFrame:
-    """Table 4: accuracy by group, with ties and without.
+    """Table 4: how often the truly better response is picked, and accuracy by group, with ties and without.
 
     "w/ TIE" has four variants: "corrected" (the pairwise decision alone, so that a judge without a word for ties misses
     them all), "ties half", "paper-text" (equal direct scores are a tie, else the pairwise decision) and "paper-code"
     (the released code's rule, which looks at the label). Rows of kind "difference" compare the merged judge with each
-    other judge on one column per benchmark, Holm-corrected over the table: a permutation of whole instructions decides,
-    and McNemar's test by item is named.
+    other judge on two columns per benchmark, Holm-corrected over those by the truth and over those by the labels: a
+    permutation of whole instructions decides, and McNemar's test by item is named.
 
     >>> from prometheus_lib.tables import example_run
     >>> cells = table_4(example_run())
     >>> cells.query("row == 'linear' and column == 'Preference Bench'")[["value", "n", "unit"]].values.tolist()
     [[100.0, 80, 'accuracy']]
     """
-    cells, found = [], {}
+    cells, found, truths = [], {}, {}
     for name in run.present(PAIR_BENCHMARKS):
         items, judged = run.items[name], judge_rows(run, name, run.scale.main_judges)
-        rows = [*judged, *run_floors(run, name), *ceilings(items)]
+        rows = [*judged, *run_floors(run, name), *run_ceilings(run, name)]
         column = _columns(name)
+        for row in rows:
+            cells += truth_cells(name, row.row, row_against_truth(run, name, row), row.kind)
         cells += _accuracy_cells(run, name, items, rows, column)
         for row in judged:
             swapped = run.choices(row.row, name, "ba")
             if swapped is not None:
                 cells += _both_orders(run, name, items, row, swapped, column)
         found |= _differences(run, name, judged)
-    cells += difference_cells(found, "accuracy")
+        truths |= _truth_differences(run, name, judged)
+    cells += [*difference_cells(truths, "points"), *difference_cells(found, "accuracy")]
     for name in PAIR_BENCHMARKS:
         if name in run.real:
             cells += _accuracy_cells(run, name, run.real[name], run_floors(run, name, real=True), _columns(name, True))
@@ -71,6 +85,12 @@ def _differences(run: Run, name: str, rows: Sequence[Answers]) -> dict[tuple[str
     pairs = {(f"{one} - {two}", place): (credits[one], credits[two]) for one, two in judge_pairs(run, credits)}
     options = run.options(name, COMPARISON_RESAMPLES)
     return metrics.compare_many_accuracies(pairs, cluster_numbers(run, items), **options)
+
+
+def _truth_differences(run: Run, name: str, rows: Sequence[Answers]) -> dict[tuple[str, str], Comparison | None]:
+    """The merged judge against the others on the pairs with a truly better response."""
+    compared = truth_differences(run, judge_pairs(run, [row.row for row in rows]), name)
+    return {(f"{one} - {two}", truth_column(name, PAIR_RIGHT)): each for (one, two), each in compared.items()}
 
 
 # --- accuracies ------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _ink(value: float) -> str:
 
 def _separate(axes: Axes, cells: pd.DataFrame, names: Sequence[str], rows: Sequence[str]) -> None:
     """Draw lines between the raters, who come first, the judges, and the trivial judges, who are rows only."""
-    raters = len(set(cells.loc[cells["kind"] == "ceiling", "row"]) & set(names))
+    raters = len(set(cells.loc[cells["kind"] == "rater", "row"]) & set(names))
     if 0 < raters < len(names):
         axes.axvline(raters - 0.5, color="white", linewidth=3)
     for edge in {raters, len(names)} - {0, len(rows)}:

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 ENTRIES = {
     "1": Entry(None, "Statistics of the training collections"),
-    "2": Entry(table_2, "Statistics of the benchmarks, and what a judge that always finds the true score would reach"),
+    "2": Entry(table_2, "Statistics of the benchmarks, and what an oracle reaches that sees what a judge is shown"),
     "3": Entry(table_3, "Direct assessment: Pearson correlation with each rater"),
     "4": Entry(table_4, "Pairwise ranking: accuracy in percent"),
     "5": Entry(table_5, "Single-format training, joint training and weight merging"),

@@ -10,13 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..data import baselines, minibench
+from ..data import baselines
+from ..data.oracle import oracle_decisions, oracle_scores
 from ..metrics import Floats
 from ..records import DirectItem, PairItem
 from .cells import NAN, Cell, interval_cell
 from .run import Items, Run
 
 OTHERS = "mean of the other answers' scores"
+ORACLE, NO_NOISE = "oracle", "without the rater's noise"
 _HUMANS = ("sim-crowd", "human")
 
 
@@ -195,28 +197,50 @@ def _sides(items: Sequence[PairItem], rules: Sequence[Callable]) -> tuple[Floats
     return a, b
 
 
-def ceilings(items: Items, rater: str = "") -> list[Answers]:
-    """Return the other raters of a direct benchmark, and the true score where the miniature world knows it.
+def ceilings(items: Items, with_reference: bool = True) -> list[Answers]:
+    """Return what the miniature world's oracle says with what a judge is shown; nothing for real items.
 
-    Where it does not, the mean score of the *other* answers to the same prompt is added: it never looks at the answer,
-    so a judge has to beat it to show that it reads.
+    With the reference answer it scores a response truly (row "true score"), without one it gives what it expects
+    (row "oracle"). Pairs are shown without a reference answer. See `data.oracle`.
     """
     if isinstance(items[0], PairItem):
-        return _true_pairs(items) if "true_a" in items[0].meta else []
-    others = [Answers(f"rater {o}", "ceiling", rater_means(items, o)) for o in raters(items) if o != rater]
-    if "true_score" in items[0].meta:
+        return [_oracle_of_pairs(items)] if "true_a" in items[0].meta else []
+    if "true_score" not in items[0].meta:
+        return []
+    if with_reference:
         truth = np.array([item.meta["true_score"] for item in items], dtype=float)
-        return [*others, Answers("true score", "ceiling", truth)]
-    if not rater:
-        return others
+        return [Answers("true score", "ceiling", truth)]
+    return [Answers(ORACLE, "ceiling", np.array(oracle_scores(items, with_reference=False)))]
+
+
+def run_ceilings(run: Run, name: str, with_reference: bool = True) -> list[Answers]:
+    """Return `ceilings` of one of the run's benchmarks, worked out once."""
+    key = ("ceilings", name, with_reference)
+    if key not in run.memory:
+        run.memory[key] = ceilings(run.items[name], with_reference)
+    return run.memory[key]
+
+
+def _oracle_of_pairs(items: Sequence[PairItem]) -> Answers:
+    def expected(sides: list[DirectItem]) -> list[int]:
+        return [round(score) for score in oracle_scores(sides, with_reference=False)]
+
+    decisions = np.array(oracle_decisions(items), dtype=object)
+    return Answers(ORACLE, "ceiling", decisions, 0, _sides(items, (expected,)))
+
+
+def other_raters(items: Sequence[DirectItem], rater: str) -> list[Answers]:
+    """Return the other raters of a direct benchmark: yardsticks, no ceilings, as a judge may pass a noisy rater."""
+    return [Answers(f"rater {other}", "rater", rater_means(items, other)) for other in raters(items) if other != rater]
+
+
+def prompt_floor(items: Sequence[DirectItem], rater: str) -> list[Answers]:
+    """Return the mean score of the *other* answers to the same prompt, where there is one.
+
+    It never looks at the answer, so a judge has to beat it to show that it reads.
+    """
     means = np.array(baselines.other_answers_mean(list(items), rater), dtype=float)
-    return [*others, Answers(OTHERS, "ceiling", means)] if np.isfinite(means).any() else others
-
-
-def _true_pairs(items: Sequence[PairItem]) -> list[Answers]:
-    decisions = np.array([minibench.true_decision(item) for item in items], dtype=object)
-    sides = tuple(np.array([[item.meta[side]] for item in items], dtype=float) for side in ("true_a", "true_b"))
-    return [Answers("true score", "ceiling", decisions, 0, sides)]
+    return [Answers(OTHERS, "floor", means)] if np.isfinite(means).any() else []
 
 
 def as_real(rows: Iterable[Answers]) -> list[Answers]:

@@ -7,7 +7,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..data import minibench
-from ..data.catalogue import PAIR_BENCHMARKS
-from ..metrics import Floats, Interval
+from ..data.catalogue import PAIR_BENCHMARKS, TITLES
+from ..metrics import Comparison, Floats, Interval
 from ..records import SCORES
-from .cells import COMPARISON_RESAMPLES
+from .cells import COMPARISON_RESAMPLES, Cell, interval_cell
+from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .rows import Answers, cluster_numbers
 from .run import Items, Run
 
 EXACT, ERROR, PAIR_RIGHT = "exact score", "mean absolute error", "pair right"
+MEASURE_UNITS = {EXACT: "exact", ERROR: "error", PAIR_RIGHT: "right"}
+DIRECT_TRUTH, DIRECT_ERROR = f"{DIRECT_AVERAGE} | {EXACT}", f"{DIRECT_AVERAGE} | {ERROR}"
+PAIR_TRUTH, OVERALL_TRUTH = f"{PAIR_AVERAGE} | {PAIR_RIGHT}", f"{OVERALL} | {EXACT} and {PAIR_RIGHT}"
+TRUTH_UNITS = {DIRECT_TRUTH: "exact", DIRECT_ERROR: "error", PAIR_TRUTH: "right", OVERALL_TRUTH: "percent"}
 
 
 def knows_truth(items: Items) -> bool:
@@ -100,6 +105,41 @@ def pair_right(run: Run, judge: str, name: str, order: str = "ab", resamples: in
     return None if choices is None else right_interval(run, name, choices, resamples)
 
 
+def truth_credits(run: Run, judge: str, name: str) -> Floats | None:
+    """Return what a judge earns on each item, in percent (items,): `exact_score` and `pair_right` are its means.
+
+    NaN for a pair whose responses are truly alike. None where the judge has not answered or the items carry no truth.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> sorted(set(truth_credits(example_run(), "base", "preference_bench").tolist()))
+    [0.0, 100.0]
+    """
+    items, pairs = run.items[name], name in PAIR_BENCHMARKS
+    answers = run.choices(judge, name) if pairs else run.scores(judge, name)
+    if answers is None or not knows_truth(items):
+        return None
+    if pairs:
+        return 100 * metrics.item_credits(answers, true_decisions(items), "gold dropped")
+    return 100 * metrics.exact_credits(answers, true_scores(items))
+
+
+def truth_differences(run: Run, pairs: Sequence[tuple[str, str]], name: str) -> dict[tuple[str, str], Comparison]:
+    """Compare pairs of judges in `truth_credits` on one benchmark, in percentage points; pairs not judged are left out.
+
+    The interval is a paired bootstrap, the test exchanges the two judges in whole instructions.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> truth_differences(example_run(), [("linear", "base")], "preference_bench")["linear", "base"].difference > 20
+    True
+    """
+    earned = {judge: truth_credits(run, judge, name) for judge in {judge for pair in pairs for judge in pair}}
+    known = {(a, b): (earned[a], earned[b]) for a, b in pairs if earned[a] is not None and earned[b] is not None}
+    if not known:
+        return {}
+    options = run.options(name, COMPARISON_RESAMPLES)
+    return metrics.compare_many_accuracies(known, cluster_numbers(run, run.items[name]), **options)
+
+
 def truth_measured(run: Run, judge: str, name: str, resamples: int | None = None) -> Interval | None:
     """Return the primary measure of a benchmark, in percent: `exact_score` (with reference) or `pair_right`.
 
@@ -124,6 +164,35 @@ def truth_average(run: Run, judge: str, names: Sequence[str], resamples: int = C
     if run.present(names) != list(names):
         return None
     return metrics.average([truth_measured(run, judge, name, resamples) for name in names])
+
+
+def truth_column(name: str, measure: str) -> str:
+    """Return the column in which tables show a benchmark's measure against the truth.
+
+    >>> truth_column("flask", EXACT)
+    'FLASK | exact score'
+    """
+    return f"{TITLES[name]} | {measure}"
+
+
+def judge_against_truth(run: Run, judge: str, name: str) -> dict[str, Interval]:
+    """Return a judge's measures against the truth on one benchmark, by name; empty without answers or truth.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> list(judge_against_truth(example_run(), "linear", "flask"))
+    ['exact score', 'mean absolute error']
+    """
+    found = {PAIR_RIGHT: truth_measured} if name in PAIR_BENCHMARKS else {EXACT: truth_measured, ERROR: score_error}
+    measured = {measure: measuring(run, judge, name) for measure, measuring in found.items()}
+    return {measure: each for measure, each in measured.items() if each is not None}
+
+
+def truth_cells(name: str, row: str, found: Mapping[str, Interval], kind: str = "judge") -> list[Cell]:
+    """Return measures against the truth on one benchmark as cells of one row."""
+    return [
+        interval_cell(row, truth_column(name, measure), each, MEASURE_UNITS[measure], kind)
+        for measure, each in found.items()
+    ]
 
 
 # --- any answers -----------------------------------------------------------------------------------------------------
@@ -164,7 +233,7 @@ def row_against_truth(run: Run, name: str, row: Answers) -> dict[str, Interval]:
         return {}
     if name in PAIR_BENCHMARKS:
         return {PAIR_RIGHT: right_interval(run, name, row.values)}
-    if not np.isin(row.values, (*SCORES, np.nan)).all():
+    if not np.isin(row.values[np.isfinite(row.values)], SCORES).all():
         return {}
     scores = row.values[:, None]
     return {EXACT: exact_interval(run, name, scores), ERROR: error_interval(run, name, scores)}

@@ -310,7 +310,7 @@ def test_a_recorded_judge_of_length_is_the_floor_of_length(real_run, tmp_path):
     cells = tables.table_3(real_run.on_real().with_judgments(found))
     expected = metrics.correlations(scores, tables.rater_means(items, "gpt-4-1106")).pearson
     assert one(cells, "length in five steps", "Vicuna Bench | gpt-4-1106").value == pytest.approx(expected)
-    assert one(cells, "mean of the other answers' scores", "Vicuna Bench | gpt-4-1106").kind == "ceiling"
+    assert one(cells, "mean of the other answers' scores", "Vicuna Bench | gpt-4-1106").kind == "floor"
 
 
 def test_votes_on_mt_bench(data_dir):

@@ -13,6 +13,7 @@ import pytest
 
 from prometheus_lib import metrics, tables
 from prometheus_lib.data import benchmarks, feedback_rows, minibench, preference_rows, read_votes
+from prometheus_lib.data.oracle import oracle_decisions
 from prometheus_lib.records import DataError, DirectItem, Judgment, PairItem, Rubric, as_row, write_items, write_jsonl
 from prometheus_lib.runner import verify
 from prometheus_lib.scale import load_scale
@@ -138,7 +139,7 @@ def test_table_3_judges_at_their_limits(direct_run):
 
 def test_table_3_floors_ceilings_and_published_rows(direct_run):
     cells, column = tables.table_3(direct_run), "Vicuna Bench | sim-strong"
-    assert one(cells, "rater sim-second", column).kind == "ceiling"
+    assert one(cells, "rater sim-second", column).kind == "rater"
     assert one(cells, "true score", column).value == pytest.approx(1)
     assert math.isnan(one(cells, "constant score", column).value)
     longer = one(cells, "response length", column)
@@ -184,7 +185,7 @@ def test_figure_1_is_symmetric_and_has_ones_on_its_diagonal():
     draws = [[2], [1], [3], [5], [4], [3]]
     run = make_run(scored("judge", items, draws), {"flask": items}, ["judge"])
     cells = tables.figure_1(run)
-    ours = cells[cells["kind"].isin(["judge", "ceiling"])].pivot(index="row", columns="column", values="value")
+    ours = cells[cells["kind"].isin(["judge", "rater"])].pivot(index="row", columns="column", values="value")
     assert list(ours.index) == ["judge", "sim-crowd", "sim-strong"]
     assert np.allclose(ours, ours.T) and np.allclose(np.diag(ours), 1)
     assert ours.loc["judge", "sim-crowd"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5, 3], [2, 1, 3, 5, 4, 3])[0, 1])
@@ -192,14 +193,17 @@ def test_figure_1_is_symmetric_and_has_ones_on_its_diagonal():
     assert set(floors["column"]) == {"judge", "sim-crowd", "sim-strong"} and "response length" in set(floors["row"])
 
 
-def test_one_draw_of_a_rater_is_a_ceiling():
+def test_one_draw_of_a_rater_is_a_yardstick_and_its_noise_a_ceiling():
     items = direct_items([1, 2, 3, 4])
     drawn = [[1, 2], [2, 2], [3, 1], [4, 4]]
     items = [dataclasses.replace(item, scores={"sim-strong": draws}) for item, draws in zip(items, drawn, strict=True)]
     run = make_run(scored("judge", items, [[1], [2], [3], [4]]), {"vicuna_bench": items}, ["judge"])
     found = one(tables.table_3(run), "one draw of sim-strong", "Vicuna Bench | sim-strong")
     first, second = zip(*drawn)
-    assert found.kind == "ceiling" and found.value == pytest.approx(np.corrcoef(first, second)[0, 1])
+    between = np.corrcoef(first, second)[0, 1]
+    assert found.kind == "rater" and found.value == pytest.approx(between)
+    limit = one(tables.table_3(run), "without the rater's noise", "Vicuna Bench | sim-strong")
+    assert limit.kind == "ceiling" and limit.value == pytest.approx(math.sqrt(2 * between / (1 + between)))
 
 
 def test_table_14_alpha_of_draws():
@@ -294,7 +298,7 @@ def test_table_4_floors_and_ceiling(pair_run):
     cells = tables.table_4(pair_run)
     assert one(cells, "always A", "MT Bench Human | w/o TIE").value == pytest.approx(200 / 3)
     assert one(cells, "longer wins", "MT Bench Human | w/ TIE", "corrected").value == pytest.approx(40)
-    assert one(cells, "true score", "MT Bench Human | w/ TIE", "corrected").value == pytest.approx(40)  # all ties
+    assert one(cells, "oracle", "MT Bench Human | w/ TIE", "corrected").kind == "ceiling"
 
 
 def test_table_4_groups_and_micro_total():
@@ -329,7 +333,7 @@ def test_table_13_floors_and_ceiling(pair_run):
     cells, gap = tables.table_13(pair_run), "MT Bench Human | Pair2Pair - Direct2Pair"
     always = one(cells, "always A", gap, "corrected")
     assert (always.kind, always.value) == ("floor", pytest.approx(200 / 3))  # constant scores tie, and ties are wrong
-    assert one(cells, "true score", gap, "corrected").kind == "ceiling"
+    assert one(cells, "oracle", gap, "corrected").kind == "ceiling"
 
 
 def tournament_items(instructions=3):
@@ -450,7 +454,9 @@ def test_average_of_an_undefined_correlation_is_undefined():
 
 def test_table_17_twins_do_not_differ(world_run):
     cells = tables.table_17(world_run)
-    twins = cells[cells["row"] == "slerp - linear"]
+    twins = cells[(cells["row"] == "slerp - linear") & ~cells["unit"].eq("points")]
+    by_truth = cells[(cells["row"] == "slerp - linear") & cells["unit"].eq("points")]
+    assert len(by_truth) == 10 and (by_truth["value"] == 0).all()
     assert len(twins) == 10 and (twins["value"] == 0).all()
     assert (twins["verdict"] == metrics.TOO_FEW).sum() == 9  # HHH has more than ten
     assert twins[twins["verdict"] == metrics.TOO_FEW]["p_holm"].isna().all()
@@ -509,7 +515,9 @@ def test_table_3_differences_are_paired_and_corrected_over_the_table():
     judgments = [j for judge, scores in says.items() for j in scored(judge, items, [[s] for s in scores])]
     run = make_run(judgments, {"vicuna_bench": items}, list(says))
     cells = tables.table_3(run)
-    differences = cells[cells["kind"] == "difference"].set_index("row")
+    exact = one(cells, "linear - noisy", "Vicuna Bench | exact score")
+    assert exact.value == pytest.approx(100 * np.mean(noisy != gold)) and exact.verdict == "higher"
+    differences = cells[(cells["kind"] == "difference") & (cells["unit"] == "pearson")].set_index("row")
     assert list(differences.index) == ["linear - noisy", "linear - blind"]
     assert differences.loc["linear - blind", "value"] == pytest.approx(1 - np.corrcoef(gold, blind)[0, 1])
     assert differences.loc["linear - blind", "verdict"] == "higher"
@@ -589,7 +597,7 @@ def test_table_2_counts_items_and_states_the_ceiling(world_run):
     known = minibench.ceiling(items, "sim-strong")["pearson"]
     assert one(cells, "Vicuna Bench", "Ceiling | sim-strong").value == pytest.approx(known)
     pairs = [item for item in world_run.items["autoj_eval"] if item.label != "tie"]
-    known = 100 * np.mean([minibench.true_decision(item) == item.label for item in pairs])
+    known = 100 * np.mean([said == item.label for said, item in zip(oracle_decisions(pairs), pairs)])
     assert one(cells, "Auto-J Eval", "Ceiling | accuracy").value == pytest.approx(known)
     assert one(cells, "HHH Align.", "# Judgments").value == 221
     assert one(cells, "HHH Align.", "Judgment Source").text == "Humans"

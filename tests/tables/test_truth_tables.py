@@ -80,3 +80,73 @@ def test_an_unreadable_judge_is_never_exact_and_has_no_error(run):
     assert tables.exact_score(silent, "judge", "flask").estimate == 0
     assert math.isnan(tables.score_error(silent, "judge", "flask").estimate)
     assert tables.pair_right(silent, "judge", "autoj_eval").estimate == 0
+
+
+# --- in the tables ---------------------------------------------------------------------------------------------------
+
+
+def value(cells, row, column):
+    found = cells[(cells["row"] == row) & (cells["column"] == column)]
+    assert len(found) == 1, found
+    return found["value"].item()
+
+
+@pytest.fixture(scope="module")
+def example():
+    return tables.example_run()
+
+
+def test_tables_by_the_truth_agree_with_the_measures(example):
+    scoring = tables.truth_average(example, "base", ("vicuna_bench", "mt_bench", "flask"))
+    ranking = tables.truth_average(example, "base", tables.RESEARCH_PAIR)
+    assert value(tables.table_5(example), "base", tables.DIRECT_TRUTH) == pytest.approx(scoring.estimate)
+    assert value(tables.table_6(example), "base", tables.PAIR_TRUTH) == pytest.approx(ranking.estimate)
+    exact, error = tables.exact_score(example, "base", "flask"), tables.score_error(example, "base", "flask")
+    table = tables.table_3(example)
+    assert value(table, "base", "FLASK | exact score") == exact.estimate
+    assert value(table, "base", "FLASK | mean absolute error") == error.estimate
+    right = tables.pair_right(example, "base", "autoj_eval")
+    assert value(tables.table_4(example), "base", "Auto-J Eval | pair right") == right.estimate
+
+
+def test_the_truth_stands_before_the_raters(example):
+    for table in (tables.table_3(example), tables.table_5(example), tables.table_17(example)):
+        assert table["unit"].iloc[0] == "exact"
+    assert tables.table_4(example)["unit"].iloc[0] == "right"
+
+
+def test_the_oracle_stands_in_every_column_and_is_not_perfect_without_a_reference(example):
+    scores, pairs = tables.table_3(example), tables.table_4(example)
+    assert value(scores, "true score", "FLASK | exact score") == 100
+    assert value(scores, "true score", "FLASK | mean absolute error") == 0
+    assert 80 < value(pairs, "oracle", "Auto-J Eval | pair right") < 100
+    averages = tables.table_5(example)
+    assert value(averages, "oracle", tables.DIRECT_TRUTH) == 100 and value(averages, "oracle", tables.PAIR_TRUTH) < 100
+    free, based = (value(tables.table_16(example), row, f"FLASK | reference-{part}")
+                   for row, part in (("oracle", "free"), ("true score", "based")))  # fmt: skip
+    assert 0 < free < based
+
+
+def test_no_judge_passes_the_oracle_except_by_luck(example):
+    """The judge that knows the truth does, as no judge can; the one that guesses does not."""
+    pairs = tables.table_4(example)
+    oracle = value(pairs, "oracle", "Auto-J Eval | pair right")
+    assert (
+        value(pairs, "base", "Auto-J Eval | pair right") < oracle < value(pairs, "linear", "Auto-J Eval | pair right")
+    )
+
+
+def test_what_is_no_score_has_no_exact_score(example):
+    rows = set(tables.table_3(example).query("column == 'FLASK | exact score'")["row"])
+    assert {"constant score", "random score"} <= rows and not {"response length", "similarity to reference"} & rows
+
+
+def test_real_items_have_none_of_these_columns(example):
+    items = {
+        name: [dataclasses.replace(item, meta={}) for item in rows] for name, rows in example.items.items()
+    }  # fmt: skip
+    plain = dataclasses.replace(example, items=items)
+    for number in ("3", "4", "5", "6", "17", "figure_3"):
+        cells = tables.TABLES[number](plain)
+        assert not cells["unit"].isin(["exact", "error", "right", "points"]).any(), number
+        assert not cells["row"].isin(["oracle", "true score"]).any(), number
