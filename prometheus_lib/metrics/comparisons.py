@@ -30,6 +30,7 @@ Key = TypeVar("Key", bound=Hashable)
 FEWEST_CLUSTERS, TOO_FEW = 10, "too few instructions"  # with fewer, a bootstrap is too sure of itself
 _MOST_TOTALS = 2_000_000  # different totals up to which a permutation test is exact
 _BLOCK_SIZE = 1_000_000
+_ROUNDING = 1e-9  # sums of thirds differ by less where nothing differs
 
 
 @dataclass(frozen=True)
@@ -367,7 +368,7 @@ def more_needed(difference: float, low: float, high: float, n: int, factor: int 
     """
     tail = (1 - level) / 2
     error = (high - low) / (2 * ndtri(1 - tail))
-    if not (difference and error > 0):
+    if not (abs(difference) > _ROUNDING and error > 0):
         return None
     needed = n * ((ndtri(1 - tail / factor) + ndtri(0.8)) * error / abs(difference)) ** 2
     return max(1, math.ceil(needed - n)) if math.isfinite(needed) else None

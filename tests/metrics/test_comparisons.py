@@ -236,3 +236,9 @@ def test_compare_with_a_value_is_two_sided():
     found = metrics.bootstrap_mean([1.0] * 30 + [0.0] * 10, n_resamples=1_000)
     verdicts = [metrics.compare_with(found, value).verdict for value in (0.4, 0.75, 0.99)]
     assert verdicts == ["first", "undecided", "second"]
+
+
+@pytest.mark.parametrize("rounding", (0.0, 1e-14, -3e-12))
+def test_a_difference_that_is_rounding_scales_to_no_number_of_judgments(rounding):
+    assert metrics.more_needed(rounding, -2.0, 2.0, n=64) is None
+    assert metrics.more_needed(0.5, -2.0, 2.0, n=64) > 64
