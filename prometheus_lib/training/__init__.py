@@ -16,6 +16,7 @@ from .experts import (
     train_expert,
 )
 from .loss import answer_loss
+from .probing import Probe, probe
 from .settings import EMBEDDED_BASE, Lora, TrainingSettings
 
 __all__ = [
@@ -24,12 +25,14 @@ __all__ = [
     "IGNORED",
     "LOG",
     "Lora",
+    "Probe",
     "TrainingSettings",
     "answer_loss",
     "converted",
     "fine_tune",
     "load_model",
     "local_base",
+    "probe",
     "read_examples",
     "read_log",
     "rows_wanted",

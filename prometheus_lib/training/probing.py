@@ -1,0 +1,152 @@
+"""Does a base model fit? Asked of its configuration, tokenizer and chat template in seconds, without its weights.
+
+Both formats are rendered with the model's own chat template, as training and judging do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..prompts import DIRECT_SYSTEM_PROMPT, PAIRWISE_SYSTEM_PROMPT
+from ..prompts.chat import chat_ids, render_chat
+from ..records import DataError
+
+SYSTEM_PROMPTS = {"direct": DIRECT_SYSTEM_PROMPT, "pairwise": PAIRWISE_SYSTEM_PROMPT}
+WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # how classes of models that write end
+WEIGHTS = (".safetensors", ".bin")
+ANSWER = "An answer to look for."
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a base model is like, and what of it does not fit (nothing: it can be trained and judge).
+
+    >>> Probe("mine", {"context": 2048}, ()).fits
+    True
+    """
+
+    base: str
+    facts: dict[str, Any]
+    problems: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether nothing stands against training and judging with this model."""
+        return not self.problems
+
+    def check(self) -> None:
+        """Raise DataError with everything that does not fit."""
+        if self.problems:
+            raise DataError(f"{self.base}: " + " ".join(self.problems))
+
+
+def probe(base: str, longest: int = 0, prompt: str = "Judge this response.") -> Probe:
+    """Look at a base model (folder, hub id or id@revision); its weights are not read.
+
+    `longest` is how many tokens the longest prompt and its answer have together (0: not known). Raises DataError for
+    what cannot be a judge at all: an encoder, a model without weights, behind a licence, or with code of its own.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> found = probe(str(EMBEDDED_BASE), longest=512)
+    >>> found.fits, found.facts["architecture"], found.facts["context"], found.facts["begin tokens"]
+    (True, 'MistralForCausalLM', 2048, 1)
+    """
+    config, tokenizer = _read(base)
+    text = config.get_text_config()
+    facts = {"architecture": _architecture(base, config), "vocabulary": text.vocab_size}
+    facts["context"] = getattr(text, "max_position_embeddings", None)
+    rendered = {format: render_chat(tokenizer, prompt, format) for format in SYSTEM_PROMPTS}
+    ids = chat_ids(tokenizer, list(rendered.values()))
+    facts |= _of_chat(tokenizer, rendered["direct"], ids[0], prompt)
+    return Probe(base, facts, tuple(_problems(facts, tokenizer, text, ids, longest)))
+
+
+def _read(base: str) -> tuple[Any, Any]:
+    """Return configuration and tokenizer; DataError, with what to do, where a model cannot be had or be used."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = Path(base).is_dir()
+    name, revision = (base, None) if folder else (base.partition("@")[0], base.partition("@")[2] or None)
+    try:
+        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+        if not (_files(name, revision) if not folder else list(_weights(Path(base)))):
+            raise DataError(f"{base}: there are no weights (*.safetensors or *.bin); get the whole model.")
+        return config, AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{base}: {_advice(error)}") from error
+
+
+def _weights(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix in WEIGHTS and file.is_file()]
+
+
+def _files(name: str, revision: str | None) -> list[str]:
+    """Return the names of a hub model's weight files, as the hub lists them."""
+    from huggingface_hub import list_repo_files
+
+    return [file for file in list_repo_files(name, revision=revision) if file.endswith(WEIGHTS)]
+
+
+def _advice(error: Exception) -> str:
+    """Say what to do about a model that transformers does not load."""
+    text = str(error)
+    if "gated" in text.lower() or "401" in text or "403" in text:
+        return "this model is behind a licence; agree to it on its page on the hub and log in (`hf auth login`)."
+    if "trust_remote_code" in text:
+        return "this model brings code of its own, which is not run; choose one that transformers knows by itself."
+    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return f"configuration or tokenizer cannot be read ({first}); check the name, the folder and the network."
+
+
+def _architecture(base: str, config: Any) -> str:
+    """Return the name of the model's class; DataError for one that does not write after a prompt."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    named = list(config.architectures or [])
+    writes = any(name.endswith(WRITERS) for name in named) if named else True
+    if config.is_encoder_decoder or not writes or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        kind = named[0] if named else config.model_type
+        raise DataError(f"{base}: {kind} is no model that writes on after a prompt; choose a decoder (...ForCausalLM).")
+    return named[0] if named else config.model_type
+
+
+def _of_chat(tokenizer: Any, text: str, ids: list[int], prompt: str) -> dict[str, Any]:
+    """Describe how the chat template writes: system role, begin and end tokens, pad."""
+    chat = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": ANSWER}]
+    try:
+        turn = tokenizer.apply_chat_template(chat, tokenize=False)
+    except Exception:  # a template may refuse whatever its author chose
+        turn = ""
+    between = text.partition(DIRECT_SYSTEM_PROMPT)[2].partition(prompt)[0]
+    begin = tokenizer.bos_token_id
+    return {
+        "system role": bool(between.strip()),  # a mark stands between the system prompt and the user's text
+        "begin tokens": ids.count(begin) if begin is not None else 0,
+        "end token": tokenizer.eos_token,
+        "turns end with": turn.partition(ANSWER)[2].strip() if ANSWER in turn else "",
+        "pad token": tokenizer.pad_token or tokenizer.eos_token,
+        "prints the date": any(mark in tokenizer.chat_template for mark in ("strftime_now", "date_string")),
+    }
+
+
+def _problems(facts: dict[str, Any], tokenizer: Any, text: Any, ids: list[list[int]], longest: int) -> Iterator[str]:
+    """Yield one sentence, with what to do, for each thing that does not fit."""
+    if tokenizer.eos_token is None:
+        yield "The tokenizer names no end-of-sequence token, so answers would not end; set eos_token in its settings."
+    context, needed = facts["context"], max([longest, *map(len, ids)])
+    if context is not None and context < needed:
+        yield (
+            f"Its context of {context} tokens is shorter than the longest prompt with its answer ({needed} tokens); "
+            "choose a model that reads more, or leave the longest items out."
+        )
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest >= text.vocab_size:
+        yield (
+            f"Its tokenizer has ids up to {highest}, its embeddings only {text.vocab_size} rows; get the tokenizer "
+            "that belongs to the weights, or resize the embeddings (resize_token_embeddings)."
+        )
