@@ -22,16 +22,10 @@ WORK = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_stopping import pause
+from pausing import pause
 from prometheus_lib.parallel import run_jobs
 run_jobs(pause, [Path({folder!r}) / f"{name}-{{n}}" for n in range(4)], 4, "job", workers=2, title="work")
 """
-
-
-def pause(job: Path, report) -> None:
-    """Say that a job has begun, and wait."""
-    job.touch()
-    time.sleep(600)
 
 
 def work(folder: Path, name: str = "job") -> str:
@@ -97,11 +91,19 @@ def test_workers_die_with_a_killed_kernel(kernel):
     wait_for(lambda: nobody_lives(workers), 10)
 
 
-@pytest.fixture(params=[("03_one",), ("06_one", "07_two")], ids=["one notebook", "side by side"])
-def run(request, tmp_path):
+ONE, SIDE_BY_SIDE = ("03_one",), ("06_one", "07_two")
+STOPPED = {
+    "ctrl-c, side by side": (SIDE_BY_SIDE, signal.SIGINT),
+    "term, one notebook": (ONE, signal.SIGTERM),
+    "kill, side by side": (SIDE_BY_SIDE, signal.SIGKILL),
+}
+
+
+@pytest.fixture
+def run(names, tmp_path):
     """A run of the notebooks, started as from a shell, whose kernels are busy with workers."""
     (tmp_path / "notebooks").mkdir()
-    for name in request.param:
+    for name in names:
         parameters = nbformat.v4.new_code_cell('SCALE = "mini"\nOUTPUTS = ""', metadata={"tags": ["parameters"]})
         cells = [parameters, nbformat.v4.new_code_cell(work(tmp_path, f"job-{name}"))]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb")
@@ -109,7 +111,7 @@ def run(request, tmp_path):
     command += ["--notebooks", str(tmp_path / "notebooks"), "--outputs", str(tmp_path / "outputs")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_for(lambda: len(list(tmp_path.glob("job-*"))) == 2 * len(request.param))
+        wait_for(lambda: len(list(tmp_path.glob("job-*"))) == 2 * len(names))
         yield process, below(process.pid)
     finally:
         for member in below(process.pid) if process.poll() is None else []:
@@ -118,7 +120,7 @@ def run(request, tmp_path):
         process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "term", "kill"])
+@pytest.mark.parametrize(("names", "number"), STOPPED.values(), ids=STOPPED)
 def test_a_stopped_run_leaves_no_process(run, number):
     process, members = run
     os.killpg(process.pid, number)
