@@ -21,7 +21,7 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce test test-vllm browser verify compare perf lint env env-vllm clean
+.PHONY: reproduce test test-vllm browser lab verify compare perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -74,6 +74,9 @@ endif
 lint: env
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check prometheus_lib tests perf
+
+lab: env
+	$(PY) -m prometheus_lib lab $(ARGS)
 
 verify: env
 	$(PY) -m prometheus_lib verify $(PLACE)

@@ -12,6 +12,7 @@ from .records import DataError
 # Each command's module is imported when it is asked for: help needs none of them.
 COMMANDS = {
     "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
+    "lab": ("prometheus_lib.runner.lab", "open the notebooks in JupyterLab, as copies to work in"),
     "judge": ("prometheus_lib.judge", "judge a scale's benchmarks on one machine or many, or behind an API"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
     "compare": (

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
+from tqdm.auto import tqdm as shown_bar
 
 from .records import DataError
 
@@ -111,19 +112,24 @@ def progress(items: Iterable[Item], title: str, total: int | None = None, unit: 
     >>> list(progress("ab", "letters"))
     ['a', 'b']
     """
-    with _progress_stream() as stream:
-        yield from tqdm(items, title, total, unit=unit, file=stream)
+    with progress_bar(desc=title, total=total, iterable=items, unit=unit) as bar:
+        yield from bar
 
 
 @contextlib.contextmanager
-def _progress_stream() -> Iterator[Any]:
-    """Yield where the bar goes: the file that the notebook runner follows, if it named one, else standard error."""
+def progress_bar(**options: Any) -> Iterator[tqdm]:
+    """Give tqdm's bar: a widget in a notebook, a line on a terminal or in the file that the notebook runner follows.
+
+    >>> with progress_bar(total=2, unit="step", disable=True) as bar:
+    ...     bar.update(2)
+    """
     file = os.environ.get(PROGRESS_FILE)
     if not file:
-        yield None
+        with shown_bar(**options) as bar:
+            yield bar
         return
-    with open(file, "w", encoding="utf-8") as stream:
-        yield stream
+    with open(file, "w", encoding="utf-8") as stream, tqdm(file=stream, **options) as bar:
+        yield bar
 
 
 # --- worker processes ------------------------------------------------------------------------------------------------
@@ -261,7 +267,7 @@ def run_jobs(
     [2, 4, 6]
     """
     results: Results = {}
-    with _progress_stream() as stream, tqdm(total=total, unit=unit, desc=title, file=stream, disable=not jobs) as bar:
+    with progress_bar(total=total, unit=unit, desc=title, disable=not jobs) as bar:
         try:
             if isolated or (workers > 1 and len(jobs) > 1):
                 _run_in_processes(function, jobs, workers, _Bar(bar), 1 if isolated else None, results)

@@ -14,10 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..data.building import pair_id
 from ..data.collections import pair_item
+from ..parallel import progress_bar
 from ..prompts import read_pair_feedback, render_pair_feedback
 from ..prompts.pair_feedback import END, is_feedback
 from ..prompts.templates import Template
@@ -148,7 +147,7 @@ def write_feedback(
     """
     decoding = writer.settings.adapted(decoding)
     kept = JudgmentStore(store)
-    with tqdm(total=len(rows), desc="feedback", unit="pair") as bar:
+    with progress_bar(total=len(rows), desc="feedback", unit="pair") as bar:
 
         def report(done: int, tokens: int = 0) -> None:
             if writer.budget:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..records import DataError, Judgment, read_jsonl
 from .jobs import JudgingJob
-from .store import JudgmentStore, judgment_files, start_from_recorded
+from .store import JudgmentStore, judgment_files, read_asked, start_from_recorded
 from .tasks import Task
 
 
@@ -62,6 +62,9 @@ def parse_share(text: str) -> tuple[int, int]:
 def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
     """Add another folder's judgment files to this one's and return how many judgments each judge gained.
 
+    What was asked last there comes along for the questions that had no answer here; for the others, what was asked here
+    stays the last.
+
     >>> import tempfile
     >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -76,6 +79,8 @@ def gather(folder: str | Path, other: str | Path) -> dict[str, int]:
     for path in files:
         name = path.name.partition(".jsonl")[0]
         start_from_recorded(Path(folder) / f"{name}.jsonl")
-        rows = [Judgment(**row) for row in read_jsonl(path)]
-        gained[name] = JudgmentStore(Path(folder) / f"{name}.jsonl").append(rows)
+        store = JudgmentStore(Path(folder) / f"{name}.jsonl")
+        asked = {question: kind for question, kind in read_asked(path).items() if question not in store.answers}
+        gained[name] = store.append([Judgment(**row) for row in read_jsonl(path)])
+        store.ask(asked)
     return gained

@@ -5,7 +5,6 @@ from .conversation import render_conversation
 from .headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, TASK_HEADER
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
 from .pair_feedback import (
-    PAIR_FEEDBACK_HEADERS,
     PAIR_FEEDBACK_TASK,
     concluded,
     read_pair_feedback,
@@ -64,7 +63,6 @@ __all__ = [
     "PAIRWISE_SYSTEM_PROMPT",
     "PAIRWISE_TASK",
     "PAIRWISE_TASK_WITH_REFERENCE",
-    "PAIR_FEEDBACK_HEADERS",
     "PAIR_FEEDBACK_TASK",
     "PARSERS",
     "PROMETHEUS",

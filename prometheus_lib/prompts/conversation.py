@@ -27,7 +27,8 @@ def render_conversation(messages: Sequence[Mapping[str, Any]]) -> str:
     """Return messages as one text: a single user message as it is, several with their roles and a blank line between.
 
     The roles are written "User:", "Assistant:" and "System:", as MT-Bench's released prompts write the first two. A
-    content is a text, or a list of parts of the type "text". DataError for another role, or another content.
+    content is a text, or a list of parts of the type "text". DataError for another role, another content, or when the
+    last turn is the assistant's: it would be shown as a part of the question, and it is what is to be judged.
 
     >>> render_conversation([{"role": "user", "content": "Name a prime."}])
     'Name a prime.'
@@ -42,6 +43,10 @@ def render_conversation(messages: Sequence[Mapping[str, Any]]) -> str:
     for number, message in enumerate(messages, start=1):
         if str(message["role"]) not in ROLES:
             raise DataError(f"message {number}: role {message['role']!r} is none of {', '.join(ROLES)}.")
+    if messages and ROLES[str(messages[-1]["role"])] == "Assistant":
+        raise DataError(
+            f"message {len(messages)}: the conversation ends with the assistant's turn; give that one as the response."
+        )
     texts = [_text(number, message["content"]) for number, message in enumerate(messages, start=1)]
     if len(messages) == 1 and ROLES[messages[0]["role"]] == "User":
         return texts[0]

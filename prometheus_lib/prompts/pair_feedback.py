@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 
 from ..records import DataError, PairItem
+from .headers import FEEDBACK_HEADER, PAIRWISE_HEADERS
 from .injection import neutralise
 from .parsing import MARKER, Parsed
-from .wording import FEEDBACK_HEADER, VARIANTS, Variant
+from .wording import VARIANTS, Variant
 
 END = "[END]"
 
@@ -24,13 +25,6 @@ An instruction (might include an Input inside it), two responses to evaluate (de
 4. Within the feedback, do not explicitly mention about the reference answer. For instance, do not use phrases like "Compared to the reference answer". Assume that you inherently know the reference answer which could be used to determine details that are not present in both responses under assessment.
 5. Please do not generate any other opening, closing, and explanations. Just write the feedback.
 6. Within the feedback, generate a string phrase "[END]" after you are finished."""
-PAIR_FEEDBACK_HEADERS = (
-    "###Instruction:",
-    "###Response A:",
-    "###Response B:",
-    "###Reference Answer:",
-    "###Score Rubric:",
-)
 
 
 def told(label: str) -> str:
@@ -63,7 +57,7 @@ def render_pair_feedback(item: PairItem, variant: Variant = "corrected") -> str:
     texts = item.instruction, item.response_a, item.response_b, item.reference_answer, item.criteria
     clean = [neutralise(text, (END,)) if variant == "corrected" else text for text in texts]
     task = PAIR_FEEDBACK_TASK.replace("{sub_str}", told(item.label))
-    sections = [f"{header} {text}\n\n" for header, text in zip(PAIR_FEEDBACK_HEADERS, clean, strict=True)]
+    sections = [f"{header} {text}\n\n" for header, text in zip(PAIRWISE_HEADERS, clean, strict=True)]
     return f"{task}\n\n{''.join(sections)}{FEEDBACK_HEADER}"
 
 

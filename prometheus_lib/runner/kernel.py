@@ -6,11 +6,13 @@ run our notebooks without our library.
 
 from __future__ import annotations
 
+import zmq
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 KERNEL_NAME = NATIVE_KERNEL_NAME
+ENCRYPTION = "auto" if zmq.has("curve") else "disabled"
 
 
 class OwnKernels(KernelSpecManager):
@@ -22,8 +24,12 @@ class OwnKernels(KernelSpecManager):
 
 
 class OwnKernelManager(AsyncKernelManager):
-    """Starts that kernel."""
+    """Starts that kernel, and encrypts what is said to it where ZeroMQ can: else the kernel warns at each start."""
 
     @default("kernel_spec_manager")
     def _own_kernels(self) -> OwnKernels:
         return OwnKernels(parent=self)
+
+    @default("transport_encryption")
+    def _encrypted(self) -> str:
+        return ENCRYPTION

@@ -115,7 +115,13 @@ def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tu
 
     Raises DataError when the tokenizer has no chat template, or adds a begin-of-sequence token to what it writes.
 
+    >>> from prometheus_lib import data, training
+    >>> from transformers import AutoTokenizer  # doctest: +SKIP
+    >>> tokenizer = AutoTokenizer.from_pretrained(training.EMBEDDED_BASE)  # doctest: +SKIP
+    >>> examples = [data.direct_example(row) for row in data.feedback_rows(seed=1, instructions=1)]
     >>> rows, too_long = tokenise(tokenizer, examples, max_length=4096)  # doctest: +SKIP
+    >>> len(rows), too_long  # doctest: +SKIP
+    (5, 0)
     """
     texts = [render_chat(tokenizer, example.prompt, example.format) for example in examples]
     prompt_ids = chat_ids(tokenizer, texts)
@@ -133,6 +139,10 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
 
     A Python list takes 145 bytes per token (67 GB for the paper's joint training), Arrow four, and those on disk.
 
+    >>> from prometheus_lib import data, training
+    >>> from transformers import AutoTokenizer  # doctest: +SKIP
+    >>> tokenizer = AutoTokenizer.from_pretrained(training.EMBEDDED_BASE)  # doctest: +SKIP
+    >>> examples = [data.direct_example(row) for row in data.feedback_rows(seed=1, instructions=1)]
     >>> rows, too_long = tokenise_to_disk(tokenizer, examples, 4096, Path("rows.arrow"))  # doctest: +SKIP
     """
     from datasets import Dataset, Features, Value
@@ -249,7 +259,9 @@ def _save(model: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) 
 def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
     """Translate our settings into TRL's SFTConfig.
 
-    >>> sft_config(settings, seed=42, folder=Path("expert")).lr_scheduler_type  # doctest: +SKIP
+    >>> settings = TrainingSettings(learning_rate=1e-5, batch_size=8, max_length=4096)
+    >>> sft_config(settings, seed=42, folder=Path("expert")).max_length  # doctest: +SKIP
+    4096
     """
     from trl import SFTConfig
 

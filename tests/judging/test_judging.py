@@ -68,6 +68,22 @@ def test_gathering_adds_what_is_missing_and_nothing_twice(tiny_base, tasks, tmp_
         judging.gather(tmp_path / "ours", tmp_path)
 
 
+def test_gathering_brings_along_what_was_asked_last(tiny_base, tasks, tmp_path):
+    """There, two items were asked about twice, with another prompt; here, one of them had an answer already."""
+    judge = TransformersJudge("base", tiny_base)
+    changed = [replace(task, prompt=f"{task.prompt} Be strict.") for task in tasks[:2]]
+    for folder, own in (("theirs", tasks[:2]), ("theirs", changed), ("ours", tasks[:1]), ("here", [])):
+        judging.collect(judge, own, JudgmentStore(tmp_path / folder / "base.jsonl"), SHORT)
+    judging.gather(tmp_path / "here", tmp_path / "theirs")
+    with pytest.warns(UserWarning, match="to another prompt"):
+        there = judging.current_judgments(tmp_path / "theirs")
+    with pytest.warns(UserWarning, match="to another prompt"):
+        assert judging.current_judgments(tmp_path / "here").equals(there)
+    judging.gather(tmp_path / "ours", tmp_path / "theirs")
+    second = {task.item_id for task in changed[1:]}
+    assert {question[2] for question in judging.asked_last(tmp_path / "ours")} == second
+
+
 def test_gathering_starts_from_what_is_recorded(tiny_base, tasks, tmp_path):
     judge = TransformersJudge("base", tiny_base)
     for folder, own in (("ours", tasks[:4]), ("theirs", tasks[4:6])):

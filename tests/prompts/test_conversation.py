@@ -29,6 +29,8 @@ def test_several_messages_keep_their_order_and_their_roles():
     ("messages", "message"),
     [
         (turns(("user", "a"), ("judge", "b")), "message 2: role 'judge'"),
+        (turns(("user", "a"), ("assistant", "b")), "message 2: .* give that one as the response"),
+        (turns(("assistant", "b")), "message 1: .* the assistant's turn"),
         (turns(("user", None)), "message 1: the content"),
         (turns(("user", 7)), "message 1: the content"),
         (turns(("user", [{"type": "image", "url": "x"}])), "message 1: the content"),

@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,9 +113,7 @@ def load_feedback_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
     >>> len(load_feedback_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
     10
     """
-    if scale.miniature:
-        return feedback_rows(scale.seed, scale.collection_instructions)
-    return load_collection("feedback", rejects=rejects)
+    return _scale_rows("feedback", feedback_rows, scale, rejects)
 
 
 def load_preference_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
@@ -125,9 +123,15 @@ def load_preference_rows(scale: Any, rejects: Rejects | None = None) -> list[Row
     >>> len(load_preference_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
     20
     """
+    return _scale_rows("preference", preference_rows, scale, rejects)
+
+
+def _scale_rows(
+    collection: Collection, generate: Callable[[int, int], list[Row]], scale: Any, rejects: Rejects | None
+) -> list[Row]:
     if scale.miniature:
-        return preference_rows(scale.seed, scale.collection_instructions)
-    return load_collection("preference", rejects=rejects)
+        return generate(scale.seed, scale.collection_instructions)
+    return load_collection(collection, rejects=rejects)
 
 
 def _chosen(collection: Collection, source: Path, rows: int, seed: int) -> set[bytes]:
