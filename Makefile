@@ -21,7 +21,7 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce test test-vllm browser lab verify compare perf lint env env-vllm clean
+.PHONY: reproduce test test-vllm browser lab data verify compare perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -77,6 +77,9 @@ lint: env
 
 lab: env
 	$(PY) -m prometheus_lib lab $(ARGS)
+
+data: env
+	$(PY) -m prometheus_lib data
 
 verify: env
 	$(PY) -m prometheus_lib verify $(PLACE)

@@ -13,6 +13,7 @@ from .records import DataError
 COMMANDS = {
     "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
     "lab": ("prometheus_lib.runner.lab", "open the notebooks in JupyterLab, as copies to work in"),
+    "data": ("prometheus_lib.data.getting", "fetch the released benchmark files"),
     "judge": ("prometheus_lib.judge", "judge a scale's benchmarks on one machine or many, or behind an API"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
     "compare": (

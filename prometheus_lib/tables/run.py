@@ -56,6 +56,12 @@ class Run:
     votes: pd.DataFrame | None = None
     left_out: dict[str, str] = field(default_factory=dict)
 
+    def describe_left_out(self) -> str:
+        """Return one line for people: which files were not there, and which command fetches what may be fetched."""
+        if not self.left_out:
+            return "left out: nothing"
+        return f"left out, as their files are not there: {', '.join(self.left_out)} (`make data` fetches released ones)"
+
     def scores(self, judge: str, name: str, with_reference: bool = True) -> Floats | None:
         """Return a judge's direct scores (items, draws), NaN for unparsed; None when there are none."""
         return _floats(self._draws(judge, name, "direct", with_reference))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prometheus_lib.data import download
+from prometheus_lib.data import download, getting
 from prometheus_lib.data.benchmarks import (
     SOURCES,
     benchmark_facts,
@@ -649,6 +649,19 @@ def test_loading_with_download_fetches_once_into_the_cache(server, tmp_path, mon
     (server / "flask_eval.json").unlink()
     assert load_benchmark("flask", download=True) == load_benchmark("flask") == items
     assert (cache_folder() / "benchmarks/flask_eval.json").is_file()
+
+
+def test_the_command_fetches_what_is_to_be_had_and_says_what_is_not(server, tmp_path, monkeypatch, capsys):
+    for name in set(SOURCES) - {"flask", "mt_bench"}:  # those of the hub would ask the network
+        monkeypatch.delitem(SOURCES, name)
+    (server / "flask_eval.json").write_text(lines([{"idx": 1, "instruction": GOOD}]), encoding="utf-8")
+    monkeypatch.setenv("PROMETHEUS_DATA_DIR", str(tmp_path / "mine"))
+    assert getting.main([]) == 1
+    said = capsys.readouterr().out
+    assert "flask: fetched" in said and "mt_bench: not to be had: mt_bench: http" in said
+    assert len(load_benchmark("flask")) == 1  # it lies where notebooks look
+    monkeypatch.delitem(SOURCES, "mt_bench")
+    assert getting.main([]) == 0 and "flask: there already" in capsys.readouterr().out
 
 
 def test_a_file_behind_a_pointer_is_fetched_and_checked(server, tmp_path):

@@ -724,6 +724,8 @@ def test_missing_real_files_are_data_of_the_run(saved, tmp_path, capsys):
     files = {"vicuna_bench": "vicuna_eval", "mt_bench": "mt_bench_eval", "hhh_alignment": "hhh_alignment_eval"}
     for name, file in {**files, "autoj_eval": "autoj_pairwise"}.items():
         assert str(tmp_path / "benchmarks" / f"{file}.json") in run.left_out[f"{name} (real)"]
+    assert run.describe_left_out().startswith("left out, as their files are not there: ")
+    assert "replay (real)" in run.describe_left_out() and "\n" not in run.describe_left_out()
     assert set(run.left_out) == {f"{name} (real)" for name in (*files, "autoj_eval", "replay", "votes")}
     assert "download_benchmark('vicuna_bench')" in run.left_out["vicuna_bench (real)"]
     assert capsys.readouterr() == ("", "") and run.on_real().left_out == run.left_out
