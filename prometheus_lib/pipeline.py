@@ -100,8 +100,8 @@ def expert_jobs(scale: Scale) -> list[ExpertJob]:
     """Return one training job per expert of the scale.
 
     >>> from prometheus_lib.scale import load_scale
-    >>> [job.name for job in expert_jobs(load_scale("mini"))]
-    ['direct', 'pairwise', 'direct-seed2', 'pairwise-seed2', 'joint', 'joint-half']
+    >>> [job.name for job in expert_jobs(load_scale("mini"))][:5]
+    ['direct', 'pairwise', 'direct-seed2', 'pairwise-seed2', 'direct-seed3']
     """
     return [_expert_job(scale, expert) for expert in scale.experts]
 

@@ -174,9 +174,9 @@ def benchmark_facts(items: Items) -> dict[str, Any]:
     score or label occurs) and reference ("Y", "N" or "some").
 
     >>> from prometheus_lib.data import minibench
-    >>> facts = benchmark_facts(minibench.build("mini_autoj_eval", 42, 0.4))
+    >>> facts = benchmark_facts(minibench.build("mini_autoj_eval", 42))
     >>> facts["format"], facts["items"]
-    ('pairwise', 32)
+    ('pairwise', 174)
     """
     if not items:
         raise DataError("no items to describe; load a benchmark first")

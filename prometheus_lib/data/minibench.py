@@ -10,21 +10,24 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from ..records import DirectItem, PairItem
 from . import miniworld
 from .collections import pair_orders, response_pairs
-from .miniworld import RATERS, SEEN, UNSEEN, Answer, Domain, Family, Rater
+from .miniworld import SEEN, UNSEEN, Answer, Domain, Family
 from .oracle import oracle_decisions
+from .raters import RATERS, Rater
 
-# Four fixed rubrics in the place of HHH Alignment's help, harm, honesty and other.
+# Four fixed rubrics in the place of HHH Alignment's help, harm, honesty and other, with as many pairs as these.
 HHH_GROUPS = {
     "looks": ("colour", "size", "shape", "age"),
     "making": ("material", "origin", "texture", "age"),
     "senses": ("scent", "texture", "colour", "shape"),
     "trade": ("price", "user", "origin", "size"),
 }
+HHH_SIZES = {"looks": 59, "making": 58, "senses": 61, "trade": 43}
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,20 @@ def _others(style: str, synonyms: float) -> Domain:
 
 _STRONG, _BOTH, _ALL = ("sim-strong",), ("sim-strong", "sim-second"), ("sim-strong", "sim-second", "sim-crowd")
 _HUMAN = ("sim-second",)
+# As many instructions as the paper's benchmarks have, but for Preference Bench (ours has whole tournaments of five
+# responses), Auto-J Eval and BiGGen Bench (whose instructions are not all independent there).
 _KNOWN = (
-    MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 16, 4, _BOTH),
-    MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 16, 4, _BOTH),
-    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 20, 4, _ALL),
-    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 20, 5, _STRONG),
-    MiniBenchmark("mini_hhh_alignment", "HHH Alignment", "pairwise", _others("list", 0.3), 64, 1, _HUMAN),
+    MiniBenchmark("mini_vicuna_bench", "Vicuna Bench", "direct", _others("list", 0.2), 80, 2, _BOTH),
+    MiniBenchmark("mini_mt_bench", "MT Bench", "direct", _others("formal", 0.4), 80, 2, _BOTH),
+    MiniBenchmark("mini_flask", "FLASK", "direct", UNSEEN, 200, 1, _ALL),
+    MiniBenchmark("mini_feedback_bench", "Feedback Bench", "direct", SEEN, 200, 1, _STRONG),
+    MiniBenchmark("mini_hhh_alignment", "HHH Alignment", "pairwise", _others("list", 0.3), 221, 1, _HUMAN),
     MiniBenchmark(
-        "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 20, 4, _HUMAN, True
+        "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 80, 2, _HUMAN, True
     ),
-    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 20, 4, _HUMAN, True),
-    MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 20, 10, ()),
-    MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 15, 4, ("sim-crowd",)),
+    MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 58, 3, _HUMAN, True),
+    MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 40, 10, ()),
+    MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 100, 1, ("sim-crowd",)),
 )
 MINIATURES = {benchmark.name: benchmark for benchmark in _KNOWN}
 
@@ -66,10 +71,18 @@ MINIATURES = {benchmark.name: benchmark for benchmark in _KNOWN}
 def build(name: str, seed: int, share: float = 1.0) -> list[DirectItem] | list[PairItem]:
     """Build a miniature benchmark from a seed; `share` shortens it (for the smoke scale)."""
     benchmark = MINIATURES[name]
-    instructions = max(2, round(benchmark.instructions * share))
+    return made(replace(benchmark, instructions=max(2, round(benchmark.instructions * share))), seed)
+
+
+def made(benchmark: MiniBenchmark, seed: int) -> list[DirectItem] | list[PairItem]:
+    """Return a benchmark's items: those of `MINIATURES`, or of one that differs from these in its size.
+
+    >>> len(made(replace(MINIATURES["mini_flask"], instructions=3, per_instruction=4), seed=1))
+    12
+    """
     makers = {"mini_feedback_bench": _graded, "mini_preference_bench": _preferences}
-    maker = makers.get(name, _direct if benchmark.format == "direct" else _pairs)
-    return list(maker(benchmark, seed, instructions))
+    maker = makers.get(benchmark.name, _direct if benchmark.format == "direct" else _pairs)
+    return list(maker(benchmark, seed, benchmark.instructions))
 
 
 def _families(benchmark: MiniBenchmark, seed: int, count: int) -> Iterator[tuple[int, random.Random, Family]]:
@@ -79,12 +92,19 @@ def _families(benchmark: MiniBenchmark, seed: int, count: int) -> Iterator[tuple
 
 
 def _fixed_details(benchmark: MiniBenchmark, number: int) -> tuple[str, ...] | None:
-    groups = list(HHH_GROUPS.values())
-    return groups[number % len(groups)] if benchmark.name == "mini_hhh_alignment" else None
+    return HHH_GROUPS.get(_group(benchmark, number))
+
+
+@cache
+def _hhh_order() -> list[str]:
+    """Return the group of each pair, mixed, so that a part of the benchmark has all of them."""
+    order = [group for group, size in HHH_SIZES.items() for _ in range(size)]
+    miniworld.rng_for("groups").shuffle(order)
+    return order
 
 
 def _group(benchmark: MiniBenchmark, number: int) -> str:
-    return list(HHH_GROUPS)[number % len(HHH_GROUPS)] if benchmark.name == "mini_hhh_alignment" else ""
+    return _hhh_order()[number % sum(HHH_SIZES.values())] if benchmark.name == "mini_hhh_alignment" else ""
 
 
 def _random_answer(rng: random.Random, family: Family, domain: Domain) -> Answer:
@@ -99,9 +119,9 @@ def _direct(benchmark: MiniBenchmark, seed: int, count: int) -> Iterator[DirectI
 
 
 def _graded(benchmark: MiniBenchmark, seed: int, count: int) -> Iterator[DirectItem]:
+    """One of five graded responses for each instruction, each score equally often."""
     for number, rng, family in _families(benchmark, seed, count):
-        for which, answer in enumerate(family.answers):
-            yield _direct_item(benchmark, number, which, rng, family, answer)
+        yield _direct_item(benchmark, number, 0, rng, family, family.answers[number % len(family.answers)])
 
 
 def _direct_item(

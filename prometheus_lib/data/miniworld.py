@@ -211,42 +211,6 @@ class Noise:
     decision: float = 0.0
 
 
-@dataclass(frozen=True)
-class Rater:
-    """A simulated rater: forms the true opinion with probability `exact`, else another score, near or far alike.
-
-    With `steady` the draws repeat one opinion (each kept with that probability, else one point off), as a language
-    model asked several times does; without it every draw is a person of its own.
-    """
-
-    exact: float
-    draws: int = 1
-    steady: float | None = None
-
-    def rate(self, rng: random.Random, true_score: int) -> list[int]:
-        """Return `draws` integer scores from 1 to 5."""
-        if self.steady is None:
-            return [self._opinion(rng, true_score) for _ in range(self.draws)]
-        opinion = self._opinion(rng, true_score)
-        return [opinion if rng.random() < self.steady else _one_off(rng, opinion) for _ in range(self.draws)]
-
-    def _opinion(self, rng: random.Random, true_score: int) -> int:
-        if rng.random() < self.exact:
-            return true_score
-        return rng.choice([score for score in range(1, 6) if score != true_score])
-
-
-def _one_off(rng: random.Random, score: int) -> int:
-    return min(5, max(1, score + rng.choice((-1, 1))))
-
-
-RATERS = {
-    "sim-strong": Rater(0.93, draws=3, steady=0.8),
-    "sim-second": Rater(0.85),
-    "sim-crowd": Rater(0.6, draws=3),
-}
-
-
 def rng_for(*parts: Any) -> random.Random:
     """Return a random generator that depends on the parts only, not on the process or platform."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()

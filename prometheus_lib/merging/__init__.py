@@ -1,7 +1,7 @@
 """Merging experts into one judge (paper, sections 3.4 and 6)."""
 
 from .adapters import merge_adapters
-from .catalogue import ALPHAS, alpha_judge, further_merges, grid, paper_merges, second_pair
+from .catalogue import ALPHAS, alpha_judge, further_merges, grid, of_run, paper_merges
 from .checks import check_mergeable
 from .spec import DARE, EXPERTS, METHODS, NEEDS_BASE, PAPER_LAMBDA, PAPER_P, SPARSE, VARIANTS, Merge
 from .writer import (
@@ -38,9 +38,9 @@ __all__ = [
     "ALPHAS",
     "alpha_judge",
     "grid",
+    "of_run",
     "paper_merges",
     "further_merges",
-    "second_pair",
     "merge_adapters",
     "check_mergeable",
 ]

@@ -14,7 +14,9 @@ ALPHA_JUDGES = {0.0: EXPERTS[1], 0.5: "linear", 1.0: EXPERTS[0]}
 # Second runs of the merging experiments: which alphas and methods are judged again.
 SEED_ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 SEED_METHODS = ("ties", "task-arithmetic-default", "dare-linear")
-SECOND_RUN, SECOND_MASK = "-seed2", "-mask2"
+SECOND_RUN, THIRD_RUN, SECOND_MASK = "-seed2", "-seed3", "-mask2"
+RUNS = ("", SECOND_RUN, THIRD_RUN)  # a judge's replicas: the same from other seeds of training
+THIRD_METHODS = ("linear", "task-arithmetic-default", "dare-linear")  # also merged from the third pair of experts
 TABLE_10_MERGES = ("dare-linear-8x7b", "dare-linear-8x7b-script")
 KEPT_SEED = 42
 
@@ -22,7 +24,7 @@ KEPT_SEED = 42
 def alpha_judge(alpha: float, run: str = "") -> str:
     """Return the judge that is the linear merge at alpha: alpha 0 and 1 are the experts themselves.
 
-    `run` SECOND_RUN means the second pair of experts.
+    `run` SECOND_RUN or THIRD_RUN means that pair of experts.
 
     >>> [alpha_judge(alpha) for alpha in (0.0, 0.3, 0.5, 1.0)]
     ['pairwise', 'linear-0.3', 'linear', 'direct']
@@ -53,7 +55,7 @@ def paper_merges(density: float, scaling: float, seed: int) -> Iterator[Merge]:
 
 
 def further_merges(named: Iterable[Merge]) -> Iterator[Merge]:
-    """Yield what is judged beside them: Figure 3's alphas, a second pair of experts, a second mask, Table 10.
+    """Yield what is judged beside them: Figure 3's alphas, further pairs of experts, a second mask, Table 10.
 
     >>> [merge.name for merge in further_merges(paper_merges(0.9, 1.0, 42))][-3:]
     ['dare-linear-mask2', 'dare-linear-8x7b', 'dare-linear-8x7b-script']
@@ -62,24 +64,26 @@ def further_merges(named: Iterable[Merge]) -> Iterator[Merge]:
         if alpha not in ALPHA_JUDGES:
             yield Merge(alpha_judge(alpha), "linear", alpha=alpha)
     for alpha in SEED_ALPHAS[1:-1]:
-        yield second_pair(Merge(alpha_judge(alpha), "linear", alpha=alpha))
+        yield of_run(Merge(alpha_judge(alpha), "linear", alpha=alpha), SECOND_RUN)
     known = {merge.name: merge for merge in named}
     for name in SEED_METHODS:
-        yield second_pair(known[name])
+        yield of_run(known[name], SECOND_RUN)
+    for name in THIRD_METHODS:
+        yield of_run(known[name], THIRD_RUN)
     mask = known["dare-linear"]
     yield replace(mask, name=f"{mask.name}{SECOND_MASK}", seed=mask.seed + 1)
     for name, make in zip(TABLE_10_MERGES, (Merge.paper_8x7b, Merge.paper_8x7b_script), strict=True):
         yield make(name, seed=mask.seed)
 
 
-def second_pair(merge: Merge) -> Merge:
-    """Return the same merge of the experts that were trained with another seed.
+def of_run(merge: Merge, run: str) -> Merge:
+    """Return the same merge of the experts that were trained with the seed of another run.
 
-    >>> second_pair(Merge("ties", "ties", density=0.2)).second
+    >>> of_run(Merge("ties", "ties", density=0.2), SECOND_RUN).second
     'pairwise-seed2'
     """
-    first, second = (f"{expert}{SECOND_RUN}" for expert in (merge.first, merge.second))
-    return replace(merge, name=f"{merge.name}{SECOND_RUN}", first=first, second=second)
+    first, second = (f"{expert}{run}" for expert in (merge.first, merge.second))
+    return replace(merge, name=f"{merge.name}{run}", first=first, second=second)
 
 
 # --- grids -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `accuracy`, `transitivity` | pairwise ranking: accuracy, both orders, win rates; transitivity |
 | `bootstrap`, `combining` | intervals by cluster; averages of several, and which is best |
 | `comparisons` | two judges on the same items: paired tests, Holm, how many more judgments would tell |
+| `power` | which difference a benchmark can show, known before anything is judged |
 | `simultaneous` | many differences at once: intervals that hold together, and tests for no difference to speak of |
 | `counting` | statistics of many resamples at once |
 
@@ -76,6 +77,7 @@ from .comparisons import (
     more_needed,
     with_item_test,
 )
+from .power import detectable, paired_spread, power
 from .simultaneous import Joint, simultaneous
 from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
 from .truth import absolute_errors, exact_credits, noise_ceiling
@@ -132,6 +134,9 @@ __all__ = [
     "krippendorff_alpha",
     "mean_scores",
     "more_needed",
+    "power",
+    "detectable",
+    "paired_spread",
     "noise_ceiling",
     "pairwise_accuracy",
     "position_consistency",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from ..judging.tasks import Decoding
-from ..merging.catalogue import ALPHAS, alpha_judge, further_merges, paper_merges
+from ..merging.catalogue import ALPHAS, RUNS, THIRD_RUN, alpha_judge, further_merges, paper_merges
 from ..merging.spec import Merge
 from ..training.settings import TrainingSettings
 
@@ -103,12 +103,17 @@ class Scale:
 
     @property
     def sweep(self) -> tuple[Merge, ...]:
-        """Return the further merges: the alphas of Figure 3, a second pair of experts and mask, Table 10's recipe.
+        """Return the further merges: Figure 3's alphas, further pairs of experts, a second mask, Table 10's recipe.
 
         They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
-        mixtures of experts).
+        mixtures of experts). A third pair of experts is merged where the scale trains one.
         """
-        return tuple(further_merges(self.merges))
+        trained = {expert.name for expert in self.experts}
+        return tuple(
+            merge
+            for merge in further_merges(self.merges)
+            if not merge.name.endswith(THIRD_RUN) or {merge.first, merge.second} <= trained
+        )
 
     @property
     def merge_folders(self) -> tuple[Merge, ...]:
@@ -120,9 +125,24 @@ class Scale:
         """Return the names of all judges: base, experts, merges."""
         return ("base", *[expert.name for expert in self.experts], *[m.name for m in (*self.merges, *self.sweep)])
 
+    def replicas(self, judge: str) -> tuple[str, ...]:
+        """Return a judge and those that differ from it in the seed of training only (for a merge: of its experts).
+
+        Only these tell the luck of a training run, which an interval over items does not know.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> load_scale("mini").replicas("linear"), load_scale("mini").replicas("base")
+        (('linear', 'linear-seed2', 'linear-seed3'), ('base',))
+        """
+        known = self.judges
+        return tuple(f"{judge}{run}" for run in RUNS if f"{judge}{run}" in known)
+
     def main_benchmarks(self, judge: str) -> tuple[str, ...]:
-        """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables."""
-        shown = {alpha_judge(alpha) for alpha in ALPHAS}
+        """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables.
+
+        Replicas of the main judges are asked as much as these.
+        """
+        shown = {alpha_judge(alpha) for alpha in ALPHAS} | {r for main in self.main_judges for r in self.replicas(main)}
         further = {merge.name for merge in self.sweep} - shown
         return SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
 

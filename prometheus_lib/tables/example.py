@@ -27,11 +27,19 @@ def example_run() -> Run:
     """
     from ..scale import load_scale
 
-    items = {name: minibench.build(f"mini_{name}", 42, 0.4) for name in TITLES}
+    items = {name: _few(f"mini_{name}") for name in TITLES}
     judges = itertools.product(("linear", "base"), items.items())
     judgments = [each for judge, (name, rows) in judges for each in _says(judge, name, rows)]
     scale = replace(load_scale("smoke"), main_judges=("base", "linear"), resamples=100)
     return Run(scale, pd.DataFrame(map(as_row, judgments)), items)
+
+
+def _few(name: str) -> list[DirectItem] | list[PairItem]:
+    """Eight instructions with up to four items each, or 26 single ones."""
+    benchmark = minibench.MINIATURES[name]
+    single = name == "mini_hhh_alignment"
+    size = {"instructions": 26, "per_instruction": 1} if single else {"instructions": 8, "per_instruction": 4}
+    return minibench.made(replace(benchmark, **size), seed=42)
 
 
 def _says(judge: str, name: str, items: Sequence[DirectItem | PairItem]) -> Iterator[Judgment]:

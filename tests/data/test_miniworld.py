@@ -140,21 +140,14 @@ def test_pairs_are_balanced_and_tied_where_the_paper_has_ties(name):
     labels = [item.label for item in items]
     assert ("tie" in labels) == minibench.MINIATURES[name].ties
     if not minibench.MINIATURES[name].ties:
-        assert labels.count("A") == labels.count("B")
+        assert abs(labels.count("A") - labels.count("B")) <= 1
     assert 0.75 < minibench.ceiling(items)["accuracy"] <= 1.0
 
 
-def test_hhh_has_four_equal_groups():
+def test_hhh_has_groups_of_the_papers_sizes_and_a_part_of_it_has_all():
     groups = [item.group for item in minibench.build("mini_hhh_alignment", 42)]
-    assert {groups.count(group) for group in minibench.HHH_GROUPS} == {16}
-
-
-def test_raters_have_the_reliability_they_claim():
-    rng, rater = random.Random(1), miniworld.Rater(0.7)
-    exact = sum(rater.rate(rng, 3) == [3] for _ in range(4000)) / 4000
-    assert abs(exact - 0.7) < 0.03
-    steady = miniworld.Rater(1.0, draws=3, steady=1.0)
-    assert steady.rate(rng, 4) == [4, 4, 4]
+    assert {group: groups.count(group) for group in minibench.HHH_GROUPS} == minibench.HHH_SIZES
+    assert {item.group for item in minibench.build("mini_hhh_alignment", 42, 0.1)} == set(minibench.HHH_GROUPS)
 
 
 def test_items_survive_their_file(tmp_path):
