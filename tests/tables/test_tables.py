@@ -458,7 +458,8 @@ def test_table_17_twins_do_not_differ(world_run):
     by_truth = cells[(cells["row"] == "slerp - linear") & cells["unit"].eq("points")]
     assert len(by_truth) == 10 and (by_truth["value"] == 0).all()
     assert len(twins) == 10 and (twins["value"] == 0).all()
-    assert (twins["verdict"] == metrics.TOO_FEW).sum() == 9  # HHH has more than ten
+    few = twins["verdict"] == metrics.TOO_FEW
+    assert 0 < few.sum() < len(twins) and (twins["verdict"][~few] == "undecided").all()
     assert twins[twins["verdict"] == metrics.TOO_FEW]["p_holm"].isna().all()
     hhh = twins[twins["column"] == "HHH Alignment | total"].iloc[0]
     assert (hhh.verdict, hhh.p_holm, hhh.test) == ("undecided", 1, "exact permutation by cluster")
@@ -479,7 +480,7 @@ def test_table_17_prints_both_overall_averages_of_the_paper(world_run):
 def test_a_much_better_judge_is_found_better(world_run):
     better = tables.compare_averages(world_run, "direct", "base", tables.RESEARCH_DIRECT)
     assert better.difference > 0 and better.low > 0
-    assert better.p_value == 2 ** (1 - better.n_clusters)  # as sure as so few instructions can be
+    assert better.p_value < 0.001
     assert tables.compare_averages(world_run, "direct", "nobody", tables.RESEARCH_DIRECT) is None
 
 
