@@ -21,7 +21,7 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce test test-vllm browser lab data verify compare perf lint env env-vllm clean
+.PHONY: reproduce test test-vllm browser lab data verify compare map perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -80,6 +80,10 @@ lab: env
 
 data: env
 	$(PY) -m prometheus_lib data
+
+# When does merging help? Two processes for about two and a half hours; stopped at will, it goes on where it was.
+map: env
+	$(PY) -m prometheus_lib map $(if $(OUTPUTS),--outputs $(OUTPUTS))
 
 verify: env
 	$(PY) -m prometheus_lib verify $(PLACE)

@@ -12,6 +12,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `comparisons` | two judges on the same items: paired tests, Holm, how many more judgments would tell |
 | `power` | which difference a benchmark can show, known before anything is judged |
 | `simultaneous` | many differences at once: intervals that hold together, and tests for no difference to speak of |
+| `runs` | several training runs on the same items: the runs as the unit, and two ways |
 | `counting` | statistics of many resamples at once |
 
 - Two pandas objects are matched by their index, everything else by position (`columns` has the rule in full).
@@ -78,6 +79,7 @@ from .comparisons import (
     with_item_test,
 )
 from .power import detectable, paired_spread, power
+from .runs import RunsMean, over_runs
 from .simultaneous import Joint, simultaneous
 from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
 from .truth import absolute_errors, exact_credits, noise_ceiling
@@ -94,6 +96,7 @@ __all__ = [
     "Joint",
     "Kind",
     "LEVELS",
+    "RunsMean",
     "TIE_RULES",
     "TOO_FEW",
     "TieRule",
@@ -138,6 +141,7 @@ __all__ = [
     "detectable",
     "paired_spread",
     "noise_ceiling",
+    "over_runs",
     "pairwise_accuracy",
     "position_consistency",
     "released_code_transitivity",

@@ -1,0 +1,128 @@
+"""What the results say: differences between arms in every cell, and verdicts on the design's hypotheses.
+
+Seeds are the unit: arms of one seed share data and test items, so differences are paired, and Student's t over the
+seeds gives interval and p-value. The two-way interval, over seeds and instructions, stands beside it. A hypothesis gets
+one of the four verdicts of the ledger; "reproduced" says that the sign it expects is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from ..metrics import holm
+from ..metrics.runs import RunsMean, over_runs
+from ..tables.claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from .design import MEASURES, Design, Hypothesis
+from .results import Results, outcome_table
+
+LEVEL = 0.05
+NOT_RUN = "not run yet"
+# The main figure's two comparisons: the merge with joint training, and with the expert of the measure's format.
+AGAINST = {"joint training": {"exact": "joint", "pair": "joint"}, "expert": {"exact": "direct", "pair": "pairwise"}}
+
+
+def difference(design: Design, results: Results, cell: str, measure: str, first: str, second: str) -> RunsMean | None:
+    """Return first minus second in points over the seeds that are there; None where there is none.
+
+    >>> from .design import read_design
+    >>> arms = {"linear": {"exact": "11"}, "joint": {"exact": "10"}}
+    >>> results = {("paper", seed): {"arms": arms} for seed in (1, 2)}
+    >>> difference(read_design("map"), results, "paper", "exact", "linear", "joint").mean
+    50.0
+    """
+    seeds = [seed for seed in design.seeds if (cell, seed) in results]
+    if not seeds:
+        return None
+    one, two = (outcome_table(results, cell, arm, measure, seeds) for arm in (first, second))
+    return over_runs(one - two)
+
+
+def differences(design: Design, results: Results, merge: str = "linear") -> pd.DataFrame:
+    """Return a merge minus joint training and minus the expert, for every knob's levels that are there.
+
+    Columns: knob, level, cell, against, measure, difference, low, high (95 % over seeds), two-way low and high, seeds.
+    The paper's point stands in every knob.
+
+    >>> from .design import read_design
+    >>> differences(read_design("map"), {}).empty
+    True
+    """
+    rows = [
+        {"knob": knob, "level": level, "cell": cell, "against": against, "measure": measure,
+         **_ends(difference(design, results, cell, measure, merge, other[measure]))}
+        for knob in design.knobs for level, cell in design.levels(knob).items()
+        for against, other in AGAINST.items() for measure in MEASURES
+        if any((cell, seed) in results for seed in design.seeds)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _ends(found: RunsMean) -> dict[str, Any]:
+    ends = [*found.interval(), *found.interval(two_way=True)]
+    return {"difference": found.mean, **dict(zip(("low", "high", "two-way low", "two-way high"), ends, strict=True)),
+            "seeds": found.runs}  # fmt: skip
+
+
+def verdicts(design: Design, results: Results) -> pd.DataFrame:
+    """Return one row for each hypothesis of the design, index its id.
+
+    Columns: says, difference, low, high (95 %, over seeds), two-way low, two-way high, p and p (no effect), both
+    corrected by Holm over all hypotheses that could be tested, seeds, verdict. What has fewer than two seeds is not
+    tested.
+
+    >>> from .design import read_design
+    >>> verdicts(read_design("map"), {})["verdict"].unique().tolist()
+    ['not run yet']
+    """
+    found = {each.id: _tested(design, results, each) for each in design.hypotheses}
+    p_values, p_none = (
+        holm({id: test(each) if each else math.nan for id, each in found.items()})
+        for test in (lambda each: each.p_value, lambda each: each.p_none(design.margin))
+    )
+    rows = [
+        {"id": each.id, "says": each.says, "sign": each.sign, **(_ends(found[each.id]) if found[each.id] else {}),
+         "p": p_values[each.id], "p (no effect)": p_none[each.id],
+         "verdict": _verdict(each, found[each.id], p_values[each.id], p_none[each.id])}
+        for each in design.hypotheses
+    ]  # fmt: skip
+    return pd.DataFrame(rows).set_index("id")
+
+
+def _tested(design: Design, results: Results, each: Hypothesis) -> RunsMean | None:
+    return difference(design, results, each.cell, each.measure, each.first, each.second)
+
+
+def _verdict(each: Hypothesis, found: RunsMean | None, p_value: float, p_none: float) -> str:
+    if found is None or found.runs < 2:
+        return NOT_RUN
+    if p_value < LEVEL:
+        return REPRODUCED if (found.mean > 0) == (each.sign == "+") else NOT_REPRODUCED
+    return NO_EFFECT if p_none < LEVEL else UNDECIDED
+
+
+def helps(table: pd.DataFrame, margin: float) -> pd.Series:
+    """Say of each row of `differences` what its own interval shows: "helps", "hurts", "no effect" or "undecided".
+
+    An interval of one row holds for that row alone: of twenty true zeros one looks like more.
+
+    >>> table = pd.DataFrame({"low": [1.0, -4.0, -1.0, -3.0], "high": [3.0, -1.0, 1.0, 3.0]})
+    >>> helps(table, margin=2.0).tolist()
+    ['helps', 'hurts', 'no effect', 'undecided']
+    """
+    return pd.Series([_shown(low, high, margin) for low, high in _pairs(table)], index=table.index)
+
+
+def _pairs(table: pd.DataFrame) -> Iterable[tuple[float, float]]:
+    return zip(table["low"], table["high"], strict=True)
+
+
+def _shown(low: float, high: float, margin: float) -> str:
+    if low > 0:
+        return "helps"
+    if high < 0:
+        return "hurts"
+    return "no effect" if -margin < low and high < margin else "undecided"

@@ -1,0 +1,97 @@
+"""The main figure: the merge minus joint training, and minus the expert, along every knob."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..tables.palette import FORMAT_COLOURS, GREY
+from .analysis import AGAINST, differences, helps
+from .design import MEASURES, Design
+from .results import Results
+
+STYLES = {"exact": (FORMAT_COLOURS["direct"], "o", "-"), "pair": (FORMAT_COLOURS["pairwise"], "s", "--")}
+NAMES = {
+    "examples": "examples per expert",
+    "own_criteria": "criteria of one format only",
+    "conflict": "pair labels reversed",
+    "width": "hidden size",
+    "learning_rate": "learning rate",
+    "schooling": "base model's schooling",
+}
+
+
+def map_figure(design: Design, results: Results, merge: str = "linear") -> Figure:
+    """Draw a merge minus joint training and minus the expert against each knob: one row each, one column per knob.
+
+    Bands are 95 % intervals over seeds, the grey zone is the margin within which a difference counts as none. Cells
+    that have not been run are marked with a cross on the zero line. Points are 100 times a share.
+
+    >>> from .design import read_design
+    >>> len(map_figure(read_design("map"), {}).axes)
+    12
+    """
+    table = differences(design, results, merge)
+    rows, columns = len(AGAINST), len(design.knobs)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(2.3 * columns, 2.9 * rows), sharey="row", squeeze=False, layout="constrained"
+    )
+    plt.close(figure)
+    for row, against in enumerate(AGAINST):
+        for column, knob in enumerate(design.knobs):
+            _panel(grid[row][column], design, knob, table, against)
+        grid[row][0].set_ylabel(f"{merge} merge minus {against}\n(points)")
+    handles = [plt.Line2D([], [], color=c, marker=m, linestyle=s) for c, m, s in STYLES.values()]
+    figure.legend(
+        handles, [name.removesuffix(", %") for name in MEASURES.values()], loc="outside lower center", ncols=2
+    )
+    figure.suptitle(headline(design, table, merge))
+    return figure
+
+
+def _panel(axes: Axes, design: Design, knob: str, table: pd.DataFrame, against: str) -> None:
+    levels = design.levels(knob)
+    places = {level: place for place, level in enumerate(levels)}
+    axes.axhspan(-design.margin, design.margin, color=GREY, alpha=0.15, linewidth=0)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    there = table[(table["knob"] == knob) & (table["against"] == against)] if len(table) else table
+    for measure, style in STYLES.items():
+        if len(there):
+            _line(axes, there[there["measure"] == measure], places, style)
+    missing = [place for level, place in places.items() if not len(there) or level not in set(there["level"])]
+    axes.plot(missing, [0] * len(missing), "x", color=GREY)
+    axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels], rotation=30)
+    axes.get_xticklabels()[places[getattr(design.point, knob)]].set_fontweight("bold")
+    axes.set_xlabel(NAMES.get(knob, knob))
+
+
+def _line(axes: Axes, rows: pd.DataFrame, places: dict[Any, int], style: tuple[str, str, str]) -> None:
+    colour, marker, line = style
+    at = [places[level] for level in rows["level"]]
+    axes.plot(at, rows["difference"], color=colour, marker=marker, linestyle=line, markersize=4)
+    axes.fill_between(at, rows["low"], rows["high"], color=colour, alpha=0.2, linewidth=0)
+
+
+def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
+    """Return what the figure shows in one sentence, counted from its cells.
+
+    >>> from .design import read_design
+    >>> headline(read_design("map"), pd.DataFrame())
+    'No cell has been run yet.'
+    """
+    if not len(table):
+        return "No cell has been run yet."
+    rows = table[table["against"] == "joint training"].drop_duplicates(["cell", "measure"])
+    counts = helps(rows, design.margin).value_counts()
+    seeds = (
+        f"{rows['seeds'].min()} to {rows['seeds'].max()}" if rows["seeds"].nunique() > 1 else f"{rows['seeds'].max()}"
+    )
+    return (
+        f"Against joint training the {merge} merge helps in {counts.get('helps', 0)} of {len(rows)} comparisons and "
+        f"hurts in {counts.get('hurts', 0)}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {seeds} seeds, "
+        f"{design.instructions} unseen instructions; grey: within {design.margin:g} points)"
+    )

@@ -1,0 +1,111 @@
+"""Differences, verdicts and the figure, from results made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import prometheus_lib.experiment as experiment
+from prometheus_lib.experiment.analysis import NOT_RUN
+from prometheus_lib.experiment.design import MEASURES, Hypothesis
+from prometheus_lib.experiment.figure import headline
+from prometheus_lib.tables.claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+
+MAP = experiment.read_design("map")
+
+
+def made(shares: dict[str, float], cells=tuple(MAP.cells), seeds=MAP.seeds, spread=0.01, items=300) -> dict:
+    """Results in which an arm is right on about a given share of the instructions (default: half)."""
+    rng = np.random.default_rng(0)
+    return {(cell, seed): {"arms": arms(shares, rng, spread, items)} for cell in cells for seed in seeds}
+
+
+def arms(shares, rng, spread, items) -> dict:
+    luck = rng.normal(0, spread)  # of the seed: all arms share it
+    return {
+        arm: {m: text(rng, shares.get(arm, 0.5) + luck + rng.normal(0, spread / 4), items) for m in MEASURES}
+        for arm in MAP.arms
+    }
+
+
+def text(rng, share: float, items: int) -> str:
+    right = round(min(max(share, 0), 1) * items)
+    return "".join(rng.permutation(list("1" * right + "0" * (items - right))))
+
+
+def verdict_of(results, **change) -> str:
+    hypothesis = Hypothesis("H", "", "paper", "exact", "linear", "joint", **change)
+    return experiment.verdicts(replace(MAP, hypotheses=(hypothesis,)), results).loc["H", "verdict"]
+
+
+@pytest.mark.parametrize(
+    "shares, sign, verdict",
+    [
+        ({"linear": 0.7}, "+", REPRODUCED),
+        ({"linear": 0.7}, "-", NOT_REPRODUCED),
+        ({"linear": 0.3}, "-", REPRODUCED),
+        ({"linear": 0.3}, "+", NOT_REPRODUCED),
+        ({}, "+", NO_EFFECT),
+    ],
+)
+def test_a_clear_difference_or_none_gets_its_verdict(shares, sign, verdict):
+    assert verdict_of(made(shares, ["paper"]), sign=sign) == verdict
+
+
+def test_noise_leaves_it_undecided_and_one_seed_is_no_test():
+    assert verdict_of(made({"linear": 0.53}, ["paper"], spread=0.4)) == UNDECIDED
+    assert verdict_of(made({"linear": 0.9}, ["paper"], seeds=(1,))) == NOT_RUN
+    assert verdict_of({}) == NOT_RUN
+
+
+def test_p_values_are_corrected_over_what_could_be_tested():
+    results = made({"linear": 0.55}, ["paper"], spread=0.1)
+    alone = experiment.verdicts(replace(MAP, hypotheses=MAP.hypotheses[:1]), results)
+    together = experiment.verdicts(MAP, results)
+    tested = together["p"].notna()
+    assert tested.sum() == sum(each.cell == "paper" for each in MAP.hypotheses) < len(MAP.hypotheses)
+    assert together.loc["M1", "p"] >= alone.loc["M1", "p"] and (together.loc[~tested, "verdict"] == NOT_RUN).all()
+
+
+def test_differences_are_paired_by_seed():
+    """Between seeds all arms vary widely, their difference does not."""
+    results = made({"linear": 0.6}, ["paper"], spread=0.1)
+    found = experiment.difference(MAP, results, "paper", "exact", "linear", "joint")
+    single = experiment.arm_table(MAP, results).set_index(["arm", "measure"]).loc[("joint", "exact")]
+    assert found.interval()[1] - found.interval()[0] < (single["high"] - single["low"]) / 1.5
+    assert found.mean == pytest.approx(10, abs=3) and found.runs == 5 and found.items == 300
+
+
+def test_the_expert_is_that_of_the_measures_format():
+    results = made({"linear": 0.6, "direct": 0.8, "pairwise": 0.3}, ["paper"])
+    table = experiment.differences(MAP, results).set_index(["knob", "against", "measure"])["difference"]
+    assert table["width", "expert", "exact"] == pytest.approx(-20, abs=1.5)
+    assert table["width", "expert", "pair"] == pytest.approx(30, abs=1.5)
+
+
+def test_unreadable_answers_count_as_wrong_and_are_shown():
+    results = {("paper", seed): {"arms": dict.fromkeys(MAP.arms, {"exact": "11-0", "pair": "1111"})} for seed in (1, 2)}
+    row = experiment.arm_table(MAP, results).set_index(["arm", "measure"]).loc[("linear", "exact")]
+    assert row["mean"] == 50 and row["unreadable"] == 25
+
+
+def test_a_part_of_the_grid_is_shown_as_a_part():
+    results = made({"linear": 0.4}, ["paper", "width=32"], seeds=(1, 2, 3))
+    assert experiment.coverage(MAP, results)["seeds there"].tolist().count(3) == 2
+    table = experiment.differences(MAP, results)
+    assert set(table["cell"]) == {"paper", "width=32"} and set(table["knob"]) == set(MAP.knobs)
+    assert "2 of 16 cells, 3 seeds" in headline(MAP, table)
+
+
+def test_the_figure_shows_every_level_and_crosses_what_is_missing():
+    results = made({"linear": 0.4}, ["paper", "width=32"])
+    figure = experiment.map_figure(MAP, results)
+    by_label = {axes.get_xlabel(): axes for axes in figure.axes[: len(MAP.knobs)]}
+    width = by_label["hidden size"]
+    assert [tick.get_text() for tick in width.get_xticklabels()] == ["32", "64", "128"]
+    crosses = [line for line in width.lines if line.get_marker() == "x"]
+    assert [line.get_xdata().tolist() for line in crosses] == [[1]]
+    exact = next(line for line in width.lines if line.get_marker() == "o")
+    assert exact.get_xdata().tolist() == [0, 2] and exact.get_ydata()[0] == pytest.approx(-10, abs=1.5)
