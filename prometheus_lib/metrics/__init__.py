@@ -13,6 +13,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `power` | which difference a benchmark can show, known before anything is judged |
 | `simultaneous` | many differences at once: intervals that hold together, and tests for no difference to speak of |
 | `runs` | several training runs on the same items: the runs as the unit, and two ways |
+| `training_runs` | the two-way interval of any statistic that has resamples |
 | `counting` | statistics of many resamples at once |
 
 - Two pandas objects are matched by their index, everything else by position (`columns` has the rule in full).
@@ -81,6 +82,7 @@ from .comparisons import (
 from .power import detectable, paired_spread, power
 from .runs import RunsMean, over_runs
 from .simultaneous import Joint, simultaneous
+from .training_runs import FEWEST_RUNS, OverRuns, over_training_runs
 from .transitivity import Transitivity, released_code_transitivity, transitivity, transitivity_by_group
 from .truth import absolute_errors, exact_credits, noise_ceiling
 
@@ -91,11 +93,13 @@ __all__ = [
     "Consistency",
     "Correlations",
     "FEWEST_CLUSTERS",
+    "FEWEST_RUNS",
     "Floats",
     "Interval",
     "Joint",
     "Kind",
     "LEVELS",
+    "OverRuns",
     "RunsMean",
     "TIE_RULES",
     "TOO_FEW",
@@ -127,6 +131,7 @@ __all__ = [
     "compare_with",
     "correlations",
     "decide",
+    "detectable",
     "difference",
     "direct_to_pair",
     "exact_credits",
@@ -137,13 +142,13 @@ __all__ = [
     "krippendorff_alpha",
     "mean_scores",
     "more_needed",
-    "power",
-    "detectable",
-    "paired_spread",
     "noise_ceiling",
     "over_runs",
+    "over_training_runs",
+    "paired_spread",
     "pairwise_accuracy",
     "position_consistency",
+    "power",
     "released_code_transitivity",
     "simultaneous",
     "text_mixture_decisions",

@@ -1,44 +1,66 @@
 """The measures of the registry of claims: each takes a part of a claim and returns its difference with resamples.
 
-A measure is a function (run, part, merged) -> Interval or None: first minus second in the unit of `paper.MEASURES`, as
-many resamples as all others, those of one benchmark from one seed; None where something was not judged. Judges that a
-part calls "merged" and "alpha 0.3" are looked up here.
+A measure is a function (run, part, setting) -> Interval or None: first minus second in the unit of `paper.MEASURES`, as
+many resamples as all others, those of one benchmark from one seed; None where something was not judged. The setting
+says which judge "merged" is, which yardstick counts, and which training runs: judges that a part calls "merged" and
+"alpha 0.3" are looked up by it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
-from ..merging.catalogue import SEED_ALPHAS, alpha_judge
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
+from ..merging.catalogue import SECOND_RUN, SEED_ALPHAS, alpha_judge
 from ..metrics import Floats, Interval
 from ..paper import claims as registry
 from ..paper.claims import MERGED, Part
 from .cells import COMPARISON_RESAMPLES
 from .consistency import alpha_sample, format_gap, gap_size, transitivity_samples
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
-from .merging import BOTH, FORMATS, averages_by_pair
 from .rows import Answers, cluster_numbers, clusters, human_rater, raters, run_gold
 from .run import Run
+from .truth import exact_score, truth_average
 
-Measured = Callable[[Run, Part, str], Interval | None]
 _ALPHA = "alpha "
 
 
-def judge_of(name: str, merged: str) -> str:
-    """Return the judge that a part of a claim means.
+@dataclass(frozen=True)
+class Setting:
+    """How claims are measured: `merged` is the merged judge, `truth` the yardstick (else the raters), `seed` the suffix
+    of the judges' training runs ("" for the first).
 
-    >>> judge_of("merged", "linear"), judge_of("alpha 0.3", "linear"), judge_of("joint", "linear")
-    ('linear', 'linear-0.3', 'joint')
+    >>> setting = Setting("linear", seed="-seed2")
+    >>> [setting.judge(name) for name in ("merged", "alpha 0.3", "joint", "base")]
+    ['linear-seed2', 'linear-0.3-seed2', 'joint-seed2', 'base']
     """
-    if name.startswith(_ALPHA):
-        return alpha_judge(float(name.removeprefix(_ALPHA)))
-    return merged if name == MERGED else name
+
+    merged: str
+    truth: bool = False
+    seed: str = ""
+
+    def judge(self, name: str) -> str:
+        """Return the judge that a part of a claim means; the base model has no training runs."""
+        if name.startswith(_ALPHA):
+            return alpha_judge(float(name.removeprefix(_ALPHA)), self.seed)
+        known = self.merged if name == MERGED else name
+        return known if known == "base" else known + self.seed
+
+    def average(self, run: Run, judge: str, names: Sequence[str], human: bool = False) -> Interval | None:
+        """Return what a judge reaches on the average of benchmarks of one format, in points, by this yardstick."""
+        if self.truth:
+            return truth_average(run, judge, names)
+        found = judge_average(run, judge, names, human)
+        return found.times(100) if found and names[0] in DIRECT_BENCHMARKS else found
+
+
+Measured = Callable[[Run, Part, Setting], Interval | None]
 
 
 def _between(one: Interval | None, two: Interval | None) -> Interval | None:
@@ -49,49 +71,50 @@ def _between(one: Interval | None, two: Interval | None) -> Interval | None:
 
 
 def _average(names: Sequence[str], human: bool = False) -> Measured:
-    def measured(run: Run, part: Part, merged: str) -> Interval | None:
-        sides = (judge_of(side, merged) for side in (part.first, part.second))
-        return _between(*(_in_points(run, judge, names, human) for judge in sides))
+    def measured(run: Run, part: Part, setting: Setting) -> Interval | None:
+        return _gap(run, part.first, part.second, names, setting, human)
 
     return measured
 
 
-def _in_points(run: Run, judge: str, names: Sequence[str], human: bool = False) -> Interval | None:
-    found = judge_average(run, judge, names, human)
-    return found.times(100) if found and names[0] in DIRECT_BENCHMARKS else found
+def _gap(
+    run: Run, first: str, second: str, names: Sequence[str], setting: Setting, human: bool = False
+) -> Interval | None:
+    return _between(*(setting.average(run, setting.judge(side), names, human) for side in (first, second)))
 
 
-def _overall(run: Run, part: Part, merged: str) -> Interval | None:
-    def both(judge: str) -> Interval | None:
-        return metrics.average([_in_points(run, judge, names, human=True) for names in _ALL.values()])
+def _overall(run: Run, part: Part, setting: Setting) -> Interval | None:
+    def both(name: str) -> Interval | None:
+        return metrics.average([setting.average(run, setting.judge(name), names, True) for names in _ALL.values()])
 
     return _between(both(part.first), both(part.second))
 
 
-def _gain(run: Run, part: Part, merged: str) -> Interval | None:
+def _gain(run: Run, part: Part, setting: Setting) -> Interval | None:
     """What merging adds to the direct expert's scoring, less what it adds to the pairwise expert's ranking."""
-    scoring, ranking = (
-        _between(_in_points(run, merged, names), _in_points(run, expert, names))
-        for expert, names in (("direct", RESEARCH_DIRECT), ("pairwise", RESEARCH_PAIR))
-    )
-    return _between(scoring, ranking)
+    scoring = _gap(run, MERGED, "direct", RESEARCH_DIRECT, setting)
+    return _between(scoring, _gap(run, MERGED, "pairwise", RESEARCH_PAIR, setting))
 
 
 # --- the best alpha --------------------------------------------------------------------------------------------------
 
 
-def _best_alpha(run: Run, part: Part, merged: str) -> Interval | None:
+def _best_alpha(run: Run, part: Part, setting: Setting) -> Interval | None:
     def curve(names: Sequence[str]) -> dict[float, Interval | None]:
-        return {alpha: judge_average(run, alpha_judge(alpha), names) for alpha in registry.ALPHAS}
+        return {alpha: setting.average(run, alpha_judge(alpha, setting.seed), names) for alpha in registry.ALPHAS}
 
     return _gap_of_best(*map(curve, _ALL.values()))
 
 
-def _best_alpha_of_two_runs(run: Run, part: Part, merged: str) -> Interval | None:
-    def curve(format: str) -> dict[float, Interval | None]:
-        return {alpha: averages_by_pair(run, alpha, format)[BOTH] for alpha in SEED_ALPHAS}
+def _best_alpha_of_two_runs(run: Run, part: Part, setting: Setting) -> Interval | None:
+    def over_both(alpha: float, names: Sequence[str]) -> Interval | None:
+        runs = [setting.average(run, alpha_judge(alpha, seed), names) for seed in ("", SECOND_RUN)]
+        return None if any(each is None for each in runs) else metrics.average_over_runs(runs, run.scale.seed)
 
-    return _gap_of_best(*map(curve, FORMATS))
+    def curve(names: Sequence[str]) -> dict[float, Interval | None]:
+        return {alpha: over_both(alpha, names) for alpha in SEED_ALPHAS}
+
+    return None if setting.seed else _gap_of_best(*map(curve, _ON_SECOND_RUNS))
 
 
 def _gap_of_best(scoring: Mapping[float, Interval | None], ranking: Mapping[float, Interval | None]) -> Interval | None:
@@ -120,7 +143,7 @@ def _best_of(alphas: Floats, values: Floats) -> Floats:
 # --- decisions that can be read, the reference answer ----------------------------------------------------------------
 
 
-def _readable(run: Run, part: Part, merged: str) -> Interval | None:
+def _readable(run: Run, part: Part, setting: Setting) -> Interval | None:
     names = run.present(PAIR_BENCHMARKS)
     if names != list(PAIR_BENCHMARKS):
         return None
@@ -128,7 +151,7 @@ def _readable(run: Run, part: Part, merged: str) -> Interval | None:
     options = {"n_resamples": COMPARISON_RESAMPLES, "seed": run.scale.seed}
     sides = []
     for side in (part.first, part.second):
-        choices = [run.choices(judge_of(side, merged), name) for name in names]
+        choices = [run.choices(setting.judge(side), name) for name in names]
         if any(each is None for each in choices):
             return None
         read = 100.0 * pd.notna(np.concatenate(choices))
@@ -136,40 +159,48 @@ def _readable(run: Run, part: Part, merged: str) -> Interval | None:
     return metrics.difference(*sides)
 
 
-def _reference(run: Run, part: Part, merged: str) -> Interval | None:
+def _reference(run: Run, part: Part, setting: Setting) -> Interval | None:
     """Judges with and without the reference answer: "base, with reference"."""
     if part.on not in run.items:
         return None
-    items = run.items[part.on]
-    gold, groups = run_gold(run, part.on, human_rater(items)), cluster_numbers(run, items)
+    measured = _exact if setting.truth else _with_humans
     sides = []
     for side in (part.first, part.second):
         judge, _, seen = side.rpartition(", ")
-        scores = run.scores(judge_of(judge, merged), part.on, seen.startswith("with "))
-        if scores is None:
-            return None
-        options = {**run.options(part.on, COMPARISON_RESAMPLES), "paired": True}
-        found = metrics.bootstrap_correlation(metrics.mean_scores(scores), gold, groups, **options)
-        sides.append(found.times(100))
-    return metrics.difference(*sides)
+        sides.append(measured(run, setting.judge(judge), part.on, seen.startswith("with ")))
+    return _between(*sides)
+
+
+def _exact(run: Run, judge: str, name: str, with_reference: bool) -> Interval | None:
+    return exact_score(run, judge, name, with_reference, COMPARISON_RESAMPLES)
+
+
+def _with_humans(run: Run, judge: str, name: str, with_reference: bool) -> Interval | None:
+    """Pearson x 100 with the rater in the humans' place."""
+    items, scores = run.items[name], run.scores(judge, name, with_reference)
+    if scores is None:
+        return None
+    gold, groups = run_gold(run, name, human_rater(items)), cluster_numbers(run, items)
+    options = {**run.options(name, COMPARISON_RESAMPLES), "paired": True}
+    return metrics.bootstrap_correlation(metrics.mean_scores(scores), gold, groups, **options).times(100)
 
 
 # --- consistency -----------------------------------------------------------------------------------------------------
 
 
-def _agreement(run: Run, part: Part, merged: str) -> Interval | None:
+def _agreement(run: Run, part: Part, setting: Setting) -> Interval | None:
     if part.on not in run.items:
         return None
-    draws = [run.scores(judge_of(side, merged), part.on) for side in (part.first, part.second)]
+    draws = [run.scores(setting.judge(side), part.on) for side in (part.first, part.second)]
     if any(each is None for each in draws):
         return None
     one, two = (alpha_sample(run, part.on, run.items[part.on], each).times(100) for each in draws)
     return metrics.difference(one, two)
 
 
-def _transitivity(run: Run, part: Part, merged: str) -> Interval | None:
+def _transitivity(run: Run, part: Part, setting: Setting) -> Interval | None:
     name = "preference_bench"
-    answers = [run.answers(judge_of(side, merged), name) if name in run.items else None
+    answers = [run.answers(setting.judge(side), name) if name in run.items else None
                for side in (part.first, part.second)]  # fmt: skip
     if any(each is None for each in answers):
         return None
@@ -177,24 +208,24 @@ def _transitivity(run: Run, part: Part, merged: str) -> Interval | None:
     return metrics.difference(*(transitivity_samples(run, name, row)["Transitivity"] for row in rows))
 
 
-def _format_gap(run: Run, part: Part, merged: str) -> Interval | None:
-    return format_gap(run, merged, part.on)
+def _format_gap(run: Run, part: Part, setting: Setting) -> Interval | None:
+    return format_gap(run, setting.judge(MERGED), part.on, truth=setting.truth)
 
 
-def _size_of_gap(run: Run, part: Part, merged: str) -> Interval | None:
-    return _between(*(gap_size(run, judge_of(side, merged)) for side in (part.first, part.second)))
+def _size_of_gap(run: Run, part: Part, setting: Setting) -> Interval | None:
+    return _between(*(gap_size(run, setting.judge(side), truth=setting.truth) for side in (part.first, part.second)))
 
 
 # --- the order of the judges -----------------------------------------------------------------------------------------
 
 
-def _order(run: Run, part: Part, merged: str) -> Interval | None:
+def _order(run: Run, part: Part, setting: Setting) -> Interval | None:
     """Spearman's rho between the judges' order by Pearson and by another coefficient; no resamples."""
     kind = {"Table 11": "kendall", "Table 12": "spearman"}[part.first]
     known = [
         judge for judge in run.scale.main_judges if all(run.answers(judge, n) for n in run.present(DIRECT_BENCHMARKS))
     ]
-    if len(known) < 3 or not run.present(DIRECT_BENCHMARKS):
+    if len(known) < 3 or not run.present(DIRECT_BENCHMARKS) or setting.seed:
         return None
     means = [[_mean_correlation(run, judge, each) for judge in known] for each in ("pearson", kind)]
     rho = metrics.correlations(*means).spearman
@@ -212,6 +243,7 @@ def _mean_correlation(run: Run, judge: str, kind: str) -> float:
 
 
 _ALL = {"direct": DIRECT_BENCHMARKS, "pairwise": PAIR_BENCHMARKS}
+_ON_SECOND_RUNS = [[name for name in SEED_BENCHMARKS if name in names] for names in _ALL.values()]
 MEASURED: dict[str, Measured] = {
     "scoring": _average(RESEARCH_DIRECT),
     "ranking": _average(RESEARCH_PAIR),

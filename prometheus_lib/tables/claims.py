@@ -1,10 +1,6 @@
-"""The paper's claims as tests: evidence for each difference of the registry (`paper.CLAIMS`), and a ledger of verdicts.
+"""The ledger of the paper's claims: a verdict for each, from the evidence for its differences (`claim_evidence`).
 
-Every notebook reads its p-values and verdicts here, so one comparison has one corrected p-value. Each part of a claim
-is a difference between two judges on the same items, resampled by whole instructions (`claim_measures`). The parts of
-the primary claims are corrected together, those of the secondary ones among themselves, and those of each sanity check
-and control by themselves (`metrics.simultaneous`): intervals and p-values are the corrected ones. A verdict follows
-from what is shown of a claim's parts:
+A verdict follows from what is shown of a claim's parts:
 
 - *reproduced*: all are above zero;
 - *not reproduced*: one is below zero;
@@ -12,7 +8,8 @@ from what is shown of a claim's parts:
 - *undecided*: all else, with an estimate of how many more judgments would tell.
 
 A control has no direction that the paper claims: its verdict is *higher*, *lower* or one of the last two. What is true
-by construction gets no verdict.
+by construction gets no verdict. A verdict speaks of these trained judges; where they were trained with three seeds or
+more, the column "over training runs" says whether the same is shown of seeds in general.
 """
 
 from __future__ import annotations
@@ -26,12 +23,13 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval, Joint
-from ..paper import Claim, Part, claims_about
-from ..paper.claims import CLAIM, CONSTRUCTION, CONTROL, PRIMARY
-from .cells import COMPARISON_RESAMPLES, show_p
-from .claim_measures import MEASURED
-from .claim_numbers import published_part, published_score
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW
+from ..paper import MEASURES, Claim, claims_about
+from ..paper.claims import CLAIM, CONSTRUCTION, CONTROL
+from ..paper.reasons import REASONS
+from .cells import show_p
+from .claim_evidence import evidence_table, rests_on_truth
+from .claim_numbers import published_score
 from .measures import judge_average
 from .run import Run
 
@@ -41,82 +39,9 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (
 )  # fmt: skip
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
+ONE_RUN, HOLDS, FAILS, OPEN = "one run", "holds", "does not hold", "open"
 _NOT_MEASURED = "not measured"
 _NOTHING = 1e-9  # what floating-point sums leave of zero
-
-
-# --- evidence --------------------------------------------------------------------------------------------------------
-
-
-def evidence_table(run: Run, merged: str | None = None) -> pd.DataFrame:
-    """Return one row for each difference of each claim that can be tested.
-
-    Columns: claim (its id), part, difference, low, high (95 %, for the whole list), p, p (no effect), shown ("+", "-",
-    "0" within the margin, "?" nothing), margin, printed and repaired (the paper's own difference), n, clusters, more
-    needed. `merged` takes the place of the scale's merged judge. Without evidence numbers are NaN and n is 0.
-
-    >>> from prometheus_lib.tables import example_run
-    >>> table = evidence_table(example_run()).set_index("claim")
-    >>> table.loc["C02", "part"], bool(table.loc["C02", "low"] > 0)
-    ('merged - base', True)
-    """
-    merged = merged or run.scale.merged_judge
-    if ("evidence", merged) not in run.memory:
-        run.memory["evidence", merged] = _evidence(run, merged)
-    return run.memory["evidence", merged].copy()
-
-
-def _evidence(run: Run, merged: str) -> pd.DataFrame:
-    claims = claims_about()
-    found = {(claim.id, part): _measured(run, claim, part, merged) for claim in claims for part in claim.parts}
-    joint: dict[tuple[str, Part], Joint] = {}
-    for family in _families(claims, run.scale.miniature):
-        keys = [(claim.id, part) for claim in family for part in claim.parts]
-        margins = {(claim.id, part): claim.margin for claim in family for part in claim.parts}
-        joint |= metrics.simultaneous({key: found[key] for key in keys}, margins)
-    rows = [
-        _row(run, claim, part, found[claim.id, part], joint.get((claim.id, part)))
-        for claim in claims
-        for part in claim.parts
-    ]
-    return pd.DataFrame(rows).astype({"more needed": "Int64"})
-
-
-def _families(claims: Iterable[Claim], miniature: bool) -> list[list[Claim]]:
-    """Claims that are corrected together: the primary, the secondary; every sanity check and control by itself.
-
-    What is true by construction is not tested.
-    """
-    tested = [claim for claim in claims if claim.kind != CONSTRUCTION]
-    stated = [claim for claim in tested if claim.kind_at(miniature) == CLAIM]
-    primary = [claim for claim in stated if claim.role == PRIMARY]
-    secondary = [claim for claim in stated if claim.role != PRIMARY]
-    return [primary, secondary, *([claim] for claim in tested if claim not in stated)]
-
-
-def _measured(run: Run, claim: Claim, part: Part, merged: str) -> Interval:
-    found = MEASURED[claim.measure](run, part, merged)
-    return found or metrics.interval_of_draws(math.nan, np.full(COMPARISON_RESAMPLES, math.nan), 0, 0)
-
-
-def _row(run: Run, claim: Claim, part: Part, found: Interval, joint: Joint | None) -> dict[str, Any]:
-    tested = joint or found
-    return {
-        "claim": claim.id,
-        "part": part.label,
-        "difference": found.estimate,
-        "low": tested.low,
-        "high": tested.high,
-        "p": joint.p_value if joint else math.nan,
-        "p (no effect)": joint.p_none if joint else math.nan,
-        "shown": joint.sign if joint else "",
-        "margin": claim.margin,
-        "printed": published_part(run.scale, claim, part),
-        "repaired": published_part(run.scale, claim, part, repaired=True),
-        "n": found.n,
-        "clusters": found.n_clusters,
-        "more needed": joint.more_needed if joint else None,
-    }
 
 
 # --- the ledger ------------------------------------------------------------------------------------------------------
@@ -125,10 +50,12 @@ def _row(run: Run, claim: Claim, part: Part, found: Interval, joint: Joint | Non
 def ledger(run: Run, claims: Iterable[Claim] | None = None, merged: str | None = None) -> pd.DataFrame:
     """Return one row for each claim (all that can be tested, or those given), index its id.
 
-    Columns: kind, role, where, claim, printed and repaired (the paper's difference where it is one), this run (its
-    difference with the interval that holds for the whole list, or how many are shown), p, p (no effect), margin,
-    verdict, excludes paper's (whether the interval excludes the paper's own size), more needed, note. The correction is
-    always that of the whole registry, whichever claims are shown.
+    Columns: kind, role, where, claim, measure, printed and repaired (the paper's difference where it is one), this run
+    (its difference with the interval that holds for the whole list, or how many are shown), p, p (no effect), margin,
+    verdict, over training runs (whether the verdict holds for them: "holds", "does not hold", "open", or "one run"),
+    by the raters (the same difference by the paper's measure), excludes paper's (whether *that* interval excludes the
+    paper's own size), more needed, note, and where a claim is not borne out the likely reason and what would tell. The
+    correction is always that of the whole registry, whichever claims are shown.
 
     >>> from prometheus_lib.paper import claim_named
     >>> from prometheus_lib.tables import example_run
@@ -146,11 +73,13 @@ def _ledger_row(run: Run, claim: Claim, parts: pd.DataFrame) -> dict[str, Any]:
     kind, verdict = claim.kind_at(run.scale.miniature), verdict_of(claim, parts["shown"])
     undecided = verdict == UNDECIDED
     more = parts.loc[parts["shown"] == "?", "more needed"].max() if undecided else pd.NA
+    reason = REASONS.get(claim.id) if verdict in (NOT_REPRODUCED, NO_EFFECT) else None
     return {
         "kind": kind,
         "role": claim.role,
         "where": claim.where,
         "claim": claim.text,
+        "measure": MEASURES[claim.measure].said(rests_on_truth(run)),
         "printed": _single(parts["printed"]),
         "repaired": _single(parts["repaired"]),
         "this run": show_parts(parts),
@@ -158,10 +87,33 @@ def _ledger_row(run: Run, claim: Claim, parts: pd.DataFrame) -> dict[str, Any]:
         "p (no effect)": _claim_p_none(parts),
         "margin": float(claim.margin),
         "verdict": verdict,
+        "over training runs": over_training_runs(claim, parts),
+        "by the raters": show_parts(parts, "rated") if MEASURES[claim.measure].truth else "",
         "excludes paper's": _excludes(parts),
         "more needed": more,
         "note": _note(run, claim, kind, parts, undecided),
+        "likely reason": reason.likely if reason else "",
+        "what would tell": reason.tells if reason else "",
     }
+
+
+def over_training_runs(claim: Claim, parts: pd.DataFrame) -> str:
+    """Return whether a verdict is shown over training runs too: of a claim's parts, over instructions and seeds.
+
+    "holds": the same verdict; "does not hold": another one; "open": these seeds do not tell; "one run": there are fewer
+    than three of some part.
+
+    >>> from prometheus_lib.paper import claim_named
+    >>> claim, shown = claim_named("C03"), pd.DataFrame({"shown": ["-"], "two-way shown": ["?"]})
+    >>> over_training_runs(claim, shown), over_training_runs(claim, shown.assign(**{"two-way shown": "-"}))
+    ('open', 'holds')
+    """
+    if (parts["two-way shown"] == "").any():
+        return ONE_RUN
+    here, there = (verdict_of(claim, parts[column]) for column in ("shown", "two-way shown"))
+    if there == UNDECIDED:
+        return OPEN
+    return HOLDS if here == there else FAILS
 
 
 def verdict_of(claim: Claim, shown: Iterable[str]) -> str:
@@ -202,9 +154,9 @@ def _single(values: pd.Series) -> float:
 
 
 def _excludes(parts: pd.DataFrame) -> str:
-    """Whether the interval excludes the difference that the paper prints; of several, how many do."""
-    known = parts[parts["printed"].notna() & parts["low"].notna()]
-    outside = int(((known["printed"] < known["low"]) | (known["printed"] > known["high"])).sum())
+    """Whether the interval by the paper's measure excludes the difference that it prints; of several, how many do."""
+    known = parts[parts["printed"].notna() & parts["rated low"].notna()]
+    outside = int(((known["printed"] < known["rated low"]) | (known["printed"] > known["rated high"])).sum())
     if known.empty:
         return "-"
     return f"{outside} of {len(known)}" if len(parts) > 1 else ("yes" if outside else "no")
@@ -215,7 +167,7 @@ def _note(run: Run, claim: Claim, kind: str, parts: pd.DataFrame, undecided: boo
         return _NOT_MEASURED
     if undecided and (parts["clusters"] < FEWEST_CLUSTERS).any():
         return TOO_FEW
-    return claim.miniature if kind != claim.kind else claim.why
+    return claim.miniature if kind != claim.kind else claim.why or claim.caution
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -241,26 +193,32 @@ def show_difference(difference: float, low: float, high: float) -> str:
     return f"{difference:+z.{places}f} [{low:+z.{places}f}, {high:+z.{places}f}]"
 
 
-def show_parts(parts: pd.DataFrame) -> str:
+def show_parts(parts: pd.DataFrame, by: str = "") -> str:
     """Say what was measured for a claim: its difference with interval, or what is shown of several.
+
+    by: "" for the yardstick that decides, "rated" for the raters.
 
     >>> rows = pd.DataFrame({"difference": [2.0, -0.1], "low": [1, -1], "high": [3, 1], "shown": ["+", "0"]})
     >>> show_parts(rows), show_parts(rows[:1])
     ('1 of 2 above zero; shown: 1 above, 0 below, 1 within m', '+2.0 [+1.0, +3.0]')
     """
-    if len(parts) == 1:
-        return show_difference(*parts[["difference", "low", "high"]].iloc[0])
-    if parts["difference"].isna().all():
+    columns = [by, f"{by} low", f"{by} high", f"{by} shown"] if by else ["difference", "low", "high", "shown"]
+    found = parts[columns].set_axis(["difference", "low", "high", "shown"], axis=1)
+    if len(found) == 1:
+        return show_difference(*found[["difference", "low", "high"]].iloc[0])
+    if found["difference"].isna().all():
         return _NOT_MEASURED
-    above, signs = int((parts["difference"] > 0).sum()), parts["shown"].value_counts()
+    above, signs = int((found["difference"] > 0).sum()), found["shown"].value_counts()
     shown = ", ".join(
         f"{signs.get(sign, 0)} {word}" for sign, word in (("+", "above"), ("-", "below"), ("0", "within m"))
     )
-    return f"{above} of {len(parts)} above zero; shown: {shown}"
+    return f"{above} of {len(found)} above zero; shown: {shown}"
 
 
 def display_ledger(table: pd.DataFrame) -> pd.DataFrame:
     """Return a ledger as texts to show: p-values with their digits, "-" where there is nothing.
+
+    Reasons are left out (`failures` shows them), as are the columns of raters and training runs where they say nothing.
 
     >>> from prometheus_lib.paper import claim_named
     >>> from prometheus_lib.tables import example_run
@@ -274,7 +232,20 @@ def display_ledger(table: pd.DataFrame) -> pd.DataFrame:
         shown[column] = [show_p(value) for value in table[column]]
     shown["margin"] = [f"{value:g}" for value in table["margin"]]
     shown["more needed"] = ["-" if pd.isna(value) else f"{value:,}" for value in table["more needed"]]
-    return shown.map(lambda text: text or "-")
+    silent = {"over training runs": ONE_RUN, "by the raters": ""}
+    empty = [column for column, nothing in silent.items() if (shown[column] == nothing).all()]
+    return shown.drop(columns=["likely reason", "what would tell", *empty]).map(lambda text: text or "-")
+
+
+def failures(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims of a ledger that are not borne out, with the likely reason and what would tell.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> len(failures(ledger(example_run())))
+    0
+    """
+    failed = (table["likely reason"] != "") & (table["kind"] == CLAIM)
+    return table.loc[failed, ["claim", "this run", "verdict", "likely reason", "what would tell"]]
 
 
 # --- for looking -----------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from .rows import (
     share_cells,
 )
 from .run import Items, Run
+from .truth import true_decisions
 
 Through = dict[str, tuple[Any, Floats]]  # rule for ties -> decisions through direct scores, and their credits
 
@@ -104,10 +105,11 @@ def _gaps(run: Run, name: str, counted: Iterable[tuple[Answers, Floats, Through]
     return metrics.compare_many_accuracies(pairs, cluster_numbers(run, run.items[name]), **options)
 
 
-def format_gap(run: Run, judge: str, name: str, rule: str = "corrected") -> Interval | None:
+def format_gap(run: Run, judge: str, name: str, rule: str = "corrected", truth: bool = False) -> Interval | None:
     """Return a judge's accuracy by decision minus that by direct scores, in percent; None where it was not asked.
 
-    rule: how equal scores count, "corrected" (wrong), "ties half" or "paper-code" (its label-aware rule).
+    rule: how equal scores count, "corrected" (wrong), "ties half" or "paper-code" (its label-aware rule). `truth`: the
+    true scores, not the labels, tell the better response.
 
     >>> from prometheus_lib.tables import example_run
     >>> format_gap(example_run(), "linear", "hhh_alignment").estimate, format_gap(example_run(), "linear", "flask")
@@ -116,19 +118,20 @@ def format_gap(run: Run, judge: str, name: str, rule: str = "corrected") -> Inte
     choices, sides = (run.choices(judge, name), run.pair_scores(judge, name)) if name in run.items else (None, None)
     if choices is None or sides is None:
         return None
-    pair, through = _credits(Answers(judge, "judge", choices, 0, sides), labels(run.items[name]))
+    gold = true_decisions(run.items[name]) if truth else labels(run.items[name])
+    pair, through = _credits(Answers(judge, "judge", choices, 0, sides), gold)
     options = run.options(name, COMPARISON_RESAMPLES)
     return metrics.bootstrap_mean(100 * (pair - through[rule][1]), cluster_numbers(run, run.items[name]), **options)
 
 
-def gap_size(run: Run, judge: str, rule: str = "corrected") -> Interval | None:
+def gap_size(run: Run, judge: str, rule: str = "corrected", truth: bool = False) -> Interval | None:
     """Return the size of a judge's `format_gap`, averaged over the benchmarks of Table 13; None where one is missing.
 
     >>> from prometheus_lib.tables import example_run
     >>> gap_size(example_run(), "linear").estimate
     0.0
     """
-    gaps = [format_gap(run, judge, name, rule) for name in CONSISTENCY_BENCHMARKS]
+    gaps = [format_gap(run, judge, name, rule, truth) for name in CONSISTENCY_BENCHMARKS]
     sizes = [g and metrics.interval_of_draws(abs(g.estimate), np.abs(g.draws), g.n, g.n_clusters) for g in gaps]
     return metrics.average(sizes)
 

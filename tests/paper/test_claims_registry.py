@@ -9,6 +9,7 @@ import pytest
 from prometheus_lib import paper
 from prometheus_lib.merging import catalogue
 from prometheus_lib.paper import claims
+from prometheus_lib.paper.reasons import REASONS
 from prometheus_lib.scale import load_scale
 
 TESTED = paper.claims_about()
@@ -41,9 +42,9 @@ def test_margins_are_two_points_and_one_step_of_alpha():
 def test_what_no_test_of_ours_can_decide_is_marked():
     kinds = {claim.id: claim.kind_at(miniature=True) for claim in paper.CLAIMS}
     assert {id for id, kind in kinds.items() if kind == claims.CONSTRUCTION} == {"C07", "C18", "C26", "C27"}
-    spoilt = {id for id, kind in kinds.items() if kind == claims.SANITY}
-    assert spoilt == {"C01", "C02", "C22", "C23", "C24", "C34", "C35", "C36"}
-    assert all(paper.claim_named(id).kind_at(miniature=False) == claims.CLAIM for id in spoilt)
+    untaught = {id for id, kind in kinds.items() if kind == claims.SANITY}
+    assert untaught == {"C01", "C02", "C22", "C23", "C24", "C34", "C35", "C36"}
+    assert all(paper.claim_named(id).kind_at(miniature=False) == claims.CLAIM for id in untaught)
     judges = {part.first.split(",")[0] for part in paper.claim_named("C21").parts}
     assert judges == {"base", "merged"}  # those that Table 16 has
 
@@ -56,6 +57,19 @@ def test_the_judges_are_those_of_the_project():
     assert named - known == {"gain in scoring", "gain in ranking"}
     assert tuple(catalogue.ALPHAS) == claims.ALPHAS
     assert set(claims.METHODS) <= set(scale.judges) and set(claims.PLAIN_SUMS) <= set(scale.judges)
+
+
+def test_the_truth_takes_the_place_of_every_measure_that_uses_labels():
+    without = {"readable", "agreement of draws", "transitivity", "order of the judges"}
+    assert {name for name, measure in paper.MEASURES.items() if not measure.truth} == without
+    for measure in paper.MEASURES.values():
+        assert measure.said(truth=False) == measure.text and measure.said(truth=True) == (measure.truth or measure.text)
+
+
+def test_each_claim_that_can_fail_has_a_reason_and_what_would_tell():
+    assert set(REASONS) == {claim.id for claim in paper.CLAIMS if claim.kind == claims.CLAIM}
+    assert all(reason.likely and reason.tells for reason in REASONS.values())
+    assert {claim.id for claim in paper.CLAIMS if claim.caution} == {"C14", "C15", "C16", "C21", "C30", "C31"}
 
 
 def test_an_unknown_claim_is_named():

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from prometheus_lib import paper
+from prometheus_lib import paper, tables
+from prometheus_lib.data import minibench
 from prometheus_lib.paper import published_table
 from prometheus_lib.records import Judgment, PairItem, Rubric, as_row
 from prometheus_lib.scale import load_scale
-from prometheus_lib.tables import Run, claim_numbers, claims
+from prometheus_lib.tables import Run, claim_evidence, claim_numbers, claims
 
 RUBRIC = Rubric("Is it right?", ("one", "two", "three", "four", "five"))
 
@@ -90,6 +92,22 @@ def test_a_ledger_of_one_decided_claim_and_many_without_evidence(run):
     ]
 
 
+@pytest.mark.parametrize(
+    ("shown", "two_way", "said"),
+    [
+        ("+", "+", "holds"),
+        ("-", "-", "holds"),
+        ("-", "?", "open"),
+        ("?", "-", "does not hold"),
+        ("+", "0", "does not hold"),
+        ("-", "", "one run"),
+    ],
+)
+def test_what_training_runs_say_of_a_verdict(shown, two_way, said):
+    parts = pd.DataFrame({"shown": [shown], "two-way shown": [two_way]})
+    assert claims.over_training_runs(paper.claim_named("C03"), parts) == said
+
+
 def test_corrections_do_not_depend_on_which_claims_are_shown(run):
     whole, one = claims.ledger(run), claims.ledger(run, [paper.claim_named("C03")])
     pd.testing.assert_frame_equal(whole.loc[["C03"]], one)
@@ -146,6 +164,51 @@ def run():
                 )
     scale = dataclasses.replace(load_scale("smoke"), main_judges=("linear", "slerp", "base"), resamples=40)
     return Run(scale, pd.DataFrame([as_row(each) for each in rows]), items)
+
+
+def as_judged(rates, judges=("linear", "joint"), seeds=("", "-seed2", "-seed3")):
+    """Pairs of the three unseen benchmarks; each run of a judge is right on the first instructions, by its rate."""
+    items, rows = {}, []
+    for name in tables.RESEARCH_PAIR:
+        items[name] = [
+            PairItem(f"{name}/{n}", "Do.", "a", "b", None, "Right?", "B", cluster=f"{name}/{n}", rubric=RUBRIC,
+                     meta={"true_a": 5, "true_b": 1} if n % 2 else {"true_a": 1, "true_b": 5})
+            for n in range(60)
+        ]  # fmt: skip
+        for judge, seed, (n, item) in itertools.product(judges, seeds, enumerate(items[name])):
+            right = (n * 7) % 60 < 60 * rates[judge + seed]
+            said = minibench.true_decision(item) if right else "tie"
+            key = f"{judge}{seed} {item.id}"
+            rows.append(
+                Judgment(
+                    judge + seed, "f", f"mini_{name}", item.id, "pairwise", False, "ab", 0, said, "", "ok", 1, 9, key
+                )
+            )
+    scale = dataclasses.replace(load_scale("smoke"), resamples=40)
+    return Run(scale, pd.DataFrame([as_row(each) for each in rows]), items)
+
+
+def test_verdicts_rest_on_the_truth_and_on_the_mean_over_training_runs():
+    """Every label says B; by the truth "linear" is right ten points more often than "joint", with each seed."""
+    rates = {"linear": 0.8, "linear-seed2": 0.85, "linear-seed3": 0.75, "joint": 0.7, "joint-seed2": 0.75,
+             "joint-seed3": 0.65}  # fmt: skip
+    found = claim_evidence.evidence_table(as_judged(rates)).set_index("claim").loc["C04"]
+    assert found["difference"] == pytest.approx(10) and found["over seeds"] == "+10.0, +10.0, +10.0"
+    assert found["spread"] == pytest.approx(0, abs=1e-9) and found["two-way shown"] == found["shown"] == "+"
+    assert found["rated"] == pytest.approx(5, abs=1.7)  # half of the pairs have B as the truly better response
+    row = claims.ledger(as_judged(rates)).loc["C04"]
+    assert (row["verdict"], row["over training runs"]) == ("reproduced", "holds")
+    assert row["measure"].startswith("pairs right")
+
+
+def test_a_verdict_that_hangs_on_the_training_run_stays_open_over_runs():
+    rates = {"linear": 0.8, "linear-seed2": 0.9, "linear-seed3": 0.62, "joint": 0.7, "joint-seed2": 0.65,
+             "joint-seed3": 0.7}  # fmt: skip
+    row = claims.ledger(as_judged(rates)).loc["C04"]
+    assert row["over training runs"] == "open"
+    two = as_judged(rates, seeds=("", "-seed2"))
+    assert claims.ledger(two).loc["C04", "over training runs"] == "one run"
+    assert claim_evidence.evidence_table(two).set_index("claim").loc["C04", "difference"] == pytest.approx(10)
 
 
 def test_differences_by_benchmark(run):
