@@ -39,7 +39,8 @@ class OverRuns:
     `interval` is that of the mean over runs, over instructions alone; `low` to `high` (95 %) and `low_90` to `high_90`
     are over instructions and runs. `values` are the runs' own estimates, `spread` their standard deviation.
 
-    >>> found = over_training_runs([Interval(v, 0, 0, 40, 20, draws=np.linspace(v - 1, v + 1, 500)) for v in (2.9, 3.0, 3.1)])
+    >>> runs = [Interval(v, 0, 0, 40, 20, draws=np.linspace(v - 1, v + 1, 500)) for v in (2.9, 3.0, 3.1)]
+    >>> found = over_training_runs(runs)
     >>> found.interval.estimate, round(found.spread, 2), found.sign(margin=2)
     (3.0, 0.1, '+')
     """
