@@ -20,7 +20,10 @@ COUNTS = {
 }
 SHARES = {"": ("density", "benchmark_share"), "decoding": ("top_p",)}  # above 0, at most 1
 POSITIVE = {"": ("scaling",), "training": ("learning_rate", "epochs"), "decoding": ("repetition_penalty",)}
-NOT_NEGATIVE = {"training": ("warmup", "weight_decay"), "decoding": ("temperature",)}
+NOT_NEGATIVE = {
+    "training": ("warmup", "weight_decay", "rows_at_once", "checkpoint_minutes"),
+    "decoding": ("temperature",),
+}
 
 
 def check_scale(scale: Scale, where: str) -> None:

@@ -7,10 +7,14 @@ begin-of-sequence token; rows that do not fit are counted and reported, never dr
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from .. import artifacts
 from ..data.collections import (
@@ -25,6 +29,7 @@ from ..data.collections import (
 from ..parallel import Report, silent
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
+from .checkpoints import KEPT, last_checkpoint, remove_work, saver, work_folder
 from .settings import TrainingSettings
 
 IGNORED = -100
@@ -57,7 +62,7 @@ class ExpertJob:
 
         An input's role is its name where all names differ (settings tell which is which), else its number.
         """
-        settings = {"settings": asdict(self.settings), "seed": self.seed, "sources": self.sources}
+        settings = {"settings": self.settings.deciding(), "seed": self.seed, "sources": self.sources}
         settings["sources"] = [(format, Path(file).name, count, ref) for format, file, count, ref in self.sources]
         names = [Path(path).name for path in self.inputs()]
         roles = names if len(set(names)) == len(names) else map(str, range(len(names)))
@@ -164,21 +169,36 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
 def train_expert(job: ExpertJob, report: Report = silent) -> bool:
     """Train one expert into `job.out`; return False when that folder is current and nothing was done.
 
+    A training that was killed goes on from its last checkpoint.
+
     >>> trained = train_expert(job)  # doctest: +SKIP
     """
-    return artifacts.build_folder(job.out, job.stamp(), lambda folder: _train(job, folder, report), job.inputs())
+    out, stamp = artifacts.check_output(job.out, job.inputs()), job.stamp()
+    if artifacts.is_current(out, stamp):
+        return False
+    work = work_folder(out, stamp)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work / "lock"):  # two processes would write one another's checkpoints
+            return artifacts.build_folder(out, stamp, lambda new: _train(job, new, work, report), job.inputs())
+    finally:
+        if artifacts.is_current(out, stamp):
+            remove_work(out)
+        elif not list(work.glob("checkpoint-*")):
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def _train(job: ExpertJob, folder: Path, report: Report) -> None:
+def _train(job: ExpertJob, folder: Path, work: Path, report: Report) -> None:
+    import torch
     from transformers import AutoTokenizer
 
     artifacts.check_base_model(job.base)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    rows, too_long = tokenise_to_disk(tokenizer, job.examples(), job.settings.max_length, folder / TOKENS)
+    rows, too_long = tokenise_to_disk(tokenizer, job.examples(), job.settings.max_length, work / TOKENS)
     if not len(rows):
         raise DataError(f"{job.name}: no training row fits into max_length={job.settings.max_length} tokens.")
-    log = fine_tune(load_model(job.base, job.settings), tokenizer, rows, job.settings, job.seed, folder, report)
-    (folder / TOKENS).unlink()
+    torch.manual_seed(job.seed)  # adapters begin with random numbers
+    log = fine_tune(load_model(job.base, job.settings), tokenizer, rows, job.settings, job.seed, folder, report, work)
     summary = {"name": job.name, "rows": len(rows), "too_long": too_long, "seed": job.seed, "log": log}
     write_text_atomic(folder / LOG, json.dumps(summary, indent=1))
 
@@ -222,11 +242,19 @@ def _drop_in_attention(model: Any, share: float) -> None:
 
 
 def fine_tune(
-    model: Any, tokenizer: Any, rows: Any, settings: TrainingSettings, seed: int, folder: Path, report: Report
+    model: Any,
+    tokenizer: Any,
+    rows: Any,
+    settings: TrainingSettings,
+    seed: int,
+    folder: Path,
+    report: Report,
+    work: Path | None = None,
 ) -> list[dict[str, float]]:
     """Fine-tune the model on tokenised rows, save model and tokenizer into the folder, return the loss log.
 
-    `rows` are a Dataset (of `tokenise_to_disk`), or a list of `tokenise`'s.
+    `rows` are a Dataset (of `tokenise_to_disk`), or a list of `tokenise`'s. With a folder `work`, checkpoints are kept
+    there and the newest one is gone on from.
 
     >>> losses = fine_tune(model, tokenizer, rows, settings, 42, Path("expert"), silent)  # doctest: +SKIP
     """
@@ -236,13 +264,13 @@ def fine_tune(
     disable_progress_bars()
     trainer = _trainer_class()(
         model=model,
-        args=sft_config(settings, seed, folder),
+        args=sft_config(settings, seed, work or folder),
         train_dataset=Dataset.from_list(rows) if isinstance(rows, list) else rows,
         processing_class=tokenizer,
-        callbacks=[_reporter(report)],
+        callbacks=[_reporter(report), *([saver(settings.checkpoint_minutes)] if work else [])],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    trainer.train(resume_from_checkpoint=last_checkpoint(work) if work else None)
     _save(trainer.model, tokenizer, folder, settings)
     return [{"step": e["step"], "loss": e["loss"]} for e in trainer.state.log_history if "loss" in e]
 
@@ -265,12 +293,15 @@ def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
     """
     from trl import SFTConfig
 
+    at_once, times = settings.shared_by(int(os.environ.get("WORLD_SIZE", 1)))
     return SFTConfig(
         output_dir=str(folder), learning_rate=settings.learning_rate, num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size, max_length=settings.max_length, seed=seed, data_seed=seed,
+        per_device_train_batch_size=at_once, gradient_accumulation_steps=times,
+        max_length=settings.max_length, seed=seed, data_seed=seed,
         lr_scheduler_type=settings.schedule, warmup_steps=settings.warmup, weight_decay=settings.weight_decay,
         bf16=settings.bf16, use_cpu=settings.use_cpu, gradient_checkpointing=settings.gradient_checkpointing,
-        adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no", report_to="none",
+        adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no",
+        save_total_limit=KEPT, report_to="none",
         disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
         dataset_kwargs={"skip_prepare_dataset": True},
     )  # fmt: skip
@@ -292,7 +323,10 @@ def _trainer_class() -> type:
                 outputs.logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(),
                 ignore_index=IGNORED, reduction="sum",
             )  # fmt: skip
-            loss = total / (num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum())
+            if num_items_in_batch is None:
+                loss = total / (labels != IGNORED).sum()
+            else:  # counted over all processes, whose gradients are averaged and not added
+                loss = total / num_items_in_batch * self.accelerator.num_processes
             return (loss, outputs) if return_outputs else loss
 
     return AnswerTrainer
@@ -302,6 +336,9 @@ def _reporter(report: Report) -> Any:
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            report(state.global_step)  # what a checkpoint brings
+
         def on_step_end(self, args, state, control, **kwargs):
             report(1)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from ..records import DataError
 
 EMBEDDED_BASE = Path(__file__).parent / "base_model_files"
 
@@ -24,7 +27,10 @@ class Lora:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What Tables 9 and 10 list, plus what they leave out; `batch_size` counts rows per optimiser step and device.
+    """What Tables 9 and 10 list, plus what they leave out.
+
+    `batch_size` counts the rows of one optimiser step, over all devices. A device computes `rows_at_once` of them at a
+    time (0: its whole share), and their gradients are added up. A checkpoint is written every `checkpoint_minutes`.
 
     >>> TrainingSettings(learning_rate=1e-5, batch_size=4, max_length=4096, bf16=True, use_cpu=False).epochs
     1.0
@@ -42,3 +48,42 @@ class TrainingSettings:
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
     lora: Lora | None = None
+    rows_at_once: int = 0
+    checkpoint_minutes: float = 30.0
+
+    def deciding(self) -> dict[str, Any]:
+        """Return what decides the weights, for stamps: not how the work is done, and later fields only where set.
+
+        So experts that were trained before a field was added need not be trained again.
+
+        >>> sorted(TrainingSettings(1e-5, 4, 4096, rows_at_once=1).deciding()) == sorted(STAMPED)
+        True
+        """
+        plain = {field.name: field.default for field in fields(self)}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in STAMPED or (name not in HOW and value != plain[name])
+        }
+
+    def shared_by(self, devices: int) -> tuple[int, int]:
+        """Return how many rows a device computes at once, and how often before each step; DataError if that is uneven.
+
+        >>> TrainingSettings(1e-5, 32, 4096, rows_at_once=2).shared_by(8)
+        (2, 2)
+        """
+        at_once = self.rows_at_once or max(1, self.batch_size // devices)
+        if self.batch_size % (at_once * devices):
+            raise DataError(
+                f"a batch of {self.batch_size} rows cannot be cut into {at_once} at once on each of {devices} devices; "
+                "choose a batch_size that is a multiple of both, or fewer rows_at_once."
+            )
+        return at_once, self.batch_size // (at_once * devices)
+
+
+# Fields that stamps have always held, and fields that say how the work is done.
+STAMPED = (
+    "learning_rate", "batch_size", "max_length", "epochs", "warmup", "schedule", "bf16", "gradient_checkpointing",
+    "use_cpu", "weight_decay", "adam_beta2", "lora",
+)  # fmt: skip
+HOW = ("rows_at_once", "checkpoint_minutes")

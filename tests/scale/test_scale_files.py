@@ -31,14 +31,15 @@ def test_every_file_is_a_scale_and_every_scale_a_short_file():
 def test_numbers_that_runs_were_made_with_are_kept():
     """Stamps of experts hold them: another number trains again."""
     mini, paper, mixtral = map(load_scale, ("mini", "7b", "8x7b"))
-    assert asdict(mini.training) == {
+    assert mini.training.deciding() == {
         "learning_rate": 5e-4, "batch_size": 32, "max_length": 512, "epochs": 1.0, "warmup": 0.1, "schedule": "cosine",
         "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "weight_decay": 0.0, "adam_beta2": 0.98,
         "lora": None,
     }  # fmt: skip
     assert [expert.examples for expert in paper.experts] == [None] * 5 + [0.5]
     assert (paper.training.learning_rate, paper.decoding.max_new_tokens, paper.scaling) == (1e-5, 1024, 1.0)
-    assert (mixtral.training.lora.rank, mixtral.training.batch_size, mixtral.training.bf16) == (256, 8, True)
+    assert (mixtral.training.lora.rank, mixtral.training.rows_at_once, mixtral.training.bf16) == (256, 8, True)
+    assert paper.training.shared_by(8) == (4, 1) and mixtral.training.shared_by(2) == (8, 2)
     assert mixtral.experts == paper.experts and not mixtral.in_place and mixtral.scaling == 1.95
 
 
