@@ -14,6 +14,8 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `simultaneous` | many differences at once: intervals that hold together, and tests for no difference to speak of |
 | `runs` | several training runs on the same items: the runs as the unit, and two ways |
 | `training_runs` | the two-way interval of any statistic that has resamples |
+| `bradley_terry` | rankings from pairs, and how many pairs are needed |
+| `prediction_powered` | a mean by people's labels of some items and a judge's scores of all |
 | `counting` | statistics of many resamples at once |
 
 - Two pandas objects are matched by their index, everything else by position (`columns` has the rule in full).
@@ -61,6 +63,7 @@ from .bootstrap import (
     bootstrap_ratio,
     interval_of_draws,
 )
+from .bradley_terry import Ranking, bradley_terry, games_needed, sparse_pairs
 from .columns import Floats
 from .combining import average, average_over_runs, best_candidate, best_shares
 from .comparisons import (
@@ -80,6 +83,7 @@ from .comparisons import (
     with_item_test,
 )
 from .power import detectable, paired_spread, power
+from .prediction_powered import Corrected, corrected_mean
 from .runs import RunsMean, over_runs
 from .simultaneous import Joint, simultaneous
 from .training_runs import FEWEST_RUNS, OverRuns, over_training_runs
@@ -91,6 +95,7 @@ __all__ = [
     "CORRELATIONS",
     "Comparison",
     "Consistency",
+    "Corrected",
     "Correlations",
     "FEWEST_CLUSTERS",
     "FEWEST_RUNS",
@@ -101,6 +106,7 @@ __all__ = [
     "LEVELS",
     "OverRuns",
     "RunsMean",
+    "Ranking",
     "TIE_RULES",
     "TOO_FEW",
     "TieRule",
@@ -120,6 +126,7 @@ __all__ = [
     "bootstrap_partial",
     "bootstrap_ratio",
     "both_orders_accuracy",
+    "bradley_terry",
     "code_label_aware_accuracy",
     "code_label_aware_decisions",
     "cohen_kappa",
@@ -129,12 +136,14 @@ __all__ = [
     "compare_intervals",
     "compare_many_accuracies",
     "compare_with",
+    "corrected_mean",
     "correlations",
     "decide",
     "detectable",
     "difference",
     "direct_to_pair",
     "exact_credits",
+    "games_needed",
     "holm",
     "holm_factors",
     "interval_of_draws",
@@ -151,6 +160,7 @@ __all__ = [
     "power",
     "released_code_transitivity",
     "simultaneous",
+    "sparse_pairs",
     "text_mixture_decisions",
     "transitivity",
     "transitivity_by_group",
