@@ -1,4 +1,11 @@
-"""Judging from the command line, on one machine or many: a scale's judges, or one process's share of their work.
+"""Judging from the command line: your own responses, or a scale's judges on one machine or many.
+
+    python -m prometheus_lib judge mine.csv --rubric helpfulness --judge prometheus-eval/prometheus-7b-v2.0
+    python -m prometheus_lib judge pairs.xlsx --rubric rubric.yaml --judge gpt-4.1 --prices 2,8
+    python -m prometheus_lib judge answers.jsonl --kind rank --rubric style --judge miniature
+
+Your own file has the columns instruction and response, or response_a and response_b (see judging.score, compare and
+rank); a table and a page land beside it. Without a file:
 
     python -m prometheus_lib judge --scale 7b                               all judges, one after the other
     python -m prometheus_lib judge --scale 7b --judge linear --share 0/4    the first of four processes
@@ -24,6 +31,7 @@ from .data.catalogue import BENCHMARKS
 from .judging.engines import LOCAL_ENGINES
 from .judging.engines.api_settings import load_settings
 from .judging.jobs import JudgingJob
+from .judging.own.command import add_options, judge_own
 from .judging.policy import Policy
 from .judging.ray_judging import RayJudge
 from .judging.sharing import gather, parse_share, share_of
@@ -80,7 +88,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_scale_options(parser)
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
-    parser.add_argument("--judge", action="append", default=[], help="a judge's name; several may be given")
+    parser.add_argument("--judge", action="append", default=[], help="a judge's name; a scale may have several")
     parser.add_argument("--engine", default=None, choices=LOCAL_ENGINES, help="another than the scale's")
     parser.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
     parser.add_argument("--share", default="0/1", help="0/4: the first of four processes")
@@ -88,12 +96,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
     parser.add_argument("--api", default=None, help="a JSON file with the settings of an API (api_settings)")
     parser.add_argument("--gather", default=None, help="an outputs folder whose judgments are taken over; no judging")
+    add_options(parser)
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Judge what is asked for and not stored yet, and print one line per judge."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Judge what is asked for and not stored yet, and print one line per judge, or the summary of your own."""
     options = _options(arguments)
+    if options.responses:
+        return judge_own(options)
     changes = {"base_model": options.base_model, "rows": options.rows}
     chosen = load_scale(options.scale, options.outputs, **changes)
     if options.gather:
@@ -102,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         done = _judge(pipeline.with_base(chosen), options)
     for name, added in done.items():
         print(f"{name:<28}{added:>8} judgments added")
+    return 0
 
 
 def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:

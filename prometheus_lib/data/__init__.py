@@ -27,12 +27,16 @@ from .decisions import read_decision
 from .download import DATA_VARIABLE, data_folder
 from .own import read_own_items
 from .recorded import read_recorded
+from .rubrics.reading import Criterion, read_rubric, rubric_library
+from .rubrics.scales import OrderedScale, read_scale
 from .votes import expert_pairs, gpt4_against_experts, read_votes
 
 __all__ = [
+    "Criterion",
     "DATA_VARIABLE",
     "Example",
     "FEEDBACK_FIELDS",
+    "OrderedScale",
     "PREFERENCE_FIELDS",
     "benchmark_facts",
     "by_item",
@@ -55,6 +59,9 @@ __all__ = [
     "read_decision",
     "read_own_items",
     "read_recorded",
+    "read_rubric",
+    "read_scale",
     "read_votes",
     "response_pairs",
+    "rubric_library",
 ]

@@ -24,7 +24,7 @@ from .delimited import parse_delimited
 from .json_rows import json_values, of_value, parse_json
 from .table import Rows, Table, check_twice, clean, from_cells, from_rows
 
-Source = str | os.PathLike[str] | pd.DataFrame | Mapping[str, Any] | Iterable[Mapping[str, Any]]
+Source = str | os.PathLike[str] | pd.DataFrame | Table | Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -43,11 +43,13 @@ def read_table(source: Source, known: Collection[str] = ()) -> Table:
     """Return the rows of a file (CSV, TSV, JSON, JSON Lines, .xlsx, Parquet; also .gz), data frame or list of mappings.
 
     `known` are names of columns, by which column-wise JSON is told from rows by name. Rows that are blank as a whole
-    are left out and noted. DataError names the file, the line or row, and what to do.
+    are left out and noted; a Table is taken as it is. DataError names the file, the line or row, and what to do.
 
     >>> read_table([{"instruction": "Say hello.", "response": "Hello!"}]).rows[0]["response"]
     'Hello!'
     """
+    if isinstance(source, Table):
+        return source
     if isinstance(source, (str, os.PathLike)):
         return clean(_of_file(Path(source).expanduser(), known))
     if isinstance(source, pd.DataFrame):

@@ -23,6 +23,12 @@ from .families import FAMILIES, Family, family_named, judge_for, template_for
 from .feedback import Written, estimate_feedback, feedback_tasks, feedback_writer, write_feedback
 from .jobs import JudgingJob, is_complete, job_fingerprint, run_judge, start_judge
 from .judge import Found, Judge, judgments
+from .own.comparing import compare
+from .own.juries import judge_agreement, jury
+from .own.named import find_judge
+from .own.ranking import rank
+from .own.result import Result
+from .own.scoring import score
 from .policy import ONCE, Policy
 from .ray_judging import RayJudge
 from .reading import asked_last, check_one_kind, current_judgments, judgments_of
@@ -65,6 +71,7 @@ __all__ = [
     "Prices",
     "RayJudge",
     "ReplayJudge",
+    "Result",
     "RewardModelJudge",
     "SERVERS",
     "Sweep",
@@ -80,6 +87,7 @@ __all__ = [
     "batches",
     "check_one_kind",
     "collect",
+    "compare",
     "compress",
     "current_judgments",
     "direct_for_pairs_tasks",
@@ -89,20 +97,25 @@ __all__ = [
     "family_named",
     "feedback_tasks",
     "feedback_writer",
+    "find_judge",
     "gather",
     "is_complete",
     "job_fingerprint",
+    "judge_agreement",
     "judge_for",
     "judgment_files",
     "judgments",
     "judgments_of",
+    "jury",
     "load_judgments",
     "load_settings",
     "pairwise_tasks",
     "parse_share",
+    "rank",
     "read_answer",
     "run_judge",
     "run_sweep",
+    "score",
     "share_of",
     "shares",
     "split_pair",

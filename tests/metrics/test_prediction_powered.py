@@ -48,7 +48,7 @@ def test_a_win_rate_is_covered_too():
         scores = np.where(rng.random(600) < 0.8, truth, 1.0)  # prefers one side
         found = corrected_mean(scores, np.where(np.arange(300) < 60, truth, np.nan))
         inside += found.low <= 0.62 <= found.high
-    assert 0.93 <= inside / 500 <= 0.975
+    assert 0.92 <= inside / 500 <= 0.98
 
 
 def test_a_judge_that_knows_nothing_leaves_the_labels_alone():

@@ -1,0 +1,42 @@
+"""The figure of a result: means with their intervals, shares of pairs, or a ranking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .result import Result
+
+INK, SOFT = "#1f4e79", "#9db8d2"
+TITLES = {
+    "score": ("mean score", "mean of"), "compare": ("share of B",), "rank": ("wins against the average",),
+}  # fmt: skip
+
+
+def figure(result: Result) -> Any:
+    """Return a figure with one line per row of the summary that the result is about, and its 95 % interval."""
+    from matplotlib.figure import Figure
+
+    rows = result.summary[result.summary["measure"].str.startswith(TITLES[result.kind])]
+    drawn = Figure(figsize=(7, 1.2 + 0.4 * len(rows)), layout="constrained")
+    axes = drawn.subplots()
+    places = np.arange(len(rows))[::-1]
+    reach = np.abs(np.nan_to_num([rows["value"] - rows["low"], rows["high"] - rows["value"]]))
+    axes.errorbar(rows["value"], places, xerr=reach, fmt="o", color=INK, ecolor=SOFT, elinewidth=3, capsize=0)
+    axes.set_yticks(places, [_label(result, row) for row in rows.itertuples()])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    if result.kind == "score":
+        values = [value for criterion in result.criteria for value in criterion.scale.values]
+        axes.set_xlim(min(values), max(values))
+    else:
+        axes.set_xlim(0, 1)
+        axes.axvline(0.5, color="grey", linewidth=1, linestyle=":")
+    axes.set_xlabel(f"{TITLES[result.kind][0]} by {result.judge}{' (toy)' if result.toy else ''}; bars: 95 % interval")
+    return drawn
+
+
+def _label(result: Result, row: Any) -> str:
+    name = str(row.of) if result.kind != "score" else f"{row.of}, {str(row.measure).removeprefix('mean of ')}"
+    return name if pd.isna(row.n) else f"{name} (n={int(row.n)})"
