@@ -9,11 +9,20 @@
 | `figure` | the map |
 """
 
-from .analysis import difference, differences, helps, verdicts
+from .analysis import difference, differences, helps, told, verdicts
 from .cells import CellJob, run_cell
 from .design import Design, Settings, read_design
 from .figure import map_figure
-from .results import arm_table, coverage, known_results, outcome_table, read_results, result_folders
+from .results import (
+    arm_table,
+    coverage,
+    grid_table,
+    known_results,
+    missing,
+    outcome_table,
+    read_results,
+    result_folders,
+)
 from .running import estimate, jobs_of, run_design, waiting
 
 __all__ = [
@@ -25,16 +34,19 @@ __all__ = [
     "difference",
     "differences",
     "estimate",
+    "grid_table",
     "helps",
     "jobs_of",
     "known_results",
     "map_figure",
+    "missing",
     "outcome_table",
     "read_design",
     "read_results",
     "result_folders",
     "run_cell",
     "run_design",
+    "told",
     "verdicts",
     "waiting",
 ]

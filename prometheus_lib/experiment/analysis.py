@@ -125,4 +125,30 @@ def _shown(low: float, high: float, margin: float) -> str:
         return "helps"
     if high < 0:
         return "hurts"
+    if low != low:
+        return "undecided"  # one seed has no interval
     return "no effect" if -margin < low and high < margin else "undecided"
+
+
+def told(design: Design, table: pd.DataFrame, merge: str = "linear") -> list[str]:
+    """Return what `differences` shows of each knob, one sentence for each comparison and measure.
+
+    >>> from .design import read_design
+    >>> told(read_design("map"), pd.DataFrame())
+    []
+    """
+    if not len(table):
+        return []
+    shown = table.assign(shown=helps(table, design.margin))
+    return [
+        f"{knob}, {MEASURES[measure]}: against {against} the {merge} merge "
+        + "; ".join(f"{what} at {_levels(rows, what)}" for what in rows["shown"].unique())
+        for (knob, against, measure), rows in shown.groupby(["knob", "against", "measure"], sort=False)
+    ]
+
+
+def _levels(rows: pd.DataFrame, what: str) -> str:
+    chosen = rows[rows["shown"] == what]
+    return ", ".join(
+        f"{level:g} ({value:+.1f})" for level, value in zip(chosen["level"], chosen["difference"], strict=True)
+    )

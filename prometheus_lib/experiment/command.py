@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..artifacts import project_folder
+from ..scale.reading import OWN_OUTPUTS
 from .cells import CellJob
 from .design import read_design
-from .results import OWN, coverage, known_results, result_folders
+from .results import coverage, known_results, result_folders
 from .running import estimate, jobs_of, run_design, waiting
 
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     design = read_design(given.design)
     folder = result_folders(design, given.outputs)[0]
-    work = project_folder() / OWN / "experiments" / "work"
+    work = project_folder() / OWN_OUTPUTS / "experiments" / "work"
     jobs = jobs_of(design, folder, work, _list(given.cells), map(int, _list(given.seeds)))
     todo = waiting(jobs)
     _say(jobs, todo, estimate(todo, known_results(design, given.outputs), given.workers), given.workers)

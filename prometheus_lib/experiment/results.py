@@ -14,12 +14,11 @@ from ..artifacts import project_folder
 from ..metrics.columns import Floats
 from ..metrics.runs import over_runs
 from ..records import DataError
+from ..scale.reading import COMMITTED_OUTPUTS, OWN_OUTPUTS
 from .cells import CellJob
 from .design import MEASURES, Design
 
 Results = Mapping[tuple[str, int], Mapping[str, Any]]  # by cell and seed
-
-COMMITTED, OWN = "outputs", "my-outputs"
 
 
 def result_folders(design: Design, outputs: str | Path | None = None) -> list[Path]:
@@ -30,7 +29,7 @@ def result_folders(design: Design, outputs: str | Path | None = None) -> list[Pa
     ['my-outputs', 'outputs']
     """
     root = project_folder()
-    places = dict.fromkeys([Path(outputs) if outputs else root / OWN, root / COMMITTED])
+    places = dict.fromkeys([Path(outputs) if outputs else root / OWN_OUTPUTS, root / COMMITTED_OUTPUTS])
     return [place / "experiments" / design.name for place in places]
 
 
@@ -83,6 +82,22 @@ def coverage(design: Design, results: Results) -> pd.DataFrame:
     return pd.DataFrame({"seeds there": rows, "of": len(design.seeds)}).rename_axis("cell")
 
 
+def missing(design: Design, results: Results) -> str:
+    """Return one sentence: how much of the grid is there, and which cells are not, or not with all seeds.
+
+    >>> from .design import read_design
+    >>> missing(read_design("map"), {})
+    'Nothing of the grid is there yet: 16 cells of 5 seeds are to be run.'
+    """
+    there = coverage(design, results)["seeds there"]
+    wanted = len(there) * len(design.seeds)
+    if not there.sum():
+        return f"Nothing of the grid is there yet: {len(there)} cells of {len(design.seeds)} seeds are to be run."
+    few = [f"{cell} ({seeds})" for cell, seeds in there.items() if seeds < len(design.seeds)]
+    rest = f"; not all seeds, or none, of: {', '.join(few)}" if few else ""
+    return f"{there.sum()} of {wanted} results are there{rest}."
+
+
 def outcome_table(results: Results, cell: str, arm: str, measure: str, seeds: Sequence[int]) -> Floats:
     """Return an arm's outcomes in percent, shaped (seeds that are there, instructions); an unreadable answer is wrong.
 
@@ -119,3 +134,26 @@ def _arm_row(design: Design, results: Results, cell: str, arm: str, measure: str
         "cell": cell, "arm": arm, "measure": measure, "mean": found.mean, "low": low, "high": high,
         "seeds": found.runs, "unreadable": 100 * texts.count("-") / len(texts),
     }  # fmt: skip
+
+
+def grid_table(design: Design, results: Results, measure: str) -> pd.DataFrame:
+    """Return every arm's mean and half the width of its 95 % interval over seeds, as text: one row for every cell.
+
+    Cells that have not been run say so. Unreadable answers are wrong ones.
+
+    >>> from .design import read_design
+    >>> grid_table(read_design("map"), {}, "exact").loc["paper", "linear"]
+    'not run'
+    """
+    rows = {
+        cell: {arm: _cell_text(outcome_table(results, cell, arm, measure, design.seeds)) for arm in design.arms}
+        for cell in design.cells
+    }
+    return pd.DataFrame(rows).T.rename_axis("cell")
+
+
+def _cell_text(table: Floats) -> str:
+    if not table.size:
+        return "not run"
+    found = over_runs(table)
+    return f"{found.mean:.1f}" + (f" ± {found.interval()[1] - found.mean:.1f}" if found.runs > 1 else "")

@@ -18,6 +18,7 @@ OPTIONS = {
     "ROWS": "--rows",
 }
 READERS = ("06", "07", "08", "09", "10")  # need nothing but judgments
+READS = {"11": "experiments/*/*.json"}  # what a notebook reads beside its run, below both folders of outputs
 TOGETHER = (("00", "01"), ("06", "07", "08", "09"))
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts, records
-from .notebooks import stage_of
+from ..scale.reading import COMMITTED_OUTPUTS, OWN_OUTPUTS
+from .notebooks import READS, stage_of
+
+OUTPUT_FOLDERS = (COMMITTED_OUTPUTS, OWN_OUTPUTS)
 
 
 class RunRecord:
@@ -16,7 +19,7 @@ class RunRecord:
     def __init__(self, root: Path, notebook: Path, inputs: str):
         self.root, self.folder = root, root / ".runs"
         self.path = self.folder / f"{notebook.stem}.json"
-        self.inputs = artifacts.text_hash(inputs, artifacts.file_hash(notebook))
+        self.inputs = artifacts.text_hash(inputs, artifacts.file_hash(notebook), *_read_besides(notebook))
         self.stage = stage_of(notebook)
 
     def earlier(self) -> str:
@@ -43,6 +46,14 @@ class RunRecord:
         files = {name: seen for name, seen in now.items() if before.get(name) != seen or name in known}
         record = {"inputs": self.inputs, "earlier": self.earlier(), "files": files}
         records.write_text_atomic(self.path, json.dumps(record, indent=1) + "\n")
+
+
+def _read_besides(notebook: Path) -> list[list[Any]]:
+    """Describe the results of experiments that a notebook reads: they are no part of a run."""
+    pattern = READS.get(notebook.stem[:2])
+    root = artifacts.project_folder()
+    files = [file for place in OUTPUT_FOLDERS for file in sorted((root / place).glob(pattern))] if pattern else []
+    return [[file.name, *_size_and_time(file)] for file in files]
 
 
 def files_below(root: Path) -> dict[str, list[int]]:
