@@ -19,7 +19,9 @@ class RunRecord:
     def __init__(self, root: Path, notebook: Path, inputs: str):
         self.root, self.folder = root, root / ".runs"
         self.path = self.folder / f"{notebook.stem}.json"
-        self.inputs = artifacts.text_hash(inputs, artifacts.file_hash(notebook), *_read_besides(notebook))
+        self.inputs = artifacts.text_hash(
+            inputs, artifacts.file_hash(notebook), *read_besides(notebook, artifacts.project_folder())
+        )
         self.stage = stage_of(notebook)
 
     def earlier(self) -> str:
@@ -48,10 +50,9 @@ class RunRecord:
         records.write_text_atomic(self.path, json.dumps(record, indent=1) + "\n")
 
 
-def _read_besides(notebook: Path) -> list[list[Any]]:
-    """Describe the results of experiments that a notebook reads: they are no part of a run."""
+def read_besides(notebook: Path, root: Path) -> list[list[Any]]:
+    """Describe what a notebook reads of a project beside its run: the results of experiments."""
     pattern = READS.get(notebook.stem[:2])
-    root = artifacts.project_folder()
     files = [file for place in OUTPUT_FOLDERS for file in sorted((root / place).glob(pattern))] if pattern else []
     return [[file.name, *_size_and_time(file)] for file in files]
 
