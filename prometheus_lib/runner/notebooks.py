@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -39,14 +40,22 @@ def choose(notebooks: Sequence[Path], first: str | None, only: str | None) -> li
 
     >>> [path.name for path in choose([Path("05_a"), Path("06_b"), Path("07_c")], "06", None)]
     ['06_b', '07_c']
+    >>> [path.name for path in choose([Path("05_a"), Path("06_b")], None, "6")]
+    ['06_b']
     """
     known = [path.stem[:2] for path in notebooks]
     for number in filter(None, (first, only)):
-        if number[:2] not in known:
+        if _two_digits(number) not in known:
             raise DataError(f"unknown notebook {number!r}; choose one of {', '.join(known)}.")
     if only:
-        return [path for path in notebooks if path.stem[:2] == only[:2]]
-    return [path for path in notebooks if path.stem[:2] >= (first or "")[:2]]
+        return [path for path in notebooks if path.stem[:2] == _two_digits(only)]
+    return [path for path in notebooks if path.stem[:2] >= _two_digits(first or "")]
+
+
+def _two_digits(number: str) -> str:
+    """Return how a notebook's name begins: "06" for "6", "06" and "06_direct_assessment"."""
+    digits = re.match(r"\d*", number).group()
+    return digits.zfill(2) if digits else number[:2]
 
 
 def given_parameters(notebooks: Sequence[Path], pairs: Sequence[str]) -> dict[str, str]:

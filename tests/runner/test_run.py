@@ -218,6 +218,7 @@ def test_from_and_only_choose_notebooks():
     files = [Path(f"{number}_x.ipynb") for number in NUMBERS]
     assert [p.stem[:2] for p in notebooks.choose(files, "08", None)] == ["08", "09", "10"]
     assert [p.stem[:2] for p in notebooks.choose(files, None, "06")] == ["06"]
+    assert [p.stem[:2] for p in notebooks.choose(files, None, "6")] == ["06"]
     with pytest.raises(DataError):
         notebooks.choose(files, "11", None)
 
