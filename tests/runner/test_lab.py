@@ -24,6 +24,7 @@ BAR = """from prometheus_lib import parallel
 for _ in parallel.progress(range(3), "three steps"):
     pass"""
 SCREENSHOTS = project_folder() / "my-outputs" / "screenshots"
+SHOWN = "window.jupyterapp?.shell?.currentWidget"
 SECONDS = 300_000  # milliseconds, as Playwright counts
 
 
@@ -32,7 +33,9 @@ SECONDS = 300_000  # milliseconds, as Playwright counts
 
 def notebook(*sources, outputs=()):
     cells = [nbformat.v4.new_code_cell(source, outputs=list(outputs)) for source in sources]
-    return nbformat.v4.new_notebook(cells=cells)
+    return nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
 
 
 def test_a_copy_follows_the_project_until_its_cells_are_changed(tmp_path):
@@ -121,9 +124,10 @@ def run_all(jupyter, browser):
     def run(name):
         page = context.new_page()
         page.set_default_timeout(SECONDS)
-        page.goto(f"{address}/lab/tree/{name}")
+        page.goto(f"{address}/lab/workspaces/{Path(name).stem}/tree/{name}")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(state="attached")
+        page.wait_for_function(f"{SHOWN}?.context?.path === '{name}'")
+        page.wait_for_function(f"{SHOWN}?.sessionContext?.session?.kernel?.status === 'idle'")  # no dialog asks for it
         page.evaluate("""async () => {
             const { commands } = window.jupyterapp;
             await commands.execute("notebook:run-all-cells");
