@@ -21,6 +21,7 @@ the paper prints them; `unit` says which.
 | `merging` | Figure 3; Table 17 and Figure 3 with two training runs |
 | `attacks`, `biases` | attack success; biases of position, length and rubric |
 | `truth` | what judges reach against the truth, where the items carry it |
+| `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
 | `claims` | the paper's claims as tests |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |
 | `run`, `cells`, `rows`, `measures`, `published` | what they are made of: judgments and items; cells; judges, floors
@@ -48,6 +49,7 @@ from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
+from .lessons import against_floor, by_coefficient, gain_of_draws, label_credits, noisy_rater, part_of
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
@@ -103,6 +105,8 @@ __all__ = [
     "TITLES",
     "UNITS",
     "VERDICTS",
+    "against_floor",
+    "by_coefficient",
     "caption",
     "cells_table",
     "clusters",
@@ -116,17 +120,21 @@ __all__ = [
     "figure_3_runs",
     "file_name",
     "format_gap",
+    "gain_of_draws",
     "gap_size",
     "gold_gaps",
     "human_rater",
     "judge_average",
     "knows_truth",
+    "label_credits",
     "labels",
     "load_run",
     "load_table",
     "merge_names",
+    "noisy_rater",
     "p_text",
     "pair_right",
+    "part_of",
     "plain",
     "rater_draws",
     "rater_means",

@@ -100,7 +100,7 @@ def figure_1(cells: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(rows)), rows)
     _separate(axes, ours, names, rows)
     figure.colorbar(image, ax=axes, shrink=0.8, label="Pearson correlation")
-    axes.set_title(_agreement_message(ours, matrix), fontsize=11)
+    axes.set_title(f"FLASK: {_agreement_message(ours, matrix)}", fontsize=11)
     return figure
 
 
