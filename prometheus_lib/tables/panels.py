@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .palette import BLACK, BLUE, GREY
+from ..paper import MEASURES, claim_named
+from .palette import BLACK, BLUE, FORMAT_COLOURS, GREY, judge_look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PLAIN = {"": ("o", BLUE)}
+FORMATS = {"direct": "scoring", "pairwise": "ranking"}
 
 
 def judge_panels(
     cells: pd.DataFrame,
     columns: Sequence[str],
     label: str,
-    looks: Mapping[str, tuple[str, str]] = PLAIN,
+    looks: Mapping[str, tuple[str, str]] | None = None,
     lines: Mapping[str, float] | None = None,
 ) -> Figure:
     """Draw one panel for each column of a table: judges as rows, values as dots with 95 % intervals.
 
-    looks: variant -> marker and colour, where a table counts by several rules. lines: column -> value of a dotted line.
+    looks: variant -> marker and colour, where a table counts by several rules; without, each judge has its own.
+    lines: column -> value of a dotted line.
 
     >>> from prometheus_lib.tables import example_run, table_14
     >>> figure = judge_panels(table_14(example_run()), ["FLASK"], "Krippendorff's alpha")
@@ -36,20 +38,30 @@ def judge_panels(
     judges = list(dict.fromkeys(judged["row"]))[::-1]
     figure, axes = _panels(len(columns), len(judges), sharex=True, sharey=True)
     for ax, column in zip(axes, columns, strict=True):
-        for number, (variant, look) in enumerate(looks.items()):
-            part = judged[(judged["column"] == column) & (judged["variant"] == variant)]
-            places = np.arange(len(judges)) + 0.22 * ((len(looks) - 1) / 2 - number)
-            _dots(ax, part.set_index("row").reindex(judges), places, look, variant)
+        part = judged[judged["column"] == column]
+        if looks is None:
+            _dots_by_judge(ax, part.set_index("row").reindex(judges))
+        else:
+            _dots_by_rule(ax, part, judges, looks)
         if lines and column in lines:
             ax.axvline(lines[column], color=BLACK, linestyle=":")
         ax.set(title=column.split(" | ")[0], xlabel=label, yticks=range(len(judges)), yticklabels=judges)
     return figure
 
 
-def _dots(ax: Any, part: pd.DataFrame, places: Sequence[float], look: tuple[str, str], label: str) -> None:
-    marker, colour = look
-    ax.hlines(places, part["low"], part["high"], color=colour, linewidth=2.5, alpha=0.5)
-    ax.plot(part["value"], places, marker, color=colour, markersize=6, label=label)
+def _dots_by_rule(ax: Any, part: pd.DataFrame, judges: Sequence[str], looks: Mapping[str, tuple[str, str]]) -> None:
+    for number, (variant, (marker, colour)) in enumerate(looks.items()):
+        rows = part[part["variant"] == variant].set_index("row").reindex(judges)
+        places = np.arange(len(judges)) + 0.22 * ((len(looks) - 1) / 2 - number)
+        ax.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5, alpha=0.5)
+        ax.plot(rows["value"], places, marker, color=colour, markersize=6, label=variant)
+
+
+def _dots_by_judge(ax: Any, rows: pd.DataFrame) -> None:
+    for place, row in enumerate(rows.itertuples()):
+        look = judge_look(row.Index)
+        ax.hlines(place, row.low, row.high, color=look["color"], linewidth=2.5, alpha=0.5)
+        ax.plot(row.value, place, linestyle="", markersize=6, **look)
 
 
 def difference_panels(panels: Mapping[str, pd.DataFrame], xlabel: str, margin: float | None = None) -> Figure:
@@ -74,6 +86,41 @@ def difference_panels(panels: Mapping[str, pd.DataFrame], xlabel: str, margin: f
             ax.plot(row.difference, place, **_SIGNS.get(sign, _OPEN))
         ax.set(title=title, xlabel=xlabel, yticks=range(len(rows)), yticklabels=rows.index)
         ax.set_ylim(len(rows) - 0.4, -0.6)
+    return figure
+
+
+def evidence_panels(evidence: pd.DataFrame, ids: Sequence[str], xlabel: str = "difference, in points") -> Figure:
+    """Draw the evidence for some claims (`claims.evidence_table`, index claim): scoring left, ranking right.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> evidence = claims.evidence_table(example_run()).set_index("claim")
+    >>> [axes.get_title() for axes in evidence_panels(evidence, ["C03", "C04"]).axes]
+    ['scoring', 'ranking']
+    """
+    measures = {id: MEASURES[claim_named(id).measure] for id in ids}
+    panels = {}
+    for format, title in FORMATS.items():
+        rows = evidence.loc[[id for id in ids if measures[id].format == format]]
+        panels[title] = rows.set_axis([f"{id}: {part}" for id, part in rows["part"].items()])
+    return difference_panels(panels, xlabel, max(measure.margin for measure in measures.values()))
+
+
+def alpha_panels(cells: pd.DataFrame, columns: Mapping[str, str], ylabel: str) -> Figure:
+    """Draw columns of `tables.figure_3` against alpha in one panel with 95 % bands; columns: name -> "direct", ...
+
+    >>> from prometheus_lib.tables import example_run, figure_3
+    >>> alpha_panels(figure_3(example_run()), {}, "percent").axes[0].get_xlabel()
+    'alpha (share of the direct expert)'
+    """
+    figure, (ax,) = _panels(1, 7)
+    for column, format in columns.items():
+        part = cells[(cells["column"] == column) & (cells["kind"] == "judge") & (cells["row"] != "best alpha")]
+        alphas, colour = part["row"].astype(float), FORMAT_COLOURS[format]
+        ax.plot(alphas, part["value"], marker="os"[format == "pairwise"], color=colour, label=column)
+        ax.fill_between(alphas, part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="alpha (share of the direct expert)", ylabel=ylabel)
+    if columns:
+        ax.legend(frameon=False)
     return figure
 
 
