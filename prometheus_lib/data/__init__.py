@@ -29,6 +29,7 @@ from .own import read_own_items
 from .recorded import read_recorded
 from .rubrics.reading import Criterion, read_rubric, rubric_library
 from .rubrics.scales import OrderedScale, read_scale
+from .samples import sample_file
 from .votes import expert_pairs, gpt4_against_experts, read_votes
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "read_votes",
     "response_pairs",
     "rubric_library",
+    "sample_file",
 ]
