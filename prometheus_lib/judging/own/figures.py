@@ -17,11 +17,11 @@ TITLES = {
 
 def figure(result: Result) -> Any:
     """Return a figure with one line per row of the summary that the result is about, and its 95 % interval."""
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
     rows = result.summary[result.summary["measure"].str.startswith(TITLES[result.kind])]
-    drawn = Figure(figsize=(7, 1.2 + 0.4 * len(rows)), layout="constrained")
-    axes = drawn.subplots()
+    drawn, axes = plt.subplots(figsize=(7, 1.2 + 0.4 * len(rows)), layout="constrained")
+    plt.close(drawn)  # a notebook shows it where it is the value of a cell, and only there
     places = np.arange(len(rows))[::-1]
     reach = np.abs(np.nan_to_num([rows["value"] - rows["low"], rows["high"] - rows["value"]]))
     axes.errorbar(rows["value"], places, xerr=reach, fmt="o", color=INK, ecolor=SOFT, elinewidth=3, capsize=0)

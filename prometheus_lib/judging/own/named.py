@@ -163,14 +163,15 @@ def warn_of_foreign(named: Named, items: Iterable[DirectItem | PairItem]) -> boo
     tokenizer = getattr(named.judge, "tokenizer", None)
     if not named.toy or tokenizer is None:
         return False
-    text = " ".join(getattr(item, field, "") for item in items for field in JUDGED)
-    pieces = len(tokenizer(text, add_special_tokens=False)["input_ids"]) / max(1, len(text.split()))
+    texts = [getattr(item, field, "") for item in items for field in JUDGED]
+    tokens = sum(map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])) if texts else 0
+    pieces = tokens / max(1, sum(len(text.split()) for text in texts))
     if pieces < TOKENS_PER_WORD:
         return False
     warnings.warn(
         f"these items are not of the world of the judge {named.judge.name!r}, {named.toy}: its answers here have the "
         "form of judgments only, and mean nothing. A judge that fits: "
         "prometheus-eval/prometheus-7b-v2.0, or a model behind an API.",
-        stacklevel=4,
+        stacklevel=3,
     )
     return True

@@ -70,7 +70,8 @@ def sentence(result: Result) -> str:
     """
     n, noun = len(result.table), "pair" if result.kind != "score" else "response"
     done = {"score": "scored", "compare": "compared in both orders", "rank": "compared in both orders"}[result.kind]
-    start = f"We had {n} {noun}{'s' * (n != 1)} {done} by {result.judge}{f' ({result.toy})' if result.toy else ''}"
+    toy = f" ({result.toy.partition(',')[0]})" if result.toy else ""
+    start = f"We had {n} {noun}{'s' * (n != 1)} {done} by {result.judge}{toy}"
     if result.kind == "rank" or not result.labels:
         return f"{start}; no human labels were at hand, so its agreement with people here is unknown."
     rows = trust(result).to_dict("records")
