@@ -30,6 +30,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet $(TORCH)
 	$(PY) -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	$(PY) -m pip install --quiet --no-deps $(shell sed -n 's/^# alone: //p' requirements-dev.txt)
 	$(PY) -m pip install --quiet --no-deps -e .
 	touch $@
 

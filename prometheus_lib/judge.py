@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.gather:
         done = gather(chosen.paths.judgments, load_scale(options.scale, options.gather, **changes).paths.judgments)
     else:
-        done = _judge(pipeline.with_base(chosen), options)
+        done = _judge(chosen if options.api else pipeline.with_base(chosen), options)
     for name, added in done.items():
         print(f"{name:<28}{added:>8} judgments added")
     return 0

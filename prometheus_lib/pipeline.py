@@ -120,6 +120,8 @@ def train_experts(scale: Scale) -> pd.DataFrame:
     """Train every expert whose data, base model or settings have changed; one row per expert."""
     jobs = sorted(expert_jobs(scale), key=lambda job: -job.steps())
     waiting = [job for job in jobs if not artifacts.is_current(job.out, job.stamp())]
+    if waiting:
+        training.probe(scale.base_model, scale.training.max_length).check()
     steps = sum(job.steps() for job in waiting)
     # Starting a worker takes as long as about a hundred small steps.
     workers = available_workers(scale.workers) if steps > 100 else 1

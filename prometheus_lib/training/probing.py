@@ -46,7 +46,7 @@ class Probe:
 def probe(base: str, longest: int = 0, prompt: str = "Judge this response.") -> Probe:
     """Look at a base model (folder, hub id or id@revision); its weights are not read.
 
-    `longest` is how many tokens the longest prompt and its answer have together (0: not known). Raises DataError for
+    `longest` is how many tokens a prompt and its answer may have together (0: not known). Raises DataError for
     what cannot be a judge at all: an encoder, a model without weights, behind a licence, or with code of its own.
 
     >>> from prometheus_lib.training import EMBEDDED_BASE
@@ -142,7 +142,7 @@ def _problems(facts: dict[str, Any], tokenizer: Any, text: Any, ids: list[list[i
     if context is not None and context < needed:
         yield (
             f"Its context of {context} tokens is shorter than the longest prompt with its answer ({needed} tokens); "
-            "choose a model that reads more, or leave the longest items out."
+            "choose a model that reads more, or a smaller max_length."
         )
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest >= text.vocab_size:
