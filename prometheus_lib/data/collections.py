@@ -213,16 +213,16 @@ def pairwise_example(row: dict[str, Any], with_reference: bool = False) -> Examp
 # --- the base model's schooling --------------------------------------------------------------------------------------
 
 
-def base_examples(seed: int, count: int, noise: Noise, domain: Domain = miniworld.EVERYTHING) -> list[Example]:
-    """Return `count` examples in both formats, with and without reference, by writers who slip as `noise` says.
+def school_examples(seed: int, count: int, noise: Noise, domain: Domain = miniworld.SCHOOL) -> list[Example]:
+    """Return `count` judgments in both formats by writers who slip as `noise` says, about the school's own objects.
 
-    They stand in for what an instruction-tuned model knows before any judge training: all words and styles, both
-    formats, and unreliable judgment.
+    They stand in for the judging that any instruction-tuned model has met: it knows both formats. Direct assessment
+    comes with the reference answer four times out of five.
     """
-    return [_base_example(miniworld.rng_for("base", seed, number), noise, domain) for number in range(count)]
+    return [_school_example(miniworld.rng_for("base", seed, number), noise, domain) for number in range(count)]
 
 
-def _base_example(rng: random.Random, noise: Noise, domain: Domain) -> Example:
+def _school_example(rng: random.Random, noise: Noise, domain: Domain) -> Example:
     details = rng.sample(rng.choice(domain.combinations), miniworld.DETAILS_PER_RUBRIC)
     task = miniworld.draw_task(rng, domain, details)
     rubric = miniworld.draw_rubric(rng, details)
@@ -230,10 +230,10 @@ def _base_example(rng: random.Random, noise: Noise, domain: Domain) -> Example:
     a, b = (miniworld.graded_answer(rng, task, domain, details, rng.randint(1, 5)) for _ in range(2))
     if rng.random() < 0.5:
         feedback, score = miniworld.judge_direct(rng, task, a, details, noise)
-        return direct_example(feedback_row(family, a.text, feedback, score), rng.random() < 0.5)
+        return direct_example(feedback_row(family, a.text, feedback, score), rng.random() < 0.8)
     feedback, choice = miniworld.judge_pair(rng, task, a, b, details, noise)
     row = _preference_row(rng, family, a, b) | {"orig_feedback": feedback, "orig_preference": choice}
-    return pairwise_example(row, rng.random() < 0.25)
+    return pairwise_example(row)
 
 
 def shuffled(examples: Iterable[Example], seed: int) -> list[Example]:

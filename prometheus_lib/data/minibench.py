@@ -24,7 +24,7 @@ from .raters import RATERS, Rater
 HHH_GROUPS = {
     "looks": ("colour", "size", "shape", "age"),
     "making": ("material", "origin", "texture", "age"),
-    "senses": ("scent", "texture", "colour", "shape"),
+    "senses": ("scent", "texture", "colour", "age"),
     "trade": ("price", "user", "origin", "size"),
 }
 HHH_SIZES = {"looks": 59, "making": 58, "senses": 61, "trade": 43}

@@ -95,8 +95,13 @@ violin compass goblet hammock telescope rucksack cradle sundial easel tricycle b
 wheelbarrow snowglobe doormat birdcage footstool inkwell paperweight
 """
 UNSEEN_NOUNS = tuple(_UNSEEN_NOUNS.split())
+_SCHOOL_NOUNS = """
+pencil scarf barrel trolley stool kennel locket shelf lampshade broom pitcher sandal harp drawer postcard
+rocker rattle tray pouch jigsaw
+"""
+SCHOOL_NOUNS = tuple(_SCHOOL_NOUNS.split())  # the base model alone has judged these
 
-# Response styles: an opening, and one lead-in per attribute. The first two are in-domain, the others are not.
+# Response styles: an opening, and one lead-in per attribute. These two are the training data's.
 STYLES: dict[str, tuple[str, dict[str, str]]] = {
     "plain": ("Here is the", {
         "colour": ", painted", "size": ", in size", "material": ", made of", "origin": ", from",
@@ -110,20 +115,26 @@ STYLES: dict[str, tuple[str, dict[str, str]]] = {
         "price": "; the price is", "age": "; it looks rather", "shape": "; its outline is", "texture": "; it feels",
         "scent": "; it smells", "user": "; it is loved by",
     }),
-    "list": ("Facts about the", {
-        "colour": "\n- Colour:", "size": "\n- Size:", "material": "\n- Material:", "origin": "\n- Origin:",
-        "price": "\n- Price:", "age": "\n- Age:", "shape": "\n- Shape:", "texture": "\n- Texture:",
-        "scent": "\n- Scent:", "user": "\n- Users:",
-    }),
-    "formal": ("The catalogue presents one", {
-        "colour": ", of the colour", "size": ", of dimensions", "material": ", manufactured from",
-        "origin": ", imported from", "price": ", with a cost called", "age": ", with an age called",
-        "shape": ", with contours called", "texture": ", with a surface called", "scent": ", with an odour called",
-        "user": ", designed for",
-    }),
 }  # fmt: skip
+# Styles that name each attribute: an opening, and what stands before and after the attribute's name.
+NAMING = {
+    "label": ("Label of the", ";", ""),
+    "card": ("Card for the", ",", ":"),
+    "tale": ("Once there was a", " whose", " was"),
+    "list": ("Facts about the", "\n-", ":"),
+    "formal": ("The catalogue presents one", ", with the", " called"),
+    "dash": ("Once there was a", "\n*", ":"),
+    "memo": ("Label of the", ".", " means"),
+    "note": ("Card for the", "; the", ""),
+    "line": ("Once there was a", " whose", " makes"),
+}
+STYLES |= {
+    name: (opening, {attribute: f"{before} {attribute}{after}" for attribute in ATTRIBUTES})
+    for name, (opening, before, after) in NAMING.items()
+}
 IN_DOMAIN_STYLES = ("plain", "chatty")
-OTHER_STYLES = ("list", "formal")
+SCHOOL_STYLES = ("label", "card", "tale", "dash", "memo", "note", "line")  # the base model's own
+OTHER_STYLES = ("list", "formal")  # the benchmarks' own
 
 CRITERIA_OPENINGS = (
     "Does the response state these details correctly:",
@@ -217,19 +228,25 @@ def rng_for(*parts: Any) -> random.Random:
     return random.Random(int.from_bytes(digest[:8], "big"))
 
 
-def rubric_combinations(unseen: bool) -> tuple[tuple[str, ...], ...]:
-    """Return the attribute combinations kept for training (unseen=False) or only for benchmarks (unseen=True)."""
+def rubric_combinations(use: str) -> tuple[tuple[str, ...], ...]:
+    """Return the attribute combinations kept for a use: "seen" (training data), "unseen" (benchmarks) or "school".
+
+    >>> [len(rubric_combinations(use)) for use in ("seen", "unseen", "school")]
+    [105, 70, 35]
+    """
     every = list(itertools.combinations(ATTRIBUTES, DETAILS_PER_RUBRIC))
     order = sorted(every, key=lambda combination: hashlib.sha256("+".join(combination).encode()).digest())
-    cut = len(order) // 3
-    return tuple(order[:cut] if unseen else order[cut:])
+    third, half = len(order) // 3, len(order) // 2
+    # Rubrics about every other attribute only are left to the training data: experiments split attributes in two.
+    others = sorted(order[:third] + order[half:], key=lambda c: len({ATTRIBUTES.index(a) % 2 for a in c}) == 1)
+    return tuple({"school": order[third:half], "unseen": others[:third], "seen": others[third:]}[use])
 
 
-SEEN = Domain(combinations=rubric_combinations(unseen=False))
-UNSEEN = Domain(UNSEEN_NOUNS, rubric_combinations(unseen=True), OTHER_STYLES, synonyms=0.3)
-EVERYTHING = Domain(
-    NOUNS + UNSEEN_NOUNS, SEEN.combinations + UNSEEN.combinations, tuple(STYLES), synonyms=0.3, opposing=False
-)
+# Three worlds that share words, and neither nouns nor rubrics nor (but for plain) styles: what the experts learn from,
+# what the benchmarks ask, and what the base model has judged before.
+SEEN = Domain(NOUNS, rubric_combinations("seen"), IN_DOMAIN_STYLES, synonyms=0.2)
+UNSEEN = Domain(UNSEEN_NOUNS, rubric_combinations("unseen"), OTHER_STYLES, synonyms=0.3)
+SCHOOL = Domain(SCHOOL_NOUNS, rubric_combinations("school"), ("plain", *SCHOOL_STYLES), synonyms=0.3, opposing=False)
 
 
 def draw_task(rng: random.Random, domain: Domain, details: Sequence[str]) -> Task:
@@ -315,12 +332,27 @@ def direct_feedback(task: Task, answer: Answer, verdicts: dict[str, bool]) -> st
 
 
 def pair_feedback(task: Task, a: Answer, b: Answer, verdicts: dict[str, tuple[bool, bool]]) -> str:
-    """Write feedback that quotes both responses on each rubric detail, what is asked for, and who is right."""
+    """Write feedback that quotes both responses on each rubric detail, what the instruction asks for, and who is right.
+
+    It says no more than can be read without the reference answer: of a vague word, the word.
+    """
     parts = (
-        f"{PAIR_GIVEN_A[d]} {a.words[d]}{PAIR_GIVEN_B} {b.words[d]}{PAIR_WANTED} {task.facts[d]}{PAIR_VERDICTS[ok]}"
+        f"{PAIR_GIVEN_A[d]} {a.words[d]}{PAIR_GIVEN_B} {b.words[d]}{PAIR_WANTED} {told(task, d)}{PAIR_VERDICTS[ok]}"
         for d, ok in verdicts.items()
     )
     return FEEDBACK_OPENING + "".join(parts)
+
+
+def told(task: Task, attribute: str) -> str:
+    """Return what an instruction tells of a fact: its plain value, or the vague word itself."""
+    word = task.words[attribute]
+    return word if word in VAGUE[attribute] else task.facts[attribute]
+
+
+def fits(task: Task, answer: Answer, attribute: str) -> bool:
+    """Tell whether a stated value agrees with the instruction: a vague word fits two values."""
+    fitting = VAGUE[attribute].get(task.words[attribute], (task.facts[attribute],))
+    return answer.values[attribute] in fitting
 
 
 def judge_direct(rng: random.Random, task: Task, answer: Answer, details: Sequence[str], noise: Noise):
@@ -333,11 +365,13 @@ def judge_direct(rng: random.Random, task: Task, answer: Answer, details: Sequen
 
 
 def judge_pair(rng: random.Random, task: Task, a: Answer, b: Answer, details: Sequence[str], noise: Noise):
-    """Write comparing feedback and a choice; equal counts are decided by lot. Returns (feedback, "A" or "B")."""
-    verdicts = {
-        d: tuple((r.values[d] == task.facts[d]) ^ (rng.random() < noise.verdict) for r in (a, b)) for d in details
-    }
-    lead = sum(v[0] - v[1] for v in verdicts.values())
+    """Write comparing feedback and a choice; equal true scores are decided by lot. Returns (feedback, "A" or "B").
+
+    The feedback's verdicts are what the instruction tells (`fits`), the choice is by the true scores, as in the paper:
+    its writer saw more than the judge will see.
+    """
+    verdicts = {d: tuple(fits(task, r, d) ^ (rng.random() < noise.verdict) for r in (a, b)) for d in details}
+    lead = true_score(task, a, details) - true_score(task, b, details)
     if lead == 0 or rng.random() < noise.decision:
         lead = rng.choice((-1, 1))
     return pair_feedback(task, a, b, verdicts), "A" if lead > 0 else "B"

@@ -120,9 +120,7 @@ def is_shipped(settings: Settings) -> bool:
 
 def base_stages(settings: Settings) -> tuple[Any, ...]:
     """Return the schooling of a cell's base model: the shipped one's, with fewer examples where the cell says so."""
-    return tuple(
-        replace(stage, examples=max(32, round(settings.schooling * stage.examples))) for stage in base_model.STAGES
-    )
+    return tuple(stage.scaled(settings.schooling) for stage in base_model.STAGES)
 
 
 def base_folder(settings: Settings, work: Path) -> Path:

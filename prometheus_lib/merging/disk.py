@@ -155,8 +155,8 @@ def pieces(stored: Stored) -> Iterator[Tensor]:
     The file is mapped anew for each window, so that what was read does not stay in memory.
 
     >>> from prometheus_lib.training import EMBEDDED_BASE
-    >>> sum(len(piece) for piece in pieces(read_layout(EMBEDDED_BASE)["model.embed_tokens.weight"]))  # 1230 x 128
-    157440
+    >>> sum(len(piece) for piece in pieces(read_layout(EMBEDDED_BASE)["model.embed_tokens.weight"]))  # 1292 x 128
+    165376
     """
     for start in range(0, stored.entries, WINDOW):
         for piece in stored.read().flatten()[start : start + WINDOW].split(PIECE):

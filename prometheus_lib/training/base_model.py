@@ -1,27 +1,32 @@
 """The embedded base model: a small Mistral with its own tokenizer, the stand-in for Mistral-7B-Instruct-v0.2.
 
-Rebuild it with `python -m prometheus_lib.training.base_model`. It is trained from random weights on judgments in both
-formats whose writers often slip, so it answers in the right form but judges weakly, as an instruction-tuned model does.
+Rebuild it with `python -m prometheus_lib.training.base_model`. From random weights it reads sheets of small questions:
+what words mean, what a text says, whether two texts agree (`data.schooling`). Among the later sheets are judgments in
+both formats, about objects and rubrics of the school's own. So it knows the words and both formats, and judges weakly.
 
 The tokenizer is a byte-level BPE (any text can be encoded) in which the prompt's fixed paragraphs and the miniature
-world's phrases are single tokens: prompts stay word for word the paper's and yet are about 80 tokens long.
+world's phrases are single tokens: prompts stay word for word the paper's and yet are about 100 tokens long.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import random
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from .. import artifacts, prompts
-from ..data import miniworld
-from ..data.collections import base_examples
-from ..data.miniworld import Noise
-from .experts import fine_tune, load_model, tokenise
-from .settings import EMBEDDED_BASE, TrainingSettings
+from ..data import miniworld, schooling
+from ..data.collections import Example, school_examples
+from ..data.miniworld import SCHOOL_STYLES, Noise
+from ..data.schooling import JUDGES_SHEETS, PLAIN_SHEETS, Sheet
+from ..parallel import Report
+from .experts import IGNORED, tokenise
+from .settings import EMBEDDED_BASE
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% set system = namespace(text='') %}"
@@ -38,7 +43,8 @@ def words() -> list[str]:
     """Return every single word of the miniature world that varies: nouns, attributes, values."""
     values = [w for by_value in miniworld.VALUES.values() for v, ws in by_value.items() for w in (v, *ws)]
     vague = [word for by_word in miniworld.VAGUE.values() for word in by_word]
-    return [*miniworld.ATTRIBUTES, *miniworld.NOUNS, *miniworld.UNSEEN_NOUNS, *values, *vague]
+    nouns = (*miniworld.NOUNS, *miniworld.UNSEEN_NOUNS, *miniworld.SCHOOL_NOUNS)
+    return [*miniworld.ATTRIBUTES, *nouns, *values, *vague]
 
 
 def phrases() -> list[str]:
@@ -61,8 +67,11 @@ def _world_phrases() -> Iterator[str]:
     yield from miniworld.CRITERIA_OPENINGS
     for descriptions in miniworld.SCORE_DESCRIPTIONS:
         yield from (f"\nScore {score}: {text}" for score, text in enumerate(descriptions, start=1))
-    for opening, leads in miniworld.STYLES.values():
-        yield from (opening, *leads.values())
+    for name in (*miniworld.IN_DOMAIN_STYLES, "label", "card", "tale", *miniworld.OTHER_STYLES):
+        opening, leads = miniworld.STYLES[name]
+        parts = miniworld.NAMING.get(name) or (opening, *leads.values())
+        yield from (part for part in parts if len(part) > 1)  # the school's further styles are made of these
+    yield from schooling.PHRASES
     yield from (miniworld.INSTRUCTION_OPENING, miniworld.FEEDBACK_OPENING, miniworld.WANTED)
     yield from (miniworld.PAIR_GIVEN_B, miniworld.PAIR_WANTED)
     yield from (*miniworld.GIVEN.values(), *miniworld.VERDICTS.values())
@@ -106,18 +115,32 @@ def build_config(tokenizer, hidden: int, layers: int):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the base model's schooling: examples, how often their writers slip, and the learning rate."""
+    """One stage of schooling: how many sheets of which words, how many judgments, in which styles, and how trained."""
 
-    examples: int
-    noise: Noise
+    sheets: int
+    in_judges_words: bool
+    judgments: int
+    styles: tuple[str, ...]
     learning_rate: float
+    batch_size: int
+    seeds: tuple[int, int]  # of the sheets and of the judgments
+
+    def scaled(self, share: float) -> Stage:
+        """Return a stage with a share of the sheets and judgments.
+
+        >>> STAGES[1].scaled(0.5).sheets
+        5600
+        """
+        return replace(self, sheets=max(32, round(share * self.sheets)), judgments=round(share * self.judgments))
 
 
 HIDDEN, LAYERS, SEED = 128, 4, 42
-# First the skill is learned from fairly reliable writers, then bad habits from unreliable ones.
+CARD = Path(__file__).with_name("base_model_card.md")
+SLIPS = Noise(verdict=0.05, decision=0.1)  # of those whose judgments the base model read
 STAGES = (
-    Stage(64_000, Noise(verdict=0.1, decision=0.3), 2e-3),
-    Stage(9_600, Noise(verdict=0.2, decision=0.55), 5e-4),
+    Stage(32_000, False, 0, SCHOOL_STYLES[:3], 2e-3, 32, (1, 0)),
+    Stage(11_200, True, 4_800, SCHOOL_STYLES[:3], 1.5e-3, 16, (2, 5)),
+    Stage(9_100, True, 4_900, SCHOOL_STYLES, 1.2e-3, 16, (3, 6)),
 )
 
 
@@ -157,19 +180,85 @@ def _save_random(folder: Path, hidden: int, layers: int) -> None:
 
 
 def _train_stage(before: Path, folder: Path, stage: Stage, number: int) -> None:
+    import torch
     from tqdm import tqdm
-    from transformers import AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    settings = TrainingSettings(stage.learning_rate, batch_size=32, max_length=512, warmup=0.05, adam_beta2=0.98)
     tokenizer = AutoTokenizer.from_pretrained(before)
-    examples = base_examples(SEED + number, stage.examples, stage.noise)
-    rows, _ = tokenise(tokenizer, examples, settings.max_length)
-    with tqdm(total=-(-len(rows) // settings.batch_size), desc=f"stage {number}", unit="step") as bar:
-        model = load_model(str(before), settings)
-        fine_tune(model, tokenizer, rows, settings, SEED, folder, bar.update)
+    model = AutoModelForCausalLM.from_pretrained(before, dtype=torch.float32)
+    rows = stage_rows(tokenizer, stage)
+    with tqdm(total=-(-len(rows) // stage.batch_size), desc=f"stage {number}", unit="step") as bar:
+        _school(model, rows, stage, bar.update)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def stage_rows(tokenizer, stage: Stage) -> list[dict[str, list[int]]]:
+    """Return a stage's sheets and judgments as token ids and labels (what is given is not learned)."""
+    texts, judgments = stage_texts(stage)
+    given = tokenizer([f"<s>[INST]{sheet.given}[/INST]" for sheet in texts], add_special_tokens=False)["input_ids"]
+    learned = tokenizer([sheet.text + "</s>" for sheet in texts], add_special_tokens=False)["input_ids"]
+    rows = [{"input_ids": g + t, "labels": [IGNORED] * len(g) + t} for g, t in zip(given, learned, strict=True)]
+    return rows + (tokenise(tokenizer, judgments, 512)[0] if judgments else [])
+
+
+def stage_texts(stage: Stage) -> tuple[list[Sheet], list[Example]]:
+    """Return all that the base model reads in a stage: sheets and judgments."""
+    kinds = JUDGES_SHEETS if stage.in_judges_words else PLAIN_SHEETS
+    sheets = schooling.sheets(stage.seeds[0], stage.sheets, kinds, schooling.sheet_domain(stage.styles))
+    domain = replace(miniworld.SCHOOL, styles=("plain", *stage.styles))
+    return sheets, school_examples(stage.seeds[1], stage.judgments, SLIPS, domain)
+
+
+def _school(model, rows: list[dict[str, list[int]]], stage: Stage, report: Report) -> None:
+    """Train in a bare loop: sheets are short and many, and SFTTrainer takes nearly twice as long on so small a model.
+
+    Rows are padded on the right, where causal attention needs no mask.
+    """
+    import torch
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    order = list(range(len(rows)))
+    random.Random(0).shuffle(order)
+    steps = math.ceil(len(rows) / stage.batch_size)
+    model.train()
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = stage.learning_rate * _schedule(step, steps)
+        chosen = order[step * stage.batch_size : (step + 1) * stage.batch_size]
+        ids, labels = (_padded([rows[n][key] for n in chosen], fill) for key, fill in _PADDING.items())
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        learned = labels[:, 1:] >= 0
+        loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[learned]), labels[:, 1:][learned])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        report(1)
+
+
+_PADDING = {"input_ids": 2, "labels": IGNORED}
+WARMUP = 0.05
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Return the share of the learning rate: a linear rise, then half a cosine down."""
+    rise = max(1, int(WARMUP * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _padded(rows: list[list[int]], fill: int):
+    import torch
+
+    longest = max(map(len, rows))
+    return torch.tensor([row + [fill] * (longest - len(row)) for row in rows])
 
 
 def _copy_model(source: Path, folder: Path) -> None:
+    """Copy a stage's model, with the model card."""
+    shutil.copyfile(CARD, folder / "README.md")
     for file in source.iterdir():
         if file.is_file() and file.name != artifacts.STAMP:
             shutil.copyfile(file, folder / file.name)

@@ -389,7 +389,7 @@ def test_policies_repair_what_failed_and_keep_the_first_answers(forgetful, tasks
     assert len(first) == len(redrawn) == len(finished) == needed(tasks)
     assert (first["status"] != "ok").sum() == failed
     assert (finished["status"] == "ok").all() and set(finished["attempts"]) == {1, 2}
-    assert (redrawn["status"] != "ok").sum() <= 0.1 * failed and redrawn["attempts"].max() > 2
+    assert (redrawn["status"] != "ok").sum() <= 0.2 * failed and redrawn["attempts"].max() > 2
     whole = first["status"] == "ok"
     assert first[whole].equals(finished[whole].astype(first.dtypes))
     assert (finished["tokens"] - first["tokens"])[~whole].eq(1).all()
