@@ -17,6 +17,7 @@ COMMANDS = {
     "map": ("prometheus_lib.experiment.command", "run a designed experiment: when does merging help?"),
     "judge": ("prometheus_lib.judge", "judge your own responses, or a scale's benchmarks on one machine or many"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
+    "readme": ("prometheus_lib.runner.readme", "write README's section on what came out from the committed run"),
     "compare": (
         "prometheus_lib.runner.compare",
         "tell what differs between your run and the committed one beyond noise",

@@ -1,67 +1,77 @@
-"""The ledger as a picture: each difference of the primary claims, its corrected interval, and the margin for none."""
+"""The ledger as a picture: every tested claim with its intervals and the zone that counts as no difference."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from ..paper import MEASURES, claim_named
-from ..paper.claims import PRIMARY
+from ..paper.claims import CONSTRUCTION
 from .claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from .palette import BLUE, GREEN, GREY, RED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, NO_EFFECT: BLUE, UNDECIDED: GREY}
-_PANELS = {"direct": "scoring: Pearson x 100", "pairwise": "ranking: accuracy in percent"}
+COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, NO_EFFECT: BLUE, UNDECIDED: GREY, "control": "0.25"}
+_NEAR = 6.0  # margins: claims whose intervals reach farther are drawn in a panel of their own
+_EVIDENCE = ["difference", "low", "high", "two-way low", "two-way high", "printed"]
 
 
 def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
-    """Draw the primary claims of each format: above zero is as the paper says, the grey zone counts as no difference.
+    """Draw all tested claims in units of their margin: above zero is as the paper says, the grey zone is no difference.
 
-    evidence, ledger: from `claims.evidence_table` and `claims.ledger`. A diamond is the paper's own difference where it
-    fits into the picture; its distance from ours has no meaning, only its side of zero has.
+    evidence, ledger: from `claim_evidence.evidence_table` and `claims.ledger`. Thick bars are intervals over
+    instructions, corrected for the whole list; thin ones behind them also know of training runs. A claim of several
+    differences shows all in one row. Claims that reach beyond six margins stand in the second panel.
 
     >>> from prometheus_lib.tables import example_run
     >>> from prometheus_lib.tables.claims import evidence_table, ledger
     >>> figure = ledger_figure(evidence_table(example_run()), ledger(example_run()))
-    >>> [axes.get_title() for axes in figure.axes]
-    ['scoring: Pearson x 100', 'ranking: accuracy in percent']
+    >>> len(figure.axes), figure.axes[0].get_title()
+    (2, 'differences of a few margins')
     """
     import matplotlib.pyplot as plt
 
-    primary = evidence[[claim_named(id).role == PRIMARY for id in evidence["claim"]]]
-    formats = primary["claim"].map(lambda id: MEASURES[claim_named(id).measure].format)
-    rows = max(int(formats.value_counts().max()), 1)
-    figure, panels = plt.subplots(2, 1, figsize=(8.5, 1.5 + 0.8 * rows), layout="constrained")
-    for axes, (format, title) in zip(panels, _PANELS.items(), strict=True):
-        _panel(axes, primary[formats == format], ledger["verdict"])
-        axes.set_title(title, fontsize=10)
-    panels[-1].set_xlabel("difference in points, 95 % intervals for all together; above zero as the paper claims")
-    handles = [plt.Line2D([], [], color=colour, linewidth=2.5, label=name) for name, colour in COLOURS.items()]
-    handles.append(
-        plt.Line2D([], [], marker="D", linestyle="", markerfacecolor="none", color="black", label="published")
+    shown = _in_margins(evidence, ledger)
+    reach = shown.groupby("claim", sort=False)[["low", "high"]].apply(lambda ends: ends.abs().max().max())
+    near = [id for id in reach.index if reach[id] <= _NEAR]
+    panels = {"differences of a few margins": near, "large differences": [id for id in reach.index if id not in near]}
+    heights = [max(len(ids), 1) + 1.5 for ids in panels.values()]
+    figure, axes = plt.subplots(
+        2, 1, figsize=(9, 1.6 + 0.24 * sum(heights)), layout="constrained", gridspec_kw={"height_ratios": heights}
     )
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    for panel, (title, ids) in zip(axes, panels.items(), strict=True):
+        _panel(panel, shown[shown["claim"].isin(ids)], ids, ledger)
+        panel.set_title(title, fontsize=10)
+    axes[-1].set_xlabel("difference in units of its margin (2 points; alpha: 0.1); above zero as the paper claims")
+    handles = [plt.Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in COLOURS.items()]
+    handles.append(plt.Line2D([], [], color="black", linewidth=0.8, label="over training runs, too"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     plt.close(figure)  # so that a notebook shows it once
     return figure
 
 
-def _panel(axes: Any, parts: pd.DataFrame, verdicts: pd.Series) -> None:
-    margin = max((claim_named(id).margin for id in parts["claim"]), default=0)
-    axes.axvspan(-margin, margin, color="0.9")
+def _in_margins(evidence: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
+    """The measured differences of tested claims, divided by their margins."""
+    tested = evidence["claim"].map(ledger["kind"]) != CONSTRUCTION
+    shown = evidence[tested & evidence["low"].notna()].copy()
+    shown[_EVIDENCE] = shown[_EVIDENCE].div(shown["margin"], axis=0)
+    return shown
+
+
+def _panel(axes: Any, parts: pd.DataFrame, ids: list[str], ledger: pd.DataFrame) -> None:
+    axes.axvspan(-1, 1, color="0.9")
     axes.axvline(0, color="black", linewidth=1)
-    for place, (_, part) in enumerate(parts.iterrows()):
-        colour = COLOURS[verdicts[part["claim"]]]
-        axes.plot([part["low"], part["high"]], [place, place], color=colour, linewidth=2.5)
-        axes.plot(part["difference"], place, "o", color=colour)
-    reach = parts[["low", "high"]].abs().max().max()
-    if reach > 0:
-        axes.set_xlim(-1.1 * max(reach, margin), 1.1 * max(reach, margin))
-        inside = parts["printed"].abs() <= 1.1 * reach
-        axes.plot(parts["printed"][inside], inside.to_numpy().nonzero()[0], "D", color="black", markerfacecolor="none")
-    axes.set_yticks(range(len(parts)), [f"{row.claim}: {row.part}" for row in parts.itertuples()])
-    axes.set_ylim(len(parts) - 0.4, -0.6)
+    for place, id in enumerate(ids):
+        rows = parts[parts["claim"] == id]
+        colour = COLOURS.get(ledger.at[id, "verdict"], COLOURS["control"])
+        offsets = place + np.linspace(-0.3, 0.3, len(rows) + 2)[1:-1]
+        wide = 2.5 if len(rows) == 1 else 1.0
+        axes.hlines(offsets, rows["two-way low"], rows["two-way high"], color="black", linewidth=0.8)
+        axes.hlines(offsets, rows["low"], rows["high"], color=colour, linewidth=wide)
+        axes.plot(rows["difference"], offsets, "o", color=colour, markersize=1.5 + wide)
+    axes.set_yticks(range(len(ids)), [f"{id}  {ledger.at[id, 'claim']}" for id in ids], fontsize=8)
+    axes.set_ylim(max(len(ids), 1) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.25)

@@ -1,0 +1,221 @@
+"""The report of a run as Markdown: two pages with what came out, and the wide tables in a file of their own.
+
+Everything is written from the ledger of claims and the run's tables, so no sentence can say what the numbers do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..paper import claim_named
+from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
+from ..paper.findings import audit_findings
+from .claim_evidence import rests_on_truth
+from .claims import HOLDS, ONE_RUN, OPEN, UNDECIDED, VERDICTS, verdict_of
+from .files import plain
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
+from .registry import ENTRIES, file_name
+from .run import Run
+from .truth import truth_average
+
+QUESTIONS = {  # the claims behind each finding
+    "Merging against joint training": ("C03", "C04"),
+    "Merging against the experts": ("C05", "C06"),
+    "Merging within one format": ("C10", "C11", "C12", "C13"),
+    "One format's data for the other": ("C28", "C29", "C30"),
+    "Which way to merge": ("C17", "C32", "C20"),
+}
+LIMITS = (
+    "Numbers of this run and of the paper are different measurements: other judges, other items, other raters. A claim "
+    "that fails here is not refuted; it is no law of merging.",
+    "An interval over instructions knows nothing of the luck of training. Three seeds know their own spread badly: "
+    "the two-way intervals hold the true value 93 to 96 times in 100, in simulations.",
+    "Claims with one training run, such as those on merge methods and alpha, speak of these experts alone.",
+    "Reasons for failures are guesses that were written before the results.",
+)
+
+
+# --- what came out ---------------------------------------------------------------------------------------------------
+
+
+def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
+    """Return how many claims (no checks, no controls) got each verdict.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> int(verdict_counts(claims.ledger(example_run()))["reproduced"])
+    0
+    """
+    return ledger.loc[ledger["kind"] == CLAIM, "verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
+
+
+def findings(ledger: pd.DataFrame) -> dict[str, str]:
+    """Return the five findings of a ledger as {question: sentences}.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> found = findings(claims.ledger(example_run()))
+    >>> list(found)[0], found["Merging against the experts"][:34]
+    ('Merging against joint training', 'The merged judge scores better tha')
+    """
+    return {title: " ".join(_sentence(ledger.loc[id]) for id in ids) for title, ids in QUESTIONS.items()}
+
+
+def _sentence(row: pd.Series) -> str:
+    """One claim in words: "Merging scores better than joint training: **not reproduced** (-11.6 [-19.0, -4.3])."."""
+    seeds = "" if row["over training runs"] == ONE_RUN else f"; over training runs: {row['over training runs']}"
+    text = row["claim"][0].upper() + row["claim"][1:]
+    return f"{text}: **{row['verdict']}** ({row['this run']}{seeds})."
+
+
+def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
+    """Return what came out as Markdown: the main judges, the five findings, and the verdicts counted.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> text = summary(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
+    >>> text.splitlines()[0]
+    '| judge | exact scores, % | pairs right, % |'
+    """
+    lines = [f"- **{title}.** {text}" for title, text in findings(ledger).items()]
+    return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}"])
+
+
+def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
+    """Return how the claims came out, over training runs too, and how they would by the raters alone."""
+    claimed = ledger[ledger["kind"] == CLAIM]
+    counts = ", ".join(f"{count} {name}" for name, count in verdict_counts(ledger).items())
+    seeds = claimed.loc[claimed["over training runs"] != ONE_RUN, "over training runs"]
+    rated = evidence.groupby("claim")["rated shown"].agg("".join)
+    by_raters = [verdict_of(claim_named(id), rated[id]) for id in claimed.index]
+    decided = [sum(verdict != UNDECIDED for verdict in verdicts) for verdicts in (claimed["verdict"], by_raters)]
+    text = f"Of {len(claimed)} claims put to a test: {counts}."
+    if len(seeds):
+        text += f" {len(seeds)} were tested over training runs: {(seeds == HOLDS).sum()} verdicts hold, "
+        text += f"{(seeds == OPEN).sum()} stay open."
+    if (evidence["rated"].dropna() != evidence.loc[evidence["rated"].notna(), "difference"]).any():
+        text += f" The truth decides {decided[0]} of them; the raters' noisy labels alone would decide {decided[1]}."
+    return text
+
+
+def judges_table(run: Run) -> str:
+    """Return what the main judges reach on the unseen benchmarks of each format, with 95 % intervals, as Markdown."""
+    truth = rests_on_truth(run)
+    heads = ("exact scores, %", "pairs right, %") if truth else ("Pearson with the strongest rater", "accuracy, %")
+    average = truth_average if truth else judge_average
+    lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
+    for judge in run.scale.main_judges:
+        found = [average(run, judge, names) for names in (RESEARCH_DIRECT, RESEARCH_PAIR)]
+        places = (1, 1) if truth else (3, 1)
+        cells = [
+            "-" if each is None else f"{each.estimate:.{p}f} [{each.low:.{p}f}, {each.high:.{p}f}]"
+            for each, p in zip(found, places)
+        ]
+        lines.append(f"| {judge}{' (**merged**)' if judge == run.scale.merged_judge else ''} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+# --- two pages -------------------------------------------------------------------------------------------------------
+
+
+def report(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, left_out: Iterable[str] = ()) -> str:
+    """Return the report of a run: five findings, the ledger as a picture and in lines, the audit, limits and links.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> text = report(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
+    >>> [line for line in text.splitlines() if line.startswith("## ")][0], len(text.splitlines()) < 130
+    ('## Contents', True)
+    """
+    tested = ledger[ledger["kind"] == CLAIM]
+    others = ledger[ledger["kind"] != CLAIM]
+    missing = [f"- {line}" for line in left_out]
+    sections = {
+        "What came out": summary(run, ledger, evidence),
+        "The ledger as a picture": "![ledger of claims](figures/10_ledger.png)",
+        "One line for each claim": as_markdown(claim_lines(tested)),
+        "Checks, controls, true by construction": as_markdown(claim_lines(others)),
+        "The audit: what arithmetic finds in the paper's own tables": "\n".join(
+            f"{number}. **{title}.** {text}" for number, (title, text) in enumerate(audit_findings().items(), 1)
+        ),
+        "Limits": "\n".join(f"- {line}" for line in (*LIMITS, *_not_here())),
+        "Where the rest is": "\n".join((*_LINKS, *(["", "Left out:", "", *missing] if missing else []))),
+    }
+    return _document(f"Prometheus 2, scale {run.scale.name}: ours beside the paper's", sections)
+
+
+_LINKS = (
+    "- [all tables](tables/README.md), their numbers with n and intervals in [tables](tables/)",
+    "- [figures](figures/), [numbers of each notebook](metrics/), [executed notebooks](notebooks/)",
+)
+
+
+def claim_lines(ledger: pd.DataFrame) -> pd.DataFrame:
+    """Return one short row per claim: claim, paper, ours, verdict, why.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> claim_lines(claims.ledger(example_run())).loc["C03", "paper"]
+    '+13.9'
+    """
+    rows = {
+        id: {
+            "claim": f"{row['claim']} ({row['where']})" if row["where"] else row["claim"],
+            "paper": "-" if pd.isna(row["printed"]) else f"{row['printed']:+.1f}",
+            "ours": row["this run"],
+            "verdict": row["verdict"],
+            "over runs": row["over training runs"],
+            "why": row["likely reason"] or row["note"] or _more(row),
+        }
+        for id, row in ledger.iterrows()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("id")
+
+
+def _more(row: pd.Series) -> str:
+    return (
+        "" if pd.isna(row["more needed"]) else f"about {row['more needed']:,} more judgments of each judge would tell"
+    )
+
+
+def _not_here() -> list[str]:
+    count = sum(claim.kind == NOT_HERE for claim in CLAIMS)
+    return [f"{count} more claims of the paper need judges, raters or people that are not here (notebook's list)."]
+
+
+def _document(title: str, sections: Mapping[str, str]) -> str:
+    contents = "\n".join(f"- [{name}](#{_anchor(name)})" for name in sections)
+    body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())
+    return f"# {title}\n\n## Contents\n\n{contents}\n{body}"
+
+
+def _anchor(name: str) -> str:
+    """A heading's anchor on a code host."""
+    return "".join(c for c in name.lower().replace(" ", "-") if c.isalnum() or c == "-")
+
+
+# --- the wide tables -------------------------------------------------------------------------------------------------
+
+
+def tables_page(folder: str | Path, more: Mapping[str, pd.DataFrame]) -> str:
+    """Return all stored tables of a folder in one page, then further frames by their title.
+
+    >>> tables_page("no such folder", {"Orders": pd.DataFrame({"rho": [1.0]})}).splitlines()[0]
+    '# All tables'
+    """
+    sections = {name: as_markdown(frame) for name, frame in more.items()}
+    for number in ENTRIES:
+        path = Path(folder) / f"{file_name(number)}.md"
+        if path.is_file():
+            title, _, text = path.read_text(encoding="utf-8").strip().partition("\n")
+            sections[title.removeprefix("# ")] = f"{text.strip()}\n\nNumbers: [{path.stem}.csv]({path.stem}.csv)"
+    return _document("All tables", sections)
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """Return a frame as a Markdown table, "-" where there is nothing; bars in names are escaped.
+
+    >>> as_markdown(pd.DataFrame({"a|b": [None]}, index=pd.Index(["x"], name="row"))).splitlines()[0]
+    '| row   | a\\\\|b   |'
+    """
+    flat = plain(frame.reset_index(), 2).map(lambda text: text.replace("|", r"\|") or "-")
+    flat.columns = [str(name).replace("|", r"\|") for name in flat.columns]
+    return flat.to_markdown(index=False, disable_numparse=True)
