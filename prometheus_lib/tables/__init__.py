@@ -22,7 +22,8 @@ the paper prints them; `unit` says which.
 | `attacks`, `biases` | attack success; biases of position, length and rubric |
 | `truth` | what judges reach against the truth, where the items carry it |
 | `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
-| `claims` | the paper's claims as tests |
+| `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
+| `gathered`, `report` | what a report reads; the report in two pages, README's section |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |
 | `run`, `cells`, `rows`, `measures`, `published` | what they are made of: judgments and items; cells; judges, floors
 and ceilings; what a judge reaches; where the paper's numbers stand |
