@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, NO_EFFECT: BLUE, UNDECIDED: GREY, "control": "0.25"}
-_NEAR = 6.0  # margins: claims whose intervals reach farther are drawn in a panel of their own
+_NEAR = 12.0  # margins: claims whose intervals reach farther are drawn in a panel of their own
 _EVIDENCE = ["difference", "low", "high", "two-way low", "two-way high", "printed"]
 
 
@@ -24,20 +24,21 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
 
     evidence, ledger: from `claim_evidence.evidence_table` and `claims.ledger`. Thick bars are intervals over
     instructions, corrected for the whole list; thin ones behind them also know of training runs. A claim of several
-    differences shows all in one row. Claims that reach beyond six margins stand in the second panel.
+    differences shows all in one row. Claims that reach beyond twelve margins stand in the second panel.
 
     >>> from prometheus_lib.tables import example_run
     >>> from prometheus_lib.tables.claims import evidence_table, ledger
     >>> figure = ledger_figure(evidence_table(example_run()), ledger(example_run()))
-    >>> len(figure.axes), figure.axes[0].get_title()
-    (2, 'differences of a few margins')
+    >>> len(figure.axes), figure.axes[0].get_title().endswith("within 12 margins of zero")
+    (2, True)
     """
     import matplotlib.pyplot as plt
 
     shown = _in_margins(evidence, ledger)
     reach = shown.groupby("claim", sort=False)[["low", "high"]].apply(lambda ends: ends.abs().max().max())
     near = [id for id in reach.index if reach[id] <= _NEAR]
-    panels = {"differences of a few margins": near, "large differences": [id for id in reach.index if id not in near]}
+    far = [id for id in reach.index if id not in near]
+    panels = {f"{len(near)} within {_NEAR:.0f} margins of zero": near, f"{len(far)} that reach farther": far}
     heights = [max(len(ids), 1) + 1.5 for ids in panels.values()]
     figure, axes = plt.subplots(
         2, 1, figsize=(9, 1.6 + 0.24 * sum(heights)), layout="constrained", gridspec_kw={"height_ratios": heights}
@@ -45,7 +46,9 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
     for panel, (title, ids) in zip(axes, panels.items(), strict=True):
         _panel(panel, shown[shown["claim"].isin(ids)], ids, ledger)
         panel.set_title(title, fontsize=10)
-    axes[-1].set_xlabel("difference in units of its margin (2 points; alpha: 0.1); above zero as the paper claims")
+    figure.supxlabel(
+        "difference in units of its margin (2 points; alpha 0.1); above zero as the paper claims", fontsize=10
+    )
     handles = [plt.Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in COLOURS.items()]
     handles.append(plt.Line2D([], [], color="black", linewidth=0.8, label="over training runs, too"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
