@@ -9,10 +9,10 @@
 | `figure` | the map |
 """
 
-from .analysis import difference, differences, helps, told, verdicts
+from .analysis import changes, difference, differences, helps, told, verdicts
 from .cells import CellJob, run_cell
 from .design import Design, Settings, read_design
-from .figure import map_figure
+from .figure import ablation_figure, map_figure
 from .results import (
     arm_table,
     coverage,
@@ -29,7 +29,9 @@ __all__ = [
     "CellJob",
     "Design",
     "Settings",
+    "ablation_figure",
     "arm_table",
+    "changes",
     "coverage",
     "difference",
     "differences",

@@ -16,7 +16,7 @@ import pandas as pd
 from ..metrics import holm
 from ..metrics.runs import RunsMean, over_runs
 from ..tables.claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
-from .design import MEASURES, Design, Hypothesis
+from .design import MEASURES, POINT, Design, Hypothesis, level_text
 from .results import Results, outcome_table
 
 LEVEL = 0.05
@@ -150,5 +150,25 @@ def told(design: Design, table: pd.DataFrame, merge: str = "linear") -> list[str
 def _levels(rows: pd.DataFrame, what: str) -> str:
     chosen = rows[rows["shown"] == what]
     return ", ".join(
-        f"{level:g} ({value:+.1f})" for level, value in zip(chosen["level"], chosen["difference"], strict=True)
+        f"{level_text(level)} ({value:+.1f})"
+        for level, value in zip(chosen["level"], chosen["difference"], strict=True)
     )
+
+
+def changes(design: Design, results: Results) -> pd.DataFrame:
+    """Return every cell minus the point, for every arm and measure, paired over the seeds that both have.
+
+    Columns: cell, arm, measure, difference, low, high (95 % over seeds), two-way low and high, seeds.
+
+    >>> from .design import read_design
+    >>> changes(read_design("ablations"), {}).empty
+    True
+    """
+    rows = []
+    for cell in design.turned():
+        seeds = [seed for seed in design.seeds if (cell, seed) in results and (POINT, seed) in results]
+        for arm in design.arms if seeds else ():
+            for measure in MEASURES:
+                one, two = (outcome_table(results, each, arm, measure, seeds) for each in (cell, POINT))
+                rows.append({"cell": cell, "arm": arm, "measure": measure, **_ends(over_runs(one - two))})
+    return pd.DataFrame(rows)

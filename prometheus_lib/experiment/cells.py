@@ -20,6 +20,7 @@ from ..judging.judge import Judge
 from ..judging.sweeps import Sweep
 from ..judging.tasks import Decoding, Task, direct_tasks, pairwise_tasks
 from ..parallel import Report, silent
+from ..prompts import render_pairwise
 from ..records import write_text_atomic
 from ..scale import load_scale
 from ..training.experts import ExpertJob, train_expert
@@ -113,7 +114,7 @@ def _expert(job: CellJob, arm: Arm, base: Path, scratch: Path) -> ExpertJob:
             format,
             str(write_training_rows(job.settings, format, seed, scratch)),
             round(share * job.settings.examples),
-            format == "direct",  # with the reference answer, as in the paper; pairs are ranked without
+            job.settings.reference if format == "direct" else job.settings.pair_reference,
         )
         for format, share in arm.trains.items()
     )
@@ -122,17 +123,22 @@ def _expert(job: CellJob, arm: Arm, base: Path, scratch: Path) -> ExpertJob:
 
 def _judged(job: CellJob, base: Path, scratch: Path, report: Report) -> dict[str, dict[str, str]]:
     """Return the outcomes of every arm in both measures."""
-    direct, pairs = unseen_items(job.design.instructions)
-    tasks = {
-        "exact": direct_tasks("map", direct, with_reference=True, draws=1),
-        "pair": pairwise_tasks("map", pairs),
-    }
+    tasks = _tasks(job.settings, job.design.instructions)
     answers = len(tasks) * job.design.instructions
     found = {}
     for name, judge in _judges(job, base, scratch):
         found[name] = {measure: outcomes(judge, asked) for measure, asked in tasks.items()}
         report(answers // ANSWERS_PER_STEP)
     return found
+
+
+def _tasks(settings: Settings, instructions: int) -> dict[str, list[Task]]:
+    """Return what the judges are asked in both measures, shown as the cell's experts were trained."""
+    direct, pairs = unseen_items(instructions, settings.rubric)
+    ranking = pairwise_tasks("map", pairs)
+    if settings.pair_reference:
+        ranking = [replace(task, with_reference=True, prompt=render_pairwise(task.item, True)) for task in ranking]
+    return {"exact": direct_tasks("map", direct, settings.reference, draws=1), "pair": ranking}
 
 
 def _judges(job: CellJob, base: Path, scratch: Path) -> Iterator[tuple[str, Judge]]:

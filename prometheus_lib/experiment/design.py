@@ -19,6 +19,7 @@ from ..scale.typed import nearest, record
 DESIGNS = Path(__file__).parent / "designs"
 POINT = "paper"  # the name of the cell in which no knob is turned
 MEASURES = {"exact": "exact score, %", "pair": "pair right, %"}
+RUBRICS = ("full", "coarse")
 FORMATS = ("direct", "pairwise")
 
 
@@ -28,7 +29,9 @@ class Settings:
 
     `examples` per expert; `own_criteria`: how many of the world's criteria only one format's data ask about;
     `conflict`: the share of pairwise instructions labelled against the truth; `width`: the hidden size; `schooling`:
-    the share of the base model's schooling.
+    the share of the base model's schooling. What an expert learns and is shown: `feedback` before the score or none,
+    a "coarse" `rubric` that names no criteria, a `reference` answer for scoring, and one for ranking
+    (`pair_reference`); it is judged as it was trained.
 
     >>> Settings(examples=125, width=64).conflict
     0.0
@@ -40,6 +43,10 @@ class Settings:
     width: int = 128
     learning_rate: float = 5e-4
     schooling: float = 1.0
+    feedback: bool = True
+    rubric: str = "full"
+    reference: bool = True
+    pair_reference: bool = False
 
     def __post_init__(self) -> None:
         most = len(ATTRIBUTES)
@@ -49,6 +56,7 @@ class Settings:
         _want(0 <= self.conflict <= 1, f"conflict is {self.conflict}; give a share from 0 to 1.")
         _want(self.width >= 32 and self.width % 32 == 0, f"width is {self.width}; give a multiple of 32.")
         _want(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0.")
+        _want(self.rubric in RUBRICS, f"rubric is {self.rubric!r}; choose one of {list(RUBRICS)}.")
         _want(0 < self.schooling <= 1, f"schooling is {self.schooling}; give a share above 0 and up to 1.")
 
 
@@ -170,7 +178,7 @@ def read_design(name: str | Path) -> Design:
     >>> read_design("mop")
     Traceback (most recent call last):
     ...
-    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['map'].
+    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['ablations', 'map'].
     """
     file = Path(name) if Path(name).suffix == ".toml" else DESIGNS / f"{name}.toml"
     if not file.is_file():
@@ -233,3 +241,14 @@ def _known(names: Iterable[str], known: Collection[str], what: str) -> None:
 def _want(right: bool, message: str) -> None:
     if not right:
         raise DataError(message)
+
+
+def level_text(level: Any) -> str:
+    """Return a knob's value as figures and sentences show it.
+
+    >>> [level_text(level) for level in (0.0005, 2000, False, "coarse")]
+    ['0.0005', '2000', 'no', 'coarse']
+    """
+    if isinstance(level, bool):
+        return "yes" if level else "no"
+    return level if isinstance(level, str) else f"{level:g}"

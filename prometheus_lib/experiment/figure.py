@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..tables.palette import FORMAT_COLOURS, GREY
-from .analysis import AGAINST, differences, helps
-from .design import MEASURES, Design
+from .analysis import AGAINST, changes, differences, helps
+from .design import MEASURES, Design, level_text
 from .results import Results
 
 STYLES = {"exact": (FORMAT_COLOURS["direct"], "o", "-"), "pair": (FORMAT_COLOURS["pairwise"], "s", "--")}
@@ -64,7 +64,7 @@ def _panel(axes: Axes, design: Design, knob: str, table: pd.DataFrame, against: 
             _line(axes, there[there["measure"] == measure], places, style)
     missing = [place for level, place in places.items() if not len(there) or level not in set(there["level"])]
     axes.plot(missing, [0] * len(missing), "x", color=GREY)
-    axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels], rotation=30)
+    axes.set_xticks(range(len(levels)), [level_text(level) for level in levels], rotation=30)
     axes.get_xticklabels()[places[getattr(design.point, knob)]].set_fontweight("bold")
     axes.set_xlabel(NAMES.get(knob, knob))
 
@@ -95,3 +95,34 @@ def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
         f"hurts in {counts.get('hurts', 0)}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {seeds} seeds, "
         f"{design.instructions} unseen instructions; grey: within {design.margin:g} points)"
     )
+
+
+def ablation_figure(design: Design, results: Results) -> Figure:
+    """Draw what each cell changes against the paper's point: one panel per cell, one line per arm and measure.
+
+    Bars are 95 % intervals over seeds; grey is the margin within which a change counts as none.
+
+    >>> from .design import read_design
+    >>> len(ablation_figure(read_design("ablations"), {}).axes)
+    4
+    """
+    table, cells, arms = changes(design, results), list(design.turned()), list(design.arms)
+    figure, grid = plt.subplots(1, len(cells), figsize=(3.2 * len(cells), 3.2), sharey=True, layout="constrained")
+    plt.close(figure)
+    for axes, cell in zip(grid, cells, strict=True):
+        axes.axvspan(-design.margin, design.margin, color=GREY, alpha=0.15, linewidth=0)
+        there = table[table["cell"] == cell] if len(table) else table
+        for measure, (colour, marker, _) in STYLES.items():
+            rows = there[there["measure"] == measure] if len(there) else there
+            if len(rows):
+                at = [arms.index(arm) + (0.12 if measure == "pair" else -0.12) for arm in rows["arm"]]
+                ends = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
+                axes.errorbar(rows["difference"], at, xerr=ends, color=colour, marker=marker, linestyle="")
+        axes.set_title(cell if len(there) else f"{cell}: not run", fontsize=10)
+        axes.set_xlabel("minus the paper's point (points)")
+    grid[0].set_yticks(range(len(arms)), arms)
+    handles = [plt.Line2D([], [], color=c, marker=m, linestyle="") for c, m, _ in STYLES.values()]
+    figure.legend(
+        handles, [name.removesuffix(", %") for name in MEASURES.values()], loc="outside lower center", ncols=2
+    )
+    return figure

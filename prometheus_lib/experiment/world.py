@@ -37,8 +37,24 @@ def training_rows(settings: Settings, format: str, seed: int) -> list[dict[str, 
     domain = replace(miniworld.SEEN, combinations=tuple(_combinations(settings.own_criteria, format)))
     instructions = -(-settings.examples // RESPONSES)
     if format == "direct":
-        return feedback_rows(seed, instructions, domain)
-    return _in_conflict(preference_rows(seed, instructions, domain), settings.conflict, seed)
+        return [_shown(row, settings) for row in feedback_rows(seed, instructions, domain)]
+    rows = _in_conflict(preference_rows(seed, instructions, domain), settings.conflict, seed)
+    return [_with_rubric(row, settings.rubric) for row in rows]
+
+
+COARSE = {"orig_criteria": "Is the response right?"} | {
+    f"orig_score{score}_description": text
+    for score, text in enumerate(("Bad.", "Poor.", "Fair.", "Good.", "Very good."), start=1)
+}
+
+
+def _shown(row: dict[str, str], settings: Settings) -> dict[str, str]:
+    """Return a row for direct assessment with the rubric of the settings, without its feedback where they want none."""
+    return _with_rubric(row if settings.feedback else row | {"orig_feedback": ""}, settings.rubric)
+
+
+def _with_rubric(row: dict[str, str], rubric: str) -> dict[str, str]:
+    return row if rubric == "full" else row | {name: text for name, text in COARSE.items() if name in row}
 
 
 def _combinations(own: int, format: str) -> Iterator[tuple[str, ...]]:
@@ -67,7 +83,7 @@ def write_training_rows(settings: Settings, format: str, seed: int, folder: Path
 
 
 @lru_cache(maxsize=4)
-def unseen_items(instructions: int) -> tuple[list[DirectItem], list[PairItem]]:
+def unseen_items(instructions: int, rubric: str = "full") -> tuple[list[DirectItem], list[PairItem]]:
     """Return one response to score and one pair to rank for each of some unseen instructions, with their truth.
 
     The five scores are equally frequent, the better response is A in half of the pairs, and no pair is a tie.
@@ -81,9 +97,10 @@ def unseen_items(instructions: int) -> tuple[list[DirectItem], list[PairItem]]:
         rng = miniworld.rng_for(TEST, number)
         family = miniworld.draw_family(rng, miniworld.UNSEEN)
         score = number % RESPONSES + 1
-        row = feedback_row(family, family.answers[score - 1].text, "", score)
+        row = _with_rubric(feedback_row(family, family.answers[score - 1].text, "", score), rubric)
         direct.append(direct_item(row, f"{TEST}/{number:03d}", meta={"true_score": score}))
-        pairs.append(_pair(family, f"{TEST}/{number:03d}", sorted(rng.sample(range(RESPONSES), 2)), number % 2 == 0))
+        row = _pair(family, sorted(rng.sample(range(RESPONSES), 2)), number % 2 == 0)
+        pairs.append(pair_item(_with_rubric(row, rubric), f"{TEST}/{number:03d}"))
     return direct, pairs
 
 
@@ -97,13 +114,12 @@ def items_hash(instructions: int) -> str:
     return artifacts.text_hash([asdict(item) for items in unseen_items(instructions) for item in items])
 
 
-def _pair(family: miniworld.Family, id: str, places: list[int], better_first: bool) -> PairItem:
+def _pair(family: miniworld.Family, places: list[int], better_first: bool) -> dict[str, str]:
     first, second = reversed(places) if better_first else places
-    row = {
+    return {
         **feedback_row(family, "", "", 1), "orig_response_A": family.answers[first].text,
         "orig_response_B": family.answers[second].text, "orig_preference": "A" if better_first else "B",
     }  # fmt: skip
-    return pair_item(row, id)
 
 
 # --- base models -----------------------------------------------------------------------------------------------------

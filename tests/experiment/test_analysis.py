@@ -109,3 +109,16 @@ def test_the_figure_shows_every_level_and_crosses_what_is_missing():
     assert [line.get_xdata().tolist() for line in crosses] == [[1]]
     exact = next(line for line in width.lines if line.get_marker() == "o")
     assert exact.get_xdata().tolist() == [0, 2] and exact.get_ydata()[0] == pytest.approx(-10, abs=1.5)
+
+
+def test_an_ablation_is_compared_with_the_point_seed_by_seed():
+    design = experiment.read_design("ablations")
+    results = {
+        (cell, seed): {"arms": {arm: {"exact": text, "pair": "1010"} for arm in design.arms}}
+        for cell, text in (("paper", "1110"), ("feedback=False", "1000"))
+        for seed in (1, 2)
+    }
+    table = experiment.changes(design, results).set_index(["cell", "arm", "measure"])["difference"]
+    assert table["feedback=False", "direct", "exact"] == -50 and table["feedback=False", "linear", "pair"] == 0
+    titles = [axes.get_title() for axes in experiment.ablation_figure(design, results).axes]
+    assert titles[0] == "feedback=False" and titles[1] == "rubric=coarse: not run"

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from prometheus_lib.data import miniworld
+from prometheus_lib.experiment.cells import _tasks
 from prometheus_lib.experiment.design import Settings
 from prometheus_lib.experiment.world import base_folder, base_identity, build_base, training_rows, unseen_items
 from prometheus_lib.training import EMBEDDED_BASE, base_model
@@ -97,3 +98,31 @@ def test_a_narrow_base_model_is_schooled_as_the_shipped_one_and_kept(tmp_path):
     assert config["hidden_size"] == 32 and config["vocab_size"] == len(base_model.build_tokenizer())
     written = (folder / "model.safetensors").stat().st_mtime_ns
     assert build_base(settings, tmp_path) == folder and (folder / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_what_an_ablation_leaves_out_is_gone_and_nothing_else():
+    plain = training_rows(Settings(20), "direct", 1)
+    silent = training_rows(Settings(20, feedback=False), "direct", 1)
+    assert [row | {"orig_feedback": ""} for row in plain] == silent
+    for format in ("direct", "pairwise"):
+        rows = training_rows(Settings(20, rubric="coarse"), format, 1)
+        assert {row["orig_criteria"] for row in rows} == {"Is the response right?"}
+        label = "orig_score" if format == "direct" else "orig_preference"
+        assert [row[label] for row in rows] == [row[label] for row in training_rows(Settings(20), format, 1)]
+    coarse, full = unseen_items(10, "coarse"), unseen_items(10)
+    assert [item.response for item in coarse[0]] == [item.response for item in full[0]]
+    assert (
+        {item.rubric.criteria for item in coarse[0]}
+        == {item.criteria for item in coarse[1]}
+        == {"Is the response right?"}
+    )
+
+
+def test_judges_are_shown_what_their_experts_were_trained_with():
+    asked = {each: _tasks(Settings(20, **{each: value}), 10) for each, value in
+             (("conflict", 0.0), ("reference", False), ("pair_reference", True))}  # fmt: skip
+    assert [asked[each]["exact"][0].with_reference for each in asked] == [True, False, True]
+    assert [asked[each]["pair"][0].with_reference for each in asked] == [False, False, True]
+    shown = [task.item.reference_answer in task.prompt for tasks in asked.values() for task in
+             (tasks["exact"][0], tasks["pair"][0])]  # fmt: skip
+    assert shown == [True, False, False, False, True, True]
