@@ -31,9 +31,7 @@ CLAIM, SANITY, CONSTRUCTION, CONTROL, NOT_HERE = (
 CLAIM_KINDS = (CLAIM, SANITY, CONSTRUCTION, CONTROL, NOT_HERE)
 PRIMARY, SECONDARY = "primary", "secondary"
 MERGED = "merged"
-UNTAUGHT = (
-    "the miniature's base model has never been taught to judge: a judge that does not beat it has learned nothing"
-)
+WEAK = "the miniature's base model was schooled to judge weakly, so what training adds to it is our choice"
 ALPHAS = tuple(round(step / 10, 1) for step in range(11))
 METHODS = ("linear", "slerp", "task-arithmetic", "ties", "dare-ties", "dare-linear")
 PLAIN_SUMS = ("linear", "slerp", "task-arithmetic-default", "ties", "dare-ties-default", "dare-linear-default")
@@ -192,9 +190,9 @@ _ONE = "one difference of its {} is zero by algebra: with weights alpha and 1 - 
 
 CLAIMS: tuple[Claim, ...] = (
     Claim("C01", "main results", "the merged judge scores better than the base model", "5.1, Table 5",
-          "scoring", (Part(MERGED, "base"),), miniature=UNTAUGHT),
+          "scoring", (Part(MERGED, "base"),), miniature=WEAK),
     Claim("C02", "main results", "the merged judge ranks better than the base model", "5.2, Table 5",
-          "ranking", (Part(MERGED, "base"),), miniature=UNTAUGHT),
+          "ranking", (Part(MERGED, "base"),), miniature=WEAK),
     Claim("C03", "joint training", "merging scores better than joint training", "6.1, Table 5",
           "scoring", (Part(MERGED, "joint"),), PRIMARY),
     Claim("C04", "joint training", "merging ranks better than joint training", "6.1, Table 5",
@@ -236,11 +234,11 @@ CLAIMS: tuple[Claim, ...] = (
           "reference answer", _REFERENCE, caution="Table 16 has more judges; these two are those that are here"),
     Claim("C22", "reference answer", "the merged judge without it still beats the base model with it", "F, Table 16",
           "reference answer", _on_each(f"{MERGED}, {_WITHOUT}", f"base, {_WITH}", ("biggen_bench", "flask")),
-          miniature=UNTAUGHT),
+          miniature=WEAK),
     Claim("C23", "consistency", "training makes repeated scores more consistent", "E, Table 14",
-          "agreement of draws", _on_each(MERGED, "base", _UNSEEN), miniature=UNTAUGHT),
+          "agreement of draws", _on_each(MERGED, "base", _UNSEEN), miniature=WEAK),
     Claim("C24", "consistency", "training makes pairwise decisions more transitive", "E, Table 15",
-          "transitivity", (Part(MERGED, "base"),), miniature=UNTAUGHT),
+          "transitivity", (Part(MERGED, "base"),), miniature=WEAK),
     Claim("C25", "consistency", "the merged judge ranks better by decision than by its scores", "E, Table 13",
           "format gap", _on_each(f"{MERGED} by decision", f"{MERGED} by scores", _PAIRS)),
     Claim("C26", "coefficients", "judges keep their order under Kendall's tau", "C, Table 11",
@@ -262,11 +260,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("C33", "methods", "the same with weights 1 and 1 where a method does not normalise them", "G, Table 17",
           "overall, table 17", _against("dare-linear-default", PLAIN_SUMS)),
     Claim("C34", "consistency", "the merged judge's formats differ less than the base model's", "E, Table 13",
-          "size of the format gap", (Part("base", MERGED),), miniature=UNTAUGHT),
+          "size of the format gap", (Part("base", MERGED),), miniature=WEAK),
     Claim("C35", "main results", "the direct expert scores better than the base model", "6.1, Table 5",
-          "scoring", (Part("direct", "base"),), miniature=UNTAUGHT),
+          "scoring", (Part("direct", "base"),), miniature=WEAK),
     Claim("C36", "main results", "the pairwise expert ranks better than the base model", "6.1, Table 5",
-          "ranking", (Part("pairwise", "base"),), miniature=UNTAUGHT),
+          "ranking", (Part("pairwise", "base"),), miniature=WEAK),
     Claim("K01", "joint training", "merging against joint training on half of the examples, in scoring", "",
           "scoring", (Part(MERGED, "joint-half"),), kind=CONTROL, why="is it the length of joint training that hurts?"),
     Claim("K02", "joint training", "merging against joint training on half of the examples, in ranking", "",
