@@ -29,6 +29,7 @@ SMOLLM2_SCALES = ("small", "bridge")
 HOSTED = {r"(gpt-|chatgpt-)": "openai", r"o\d": "openai-reasoning", r"claude-": "anthropic"}
 AT_HOME = r"\S+@https?://\S+"  # model@address: any server that speaks OpenAI's protocol
 JUDGED = ("instruction", "response", "response_a", "response_b")
+TOY_PIECES = 5_000  # a tokenizer with fewer pieces was made for the miniature world
 TOKENS_PER_WORD = 2.0  # from here on a toy's tokenizer is spelling words that it does not know
 
 
@@ -110,7 +111,10 @@ def _local_engine() -> type[TransformersJudge] | type[VLLMJudge]:
 
 
 def _local(name: str, source: str, batch_size: int, decoding: Decoding, toy: str = "") -> Named:
-    return Named(_local_engine().start(name, source, batch_size), decoding, toy)
+    judge = _local_engine().start(name, source, batch_size)
+    if not toy and len(getattr(judge, "tokenizer", None) or range(TOY_PIECES)) < TOY_PIECES:
+        return Named(judge, MINIATURE_DECODING, TOY)  # a judge of the miniature, given by its folder
+    return Named(judge, decoding, toy)
 
 
 def _miniature(batch_size: int) -> Named:

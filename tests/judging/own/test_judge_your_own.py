@@ -333,7 +333,9 @@ def test_unknown_judges_are_told_what_there_is(tmp_path, monkeypatch):
 
 def test_the_miniature_says_that_it_is_a_toy_where_items_are_foreign(tmp_path):
     from prometheus_lib.data import minibench
+    from prometheus_lib.training import EMBEDDED_BASE
 
+    assert judging.find_judge(EMBEDDED_BASE).toy.startswith("a toy")  # by its folder, as a run's merged judges are
     named = judging.find_judge("miniature")
     assert named.label == "miniature (toy)"
     with warnings.catch_warnings():
