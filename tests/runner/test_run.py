@@ -265,3 +265,18 @@ def test_a_scale_file_of_ones_own_runs_and_its_place_is_not_told(project, tmp_pa
     assert "unchanged" not in capsys.readouterr().err
     assert run_in(project, "--scale", str(file)) == 0
     assert "unchanged, skipped" in capsys.readouterr().err
+
+
+def test_another_base_model_and_other_rows_reach_the_notebooks_that_know_them(project, tiny_base, capsys):
+    given = ("--base-model", str(tiny_base), "--rows", "12")
+    assert run_in(project, *given) == 1
+    assert "unknown parameters ['BASE_MODEL', 'ROWS']" in capsys.readouterr().err
+    notebook = nbformat.read(project / "notebooks" / "00_only.ipynb", 4)
+    notebook.cells[0].source += '\nBASE_MODEL = ""\nROWS = 0'
+    source = "from prometheus_lib.scale import load_scale\nload_scale(SCALE, OUTPUTS, BASE_MODEL, ROWS).paths.root.name"
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, project / "notebooks" / "00_only.ipynb")
+    assert run_in(project, *given) == 0
+    name = f"smoke-{tiny_base.name}-12-rows"
+    executed = (project / "outputs" / name / "notebooks" / "00_only.ipynb").read_text(encoding="utf-8")
+    assert f"'{name}'" in executed and str(tiny_base) not in executed
