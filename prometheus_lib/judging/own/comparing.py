@@ -16,10 +16,9 @@ from ...records import PairItem, few
 from ..engines.api_usage import Prices
 from .asking import Say, ask, pair_tasks_of
 from .named import MINIATURE, find_judge, warn_of_foreign
+from .outcome import SIDE, beside, sides, summary_row
 from .reading import Own, read_own
-from .result import Result, beside, summary_row
-
-SIDE = {"A": 0.0, "tie": 0.5, "B": 1.0}  # how much of a comparison goes to B
+from .result import Result
 
 
 def compare(
@@ -117,11 +116,6 @@ def _vote(votes: Sequence[str | None], weights: Sequence[float]) -> str | None:
         return None
     balance = sum(weight * (SIDE[vote] - 0.5) for vote, weight in zip(votes, weights) if vote is not None)
     return "tie" if abs(balance) < 1e-12 else "AB"[balance > 0]
-
-
-def sides(decisions: Sequence[str | None]) -> np.ndarray:
-    """Return how much of each comparison goes to B, (pairs,); NaN where it could not be read."""
-    return np.array([SIDE.get(decision, np.nan) if decision else np.nan for decision in decisions], dtype=float)
 
 
 def _share(name: str, decisions: Sequence[str | None], clusters: Sequence[str]) -> dict:

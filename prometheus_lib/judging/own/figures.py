@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .result import Result
+from .outcome import Outcome
 
 INK, SOFT = "#1f4e79", "#9db8d2"
 TITLES = {
@@ -15,7 +15,7 @@ TITLES = {
 }  # fmt: skip
 
 
-def figure(result: Result) -> Any:
+def figure(result: Outcome) -> Any:
     """Return a figure with one line per row of the summary that the result is about, and its 95 % interval."""
     import matplotlib.pyplot as plt
 
@@ -37,6 +37,6 @@ def figure(result: Result) -> Any:
     return drawn
 
 
-def _label(result: Result, row: Any) -> str:
+def _label(result: Outcome, row: Any) -> str:
     name = str(row.of) if result.kind != "score" else f"{row.of}, {str(row.measure).removeprefix('mean of ')}"
     return name if pd.isna(row.n) else f"{name} (n={int(row.n)})"

@@ -12,7 +12,8 @@ import pandas as pd
 from ...metrics import bootstrap_alpha, bootstrap_correlation, bootstrap_mean
 from ...records import DataError
 from .comparing import sides
-from .result import SUMMARY, Result, summary_row
+from .outcome import SUMMARY, summary_row
+from .result import Result
 
 
 def judge_agreement(results: Sequence[Result]) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def find_judge(name: Any, batch_size: int = 32) -> Named:
 
     - a `Judge`, as it is;
     - "miniature": the merged judge of your own run of the notebooks, else the base model that comes with the package,
-      which was not trained to judge. Either is a toy, and says so;
+      which judges weakly. Either is a toy, and says so;
     - "smollm2": the merged judge of your own run at the scale `small` or `bridge`;
     - a model's folder or hub id, such as "prometheus-eval/prometheus-7b-v2.0", run by vLLM where a GPU and vLLM are
       there, else by transformers; a name of `judging.FAMILIES`;
@@ -123,7 +123,7 @@ def _miniature(batch_size: int) -> Named:
 
     if folder := _merged_judge(["mini"]):
         return _local(MINIATURE, folder, batch_size, MINIATURE_DECODING, TOY)
-    toy = f"{TOY}, and it was not trained to judge (`python -m prometheus_lib run --scale mini` trains one that was)"
+    toy = f"{TOY}, the base model, which judges weakly (`python -m prometheus_lib run --scale mini` trains better ones)"
     return _local(MINIATURE, str(EMBEDDED_BASE), batch_size, MINIATURE_DECODING, toy)
 
 

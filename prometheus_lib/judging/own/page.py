@@ -12,13 +12,13 @@ import pandas as pd
 
 from ... import artifacts
 from ...records import write_text_atomic
-from .result import Result
+from .outcome import Outcome
 from .trust import sentence, trust
 
 LONG = 120  # characters from which a text is folded
 
 
-def write_page(result: Result, path: str | Path) -> Path:
+def write_page(result: Outcome, path: str | Path) -> Path:
     """Write the page, self-contained and with every text escaped; return its path."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -47,7 +47,7 @@ def _cell(value: Any) -> dict[str, Any]:
     return {"text": "" if pd.isna(value) else str(value), "number": None}
 
 
-def _svg(result: Result) -> str:
+def _svg(result: Outcome) -> str:
     """The figure as SVG; it is ours, and matplotlib escapes the texts in it."""
     stream = io.StringIO()
     result.figure().savefig(stream, format="svg", metadata={"Date": None})

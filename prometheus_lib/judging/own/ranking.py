@@ -23,8 +23,9 @@ from ..engines.api_usage import Prices
 from .asking import Say
 from .comparing import compare
 from .named import MINIATURE
+from .outcome import summary_row
 from .reading import NOT_READ
-from .result import Result, summary_row
+from .result import Result
 
 PLAYERS = ("model", "system", "candidate", "player", "name")  # columns that say whose answer it is
 ANY = Rubric("any", PLAIN)  # while rows are checked

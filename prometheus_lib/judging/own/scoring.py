@@ -16,8 +16,9 @@ from ...records import DataError
 from ..engines.api_usage import Prices
 from .asking import Say, ask, direct_tasks_of
 from .named import MINIATURE, find_judge, warn_of_foreign
+from .outcome import beside, summary_row
 from .reading import Own, read_own, total_scale, warn_of_scales
-from .result import Result, beside, summary_row
+from .result import Result
 
 DRAWS = 3  # as the paper's judges are asked
 

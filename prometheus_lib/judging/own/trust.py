@@ -20,15 +20,14 @@ from ...metrics import (
     item_credits,
 )
 from ...records import DataError
-from .comparing import SIDE, sides
-from .result import SUMMARY, Result, summary_row
+from .outcome import SIDE, SUMMARY, Outcome, sides, summary_row
 
 WANTED = 50  # labels from which intervals are narrow enough to say something
 KAPPA_RESAMPLES = 300  # each one is counted anew
 JUDGE_ALONE = "(judge alone)"
 
 
-def trust(result: Result) -> pd.DataFrame:
+def trust(result: Outcome) -> pd.DataFrame:
     """Return agreement with people, biases, and the result corrected by their labels, each with a 95 % interval.
 
     For scores: Pearson's correlation, the mean error (judge less person), kappa of levels (quadratic weights), the same
@@ -57,7 +56,7 @@ def trust(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
-def sentence(result: Result) -> str:
+def sentence(result: Outcome) -> str:
     """Return a sentence to paste into a paper: what was judged, by whom, agreement, and the corrected result.
 
     >>> from prometheus_lib import judging
@@ -96,7 +95,7 @@ def _value(row: dict) -> str:
 # --- scores ----------------------------------------------------------------------------------------------------------
 
 
-def _of_scores(result: Result) -> list[dict]:
+def _of_scores(result: Outcome) -> list[dict]:
     """Each criterion with its own labels, and the total (or the only criterion) with those of `human`."""
     table, rows = result.table, []
     parts = {criterion.name: criterion for criterion in result.criteria}
@@ -114,7 +113,7 @@ def _of_scores(result: Result) -> list[dict]:
 
 
 def _against(
-    result: Result, of: str, judged: pd.Series, label: str, others: Sequence[str], scale: OrderedScale | None
+    result: Outcome, of: str, judged: pd.Series, label: str, others: Sequence[str], scale: OrderedScale | None
 ) -> list[dict]:
     scores, people = judged.to_numpy(dtype=float), result.labels[label]
     clusters, error = list(result.clusters), judged.to_numpy(dtype=float) - result.labels[label]
@@ -135,7 +134,7 @@ def _against(
     return rows + _corrected(of, "mean", corrected_mean(scores, people, clusters=clusters))
 
 
-def _responses(result: Result) -> pd.Series:
+def _responses(result: Outcome) -> pd.Series:
     known = {canonical(str(name)): name for name in result.table.columns}
     return result.table[known.get("response", result.table.columns[0])].fillna("")
 
@@ -176,7 +175,7 @@ def _corrected(of: str, what: str, found: Corrected) -> list[dict]:
 # --- pairs -----------------------------------------------------------------------------------------------------------
 
 
-def _of_pairs(result: Result) -> list[dict]:
+def _of_pairs(result: Outcome) -> list[dict]:
     said, clusters = result.labels["label"], np.asarray(result.clusters, dtype=object)
     decided = result.table["decision"].astype(object).where(result.table["decision"].notna(), None)
     known = np.array([label is not None for label in said])
@@ -193,7 +192,7 @@ def _of_pairs(result: Result) -> list[dict]:
     return rows + _corrected("pairs", "share of B", corrected)
 
 
-def _both(result: Result) -> tuple[pd.Series, pd.Series]:
+def _both(result: Outcome) -> tuple[pd.Series, pd.Series]:
     known = {canonical(str(name)): name for name in result.table.columns}
     return tuple(result.table[known[f"response_{side}"]].fillna("") for side in "ab")
 
