@@ -46,7 +46,7 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
     for panel, (title, ids) in zip(axes, panels.items(), strict=True):
         _panel(panel, shown[shown["claim"].isin(ids)], ids, ledger)
         panel.set_title(title, fontsize=10)
-    figure.supxlabel(
+    axes[-1].set_xlabel(
         "difference in units of its margin (2 points; alpha 0.1); above zero as the paper claims", fontsize=10
     )
     handles = [plt.Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in COLOURS.items()]

@@ -46,7 +46,7 @@ def test_a_win_rate_is_covered_too():
     for _ in range(500):
         truth = (rng.random(600) < 0.62).astype(float)
         scores = np.where(rng.random(600) < 0.8, truth, 1.0)  # prefers one side
-        found = corrected_mean(scores, np.where(np.arange(300) < 60, truth, np.nan))
+        found = corrected_mean(scores, np.where(np.arange(600) < 60, truth, np.nan))
         inside += found.low <= 0.62 <= found.high
     assert 0.92 <= inside / 500 <= 0.98
 

@@ -31,7 +31,7 @@ def full(**more) -> tables.Cell:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"unit": "metres"}, "has unit 'metres'; known are 'pearson'"),
+        ({"unit": "metres"}, "has unit 'metres'; known are 'exact', 'error', 'right', 'pearson'"),
         ({"unit": ""}, "row 'linear - base', column 'FLASK . sim-strong' has unit ''"),
         ({"kind": "jugde"}, "has kind 'jugde'"),
         ({"verdict": "better"}, "has verdict 'better'; known are '', 'higher', 'lower', 'undecided'"),
