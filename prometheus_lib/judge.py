@@ -84,7 +84,9 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m prometheus_lib judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_scale_options(parser)
     parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     parser.add_argument("--data", default=None, help="a folder with the original benchmark files")

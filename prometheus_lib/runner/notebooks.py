@@ -20,7 +20,7 @@ OPTIONS = {
 }
 READERS = ("06", "07", "08", "09", "10")  # need nothing but judgments
 READS = {"11": "experiments/*/*.json"}  # what a notebook reads beside its run, below both folders of outputs
-TOGETHER = (("00", "01"), ("06", "07", "08", "09"))
+TOGETHER = (("00", "01"), ("06", "07", "08", "09"), ("10", "11", "12"))
 
 
 def notebook_files(folder: str | Path | None = None) -> list[Path]:

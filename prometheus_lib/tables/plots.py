@@ -391,7 +391,7 @@ def learning_curves(logs: Mapping[str, Any]) -> Figure:
     if ends:
         low, high = min(ends, key=ends.get), max(ends, key=ends.get)
         axes.set_title(f"Last loss from {ends[low]:.3g} ({low}) to {ends[high]:.3g} ({high})", fontsize=11)
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
 

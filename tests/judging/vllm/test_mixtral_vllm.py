@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import pytest
@@ -26,6 +27,11 @@ def fused(tmp_path_factory):
     return folder
 
 
+def whole(draws: list) -> list:
+    """Answers without the piece of a character in which random weights may end: only transformers shows it."""
+    return [dataclasses.replace(draw, text=draw.text.rstrip("\ufffd")) for draw in draws]
+
+
 def test_renamed_experts_load_and_answer_as_in_transformers(fused, engine, tmp_path):
     folder = tmp_path / "split"
     shutil.copytree(fused, folder)
@@ -35,5 +41,5 @@ def test_renamed_experts_load_and_answer_as_in_transformers(fused, engine, tmp_p
     judge = judging.VLLMJudge("moe", folder, **engine)
     answers = judge.generate(tasks, GREEDY, 0)
     judge.close()
-    assert answers == expected
+    assert [whole(draws) for draws in answers] == [whole(draws) for draws in expected]
     assert len({draws[0].text for draws in answers}) > 1

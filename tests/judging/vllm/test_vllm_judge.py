@@ -73,7 +73,7 @@ def test_penalty_and_temperature_reach_the_engine(vllm, tasks):
 def test_draws_of_one_request_differ_and_do_not_depend_on_the_neighbours(vllm, thrice):
     together = vllm.generate(thrice, SAMPLED, 5)
     assert all(len(draws) == 3 for draws in together)
-    assert sum(len({draw.text for draw in draws}) > 1 for draws in together) > len(thrice) / 2
+    assert sum(len({draw.text for draw in draws}) > 1 for draws in together) > len(thrice) / 4
     assert vllm.generate(thrice[::-1][:7], SAMPLED, 5) == together[::-1][:7]
     assert vllm.generate(thrice, SAMPLED, 6) != together
 
