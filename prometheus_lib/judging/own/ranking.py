@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.files import Source, read_table
-from ...data.own import DIRECT_COLUMNS, RUBRIC_COLUMNS, read_own_items
+from ...data.own import DIRECT_COLUMNS, RUBRIC_COLUMNS
 from ...data.rubrics.reading import PLAIN
 from ...data.table import canonical
 from ...data.values import is_blank, text_of
@@ -24,7 +23,7 @@ from .asking import Say
 from .comparing import compare
 from .named import MINIATURE
 from .outcome import summary_row
-from .reading import NOT_READ
+from .reading import items_of
 from .result import Result
 
 PLAYERS = ("model", "system", "candidate", "player", "name")  # columns that say whose answer it is
@@ -91,12 +90,7 @@ def _answers(given: Any, columns: Mapping[str, str] | None) -> tuple[list[Direct
     if rubrics := [raw for raw, name in names.items() if name in RUBRIC_COLUMNS]:
         raise DataError(f"{table.name}: a ranking has one rubric for all; leave out {', '.join(rubrics)} and give it.")
     renamed = {raw: name for raw, name in (columns or {}).items() if raw != who}
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        items = read_own_items(table, ANY, renamed)
-    for note in notes:
-        if NOT_READ not in str(note.message):
-            warnings.warn(str(note.message), stacklevel=4)
+    items = items_of(table, ANY, renamed)
     counts: dict[str, int] = {}
     players, prompts = [], list(dict.fromkeys(item.cluster for item in items))
     for place, row, item in zip(table.places, table.rows, items):

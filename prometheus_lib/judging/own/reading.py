@@ -59,7 +59,7 @@ def read_own(source: Source, rubric: Any, scale: Any, columns: Mapping[str, str]
     said = [raw for raw, name in names.items() if not pairs and (name in SAID or re.fullmatch(RATERS, name))]
     read = _with_plain_rubrics(_without(table, said), names) if not pairs else table
     renamed = {raw: name for raw, name in (columns or {}).items() if raw not in said}
-    items = _items(read, criteria[0].rubric if rubric is not None else None, renamed)
+    items = items_of(read, criteria[0].rubric if rubric is not None else None, renamed)
     if items and hasattr(items[0], "response") == pairs:
         wanted = "response_a and response_b" if pairs else "response"
         raise DataError(
@@ -102,7 +102,7 @@ def _plain_rubric(criteria: Any) -> Any:
     return None if is_blank(criteria) else {"criteria": str(criteria), "descriptions": list(PLAIN)}
 
 
-def _items(table: Table, rubric: Rubric | None, columns: Mapping[str, str]) -> Items:
+def items_of(table: Table, rubric: Rubric | None, columns: Mapping[str, str]) -> Items:
     """The items; further columns are kept beside the result, so nothing is said of them."""
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
