@@ -1,0 +1,106 @@
+"""Cells that copy: one tagged `copy` runs alone, and shows something.
+
+Alone means: with the notebook's imports cell (the first code cell that is not tagged `parameters`), the parameters and
+at most one cell tagged `setup`, in a fresh namespace. What is read of a run is the committed one.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import io
+import json
+import warnings
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from prometheus_lib.runner import notebooks
+
+FILES = {path.stem[:2]: path for path in notebooks.notebook_files()}
+# The share of code cells that each notebook promises at least, in per cent. It may rise, and does not fall.
+FLOORS = {
+    "00": 0, "01": 0, "02": 0, "03": 0, "04": 0, "05": 0,
+
+    "06": 0, "07": 0, "08": 0, "09": 0, "10": 0, "11": 0, "12": 0,
+}  # fmt: skip
+
+
+def code_cells(number: str, tag: str = "") -> list[str]:
+    """Return the sources of a notebook's code cells, all or those with a tag."""
+    cells = json.loads(FILES[number].read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    return ["".join(cell["source"]) for cell in code if not tag or tag in cell["metadata"].get("tags", [])]
+
+
+def imports_cell(number: str) -> str:
+    return next(source for source in code_cells(number) if source not in code_cells(number, "parameters"))
+
+
+def run(source: str, names: dict) -> bool:
+    """Execute a cell in a namespace; tell whether it shows something: a last value, print or a figure."""
+    *body, last = ast.parse(source).body or [ast.Pass()]
+    shown, value = io.StringIO(), None
+    with contextlib.redirect_stdout(shown):
+        exec(compile(ast.Module(body, []), "cell", "exec"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        else:
+            exec(compile(ast.Module([last], []), "cell", "exec"), names)
+    return value is not None or bool(shown.getvalue()) or bool(plt.get_fignums())
+
+
+def fresh(names: dict) -> dict:
+    """Return a namespace of its own: what a cell changes in place, the next one does not see."""
+    return {n: copy.deepcopy(v) if isinstance(v, (list, dict, set, pd.DataFrame)) else v for n, v in names.items()}
+
+
+@pytest.fixture
+def place(tmp_path_factory, monkeypatch):
+    """A folder for what cells write, without real data; settings that cells make are taken back."""
+    folder = tmp_path_factory.mktemp("cells")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("PROMETHEUS_DATA_DIR", raising=False)
+    with warnings.catch_warnings(), plt.rc_context(), pd.option_context("display.max_colwidth", None):
+        warnings.simplefilter("ignore")
+        yield folder
+    plt.close("all")
+
+
+@pytest.mark.parametrize("number", [number for number in FILES if FLOORS.get(number)])
+def test_tagged_cells_run_alone(number, place):
+    before: dict = {"__name__": "__main__"}
+    setup = code_cells(number, "setup")
+    assert len(setup) <= 1
+    for source in (*code_cells(number, "parameters"), f"OUTPUTS = {str(place)!r}", imports_cell(number), *setup):
+        run(source, before)
+    failed = {}
+    for source in code_cells(number, "copy"):
+        plt.close("all")
+        try:
+            found = None if run(source, fresh(before)) else "shows nothing"
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+        if found:
+            failed[source.splitlines()[0]] = found
+    assert failed == {}
+
+
+@pytest.mark.parametrize("number", FILES)
+def test_enough_cells_are_tagged(number):
+    share = 100 * len(code_cells(number, "copy")) / len(code_cells(number))
+    assert share >= FLOORS[number], f"{share:.0f} % of the code cells run alone"
+
+
+@pytest.mark.parametrize("number", [number for number in FILES if FLOORS.get(number)])
+def test_the_first_code_cell_imports_all(number):
+    late = [source for source in code_cells(number) if source not in (imports_cell(number),)]
+    found = [
+        node
+        for source in late
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert found == []
