@@ -31,7 +31,7 @@ def by_item(
     the item's order), `decision_ba` where the pair was also shown in the other order, `label`.
 
     Nothing is averaged that does not belong together: DataError where the rows of these items are of several judges,
-    models, benchmarks or formats, and where an item has answers to two prompts. Warns of items without a judgment.
+    models, benchmarks or formats, where an item has answers to two prompts, and where there is none by `judge`. Warns of items without a judgment.
 
     >>> from prometheus_lib.records import DirectItem, Rubric
     >>> rubric = Rubric("Is it right?", ("no", "hardly", "half", "mostly", "yes"))
@@ -45,6 +45,8 @@ def by_item(
     if twice := [id for id, count in Counter(ids).items() if count > 1]:
         raise DataError(f"the items {few(twice)} are there more than once; give every item its own id.")
     found = judgments[judgments["item_id"].isin(ids)]
+    if judge is not None and judge not in set(judgments["judge"]):
+        raise DataError(f"no judgment is by {judge!r}; there are those of {few(sorted(set(judgments['judge'])))}.")
     found = found if judge is None else found[found["judge"] == judge]
     _check_one_kind(found)
     judged = set(found["item_id"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from ..records import DataError, few
 from .judge import Judge
 from .policy import Policy
 from .store import QUESTION, Asked, JudgmentStore, Question, judgment_files, load_judgments, read_asked
-from .tasks import Decoding, Task, prompt_hash, task_places, task_question
+from .tasks import Decoding, Task, prompt_hash, task_keys, task_places, task_question
 
 _COLUMNS, _PLACE = list(QUESTION), ["key", "benchmark", "item_id"]
 MODEL, PROMPT, SETTINGS = "by other model weights", "to another prompt", "with other decoding settings"
+FURTHER = "in further draws"  # of the same question, when fewer are asked for than are there
 UNTOLD = "to another prompt or with other decoding settings"  # in files that do not tell
 
 
@@ -60,9 +62,16 @@ def judgments_of(
     kept = pd.DataFrame(places, columns=_PLACE).merge(found, on=_PLACE)[list(found.columns)]
     if missing := len(places) - len(kept):
         warnings.warn(f"{judge.name}: {missing} of {len(places)} judgments are not there yet.", stacklevel=2)
-    asked = {(judge.name, *task_question(t)): Asked(judge.fingerprint, prompt_hash(t.prompt), ()) for t in tasks}
+    draws = max([0, *found["draw"] + 1])  # stored of any question
+    asked = {(judge.name, *task_question(task)): _asked(judge, task, decoding, draws) for task in tasks}
     _warn_of_others(found[_is_in(found, _COLUMNS, asked) & ~_is_in(found, _PLACE, places)], asked)
     return kept
+
+
+def _asked(judge: Judge, task: Task, decoding: Decoding, draws: int) -> Asked:
+    """What answers a task, with the keys of so many draws."""
+    keys = task_keys(replace(task, draws=draws), judge.fingerprint, decoding)
+    return Asked(judge.fingerprint, prompt_hash(task.prompt), tuple(keys))
 
 
 def _check_one_prompt(tasks: Sequence[Task]) -> None:
@@ -165,6 +174,8 @@ def _reason(row: Mapping[str, Any], meant: Asked | None) -> str:
     """What sets an answer apart from the one that is meant (or, where none is there yet, from the one asked for)."""
     if meant is None:
         return UNTOLD
+    if row["key"].partition(":")[0] in meant.keys:
+        return FURTHER
     if row["fingerprint"] != meant.fingerprint:
         return MODEL
     if not (row["prompt_hash"] and meant.prompt_hash):

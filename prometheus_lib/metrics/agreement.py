@@ -16,7 +16,9 @@ import scipy.stats
 from numpy.typing import ArrayLike
 
 from ..records import DataError
-from .columns import Floats, Objects, aligned, complete_rows, divide, labelled, matrix, none_alike, objects, one_kind
+from .columns import (
+    Floats, Objects, aligned, complete_rows, divide, labelled, matrix, none_alike, objects, one_kind, some_shared,
+)  # fmt: skip
 from .counting import Codes, Resampled, centred_midranks, incidence, sliced
 
 Kind = Literal["pearson", "spearman", "kendall"]
@@ -107,7 +109,8 @@ def cohen_kappa(
     """Cohen's kappa of two raters' labels (items,); rows with a label missing are left out.
 
     Labels may be of any kind, but all of one type: 1 and "1" are never equal, so a mixture is a DataError; so are texts
-    that differ in case or blanks only. Two Series are matched by their index.
+    that differ in case or blanks only, and texts that one rater alone uses while the other has texts of its own. Two
+    Series are matched by their index.
 
     With `weights`, distances count steps along `labels`, all the labels that the scale allows, in order: say
     `labels=[1, 2, 3, 4, 5]`, because the scale defines the distances, not what happens to occur. Without `labels` they
@@ -127,6 +130,8 @@ def cohen_kappa(
     one_kind(a=first, b=second, labels=scale)
     numbers, found = pd.factorize(np.concatenate([scale, first, second]))
     _check_labels(found, weights, scale if labels is not None else None)
+    if labels is None:
+        some_shared(a=first, b=second)
     rated = numbers[len(scale) :]
     if len(np.unique(rated)) < 2:
         return math.nan

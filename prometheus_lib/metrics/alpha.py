@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..records import DataError
-from .columns import Floats, Objects, cells, divide, matrix, none_alike, objects, one_kind
+from .columns import Floats, Objects, cells, divide, matrix, none_alike, objects, one_kind, some_shared
 from .counting import Codes, Resampled, centred_midranks, incidence, sliced
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -98,6 +98,8 @@ def _coded_text(given: Objects, level: str, labels: list[Any] | None, outside: s
         raise DataError(f"ratings must be two-dimensional, {_RATERS_BY_ITEMS}; got shape {given.shape}")
     missing = pd.isna(given)
     none_alike([*(labels or []), *pd.unique(given[~missing])])
+    if labels is None:
+        some_shared(**{f"ratings[{rater}]": row for rater, row in enumerate(given)})
     places = {value: place for place, value in enumerate(labels or pd.unique(given[~missing]))}
     coded = np.array([places.get(value, np.nan) for value in given.ravel()], dtype=float).reshape(given.shape)
     unknown = np.isnan(coded) & ~missing

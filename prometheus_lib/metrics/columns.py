@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..records import DataError
+from ..records import DataError, few
 
 Floats = NDArray[np.float64]
 Objects = NDArray[np.object_]
@@ -253,6 +253,21 @@ def _plain_form(label: str) -> str:
         return str(float(label))
     except ValueError:
         return label.strip().casefold()
+
+
+def some_shared(**columns: Objects) -> None:
+    """Refuse texts of which one column's are all unknown to the others: they are other names, or other things.
+
+    Columns with one label only are passed over: two raters who never agree can look like that.
+    """
+    used = {name: set(column[~pd.isna(column)]) for name, column in columns.items()}
+    for name, ours in used.items():
+        others = set().union(*(labels for other, labels in used.items() if other != name))
+        if min(len(ours), len(others)) > 1 and ours.isdisjoint(others) and all(isinstance(x, str) for x in ours):
+            raise DataError(
+                f"{name} holds {few(sorted(map(repr, ours)))}, and no other column does (they hold "
+                f"{few(sorted(map(repr, others)))}): bring them to one set of labels, or name all of them with labels="
+            )
 
 
 def codes(values: ArrayLike, name: str, allow_missing: bool = True) -> Floats:

@@ -9,25 +9,27 @@ import math
 import warnings
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..records import DataError
-from .columns import Floats, vector
+from .columns import Floats, aligned, cells, labelled, matrix, vector
 
 
-def exact_credits(scores: ArrayLike, truth: ArrayLike) -> Floats:
+def exact_credits(scores: ArrayLike, truth: ArrayLike) -> Floats | pd.Series:
     """Return the share of an item's draws that are its true score, (items,); a draw without a score is not exact.
 
     scores: (items, draws) or (items,), NaN for unparsed; truth: (items,). An item without a true score has none (NaN).
+    Two pandas objects are matched by their index (see `columns`).
 
     >>> exact_credits([[3, 3, 4], [5, math.nan, 5]], [3, 5]).round(2).tolist()
     [0.67, 0.67]
     """
-    draws, true = _against_truth(scores, truth)
-    return np.where(np.isnan(true), np.nan, (draws == true[:, None]).mean(axis=1))
+    draws, true, index = _against_truth(scores, truth)
+    return labelled(np.where(np.isnan(true), np.nan, (draws == true[:, None]).mean(axis=1)), index)
 
 
-def absolute_errors(scores: ArrayLike, truth: ArrayLike) -> Floats:
+def absolute_errors(scores: ArrayLike, truth: ArrayLike) -> Floats | pd.Series:
     """Return the mean distance of an item's draws from its true score, (items,), in score points.
 
     Draws without a score are left out, and an item without any draw or without a true score is NaN: read the number of
@@ -36,10 +38,10 @@ def absolute_errors(scores: ArrayLike, truth: ArrayLike) -> Floats:
     >>> absolute_errors([[3, 3, 4], [1, math.nan, 5]], [3, 5]).round(2).tolist()
     [0.33, 2.0]
     """
-    draws, true = _against_truth(scores, truth)
+    draws, true, index = _against_truth(scores, truth)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an item without any score
-        return np.nanmean(np.abs(draws - true[:, None]), axis=1)
+        return labelled(np.nanmean(np.abs(draws - true[:, None]), axis=1), index)
 
 
 def noise_ceiling(reliability: float, draws: int) -> float:
@@ -58,10 +60,9 @@ def noise_ceiling(reliability: float, draws: int) -> float:
     return math.sqrt(shared)
 
 
-def _against_truth(scores: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats]:
-    """Scores as (items, draws) and truth as (items,); DataError where their numbers of items differ."""
-    draws, true = np.asarray(scores, dtype=float), vector(truth, "truth")
-    draws = draws[:, None] if draws.ndim == 1 else draws
-    if draws.ndim != 2 or len(draws) != len(true):
-        raise DataError(f"scores of shape {draws.shape} for {len(true)} true scores: give (items, draws) and (items,)")
-    return draws, true
+def _against_truth(scores: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats, pd.Index | None]:
+    """Scores as (items, draws), truth as (items,) and the items' labels; DataError where their numbers differ."""
+    (scores, truth), index = aligned(scores=scores, truth=truth)
+    found, true = cells(scores, "scores"), vector(truth, "truth")
+    draws = matrix(found[:, None] if found.ndim == 1 else found, "scores", "one row per item and one column per draw")
+    return draws, true, index

@@ -76,6 +76,8 @@ def test_one_of_two_judges_is_taken_by_name():
     items = own_items([1, 2])
     rows = pd.concat([judgments(items, [1, 2]), judgments(items, [5, 4], judge="crow", fingerprint="g")])
     assert by_item(items, rows, "crow")["score"].tolist() == [5, 4]
+    with pytest.raises(DataError, match="no judgment is by 'Crow'; there are those of crow, "):
+        by_item(items, rows, "Crow")
 
 
 def test_references_in_some_rows_and_repaired_answers_are_one_kind():

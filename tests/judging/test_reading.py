@@ -157,6 +157,14 @@ def test_judgments_of_tasks_are_those_of_the_tasks_in_their_order(tmp_path, ask)
     assert found.empty
 
 
+def test_further_draws_of_the_same_question_are_called_so(tmp_path, ask):
+    ask(BY_RUBRIC, tasks(A, draws=3))
+    ask(BY_RUBRIC, tasks(A, draws=2), Decoding(temperature=0.5))
+    with pytest.warns(UserWarning, match="8 of teller in further draws; 8 of teller with other decoding settings"):
+        found = reading.judgments_of(BY_RUBRIC, tasks(A), tmp_path, WARM)
+    assert found["decision"].tolist() == [5] * 4 and set(found["draw"]) == {0}
+
+
 def test_another_judges_file_in_the_folder_is_not_read(tmp_path, ask):
     ask(FIRST, tasks())
     other = Teller("weights 1", lambda task, draw: 1)

@@ -134,6 +134,11 @@ def scored_apart(function):
         lambda x, y: metrics.combine_orders(named(x), named(y)).to_dict(),
         lambda x, y: metrics.position_consistency(named(x), named(y)),
         lambda x, y: metrics.released_code_transitivity(named(x), named(x), y),
+        lambda x, y: metrics.exact_credits(x, y.round()).to_dict(),
+        lambda x, y: metrics.absolute_errors(frame(x), y).to_dict(),
+        lambda x, y: metrics.corrected_mean(x, y),
+        lambda x, y: metrics.corrected_mean(x, x**2, clusters=y),
+        lambda x, y: metrics.bootstrap_means([x, y, x], n_resamples=50),
     ],
 )
 def test_two_columns_are_matched_by_their_labels(function):
@@ -224,6 +229,25 @@ def test_labels_that_are_never_equal_are_refused(one, two):
             metrics.cohen_kappa(first, second)
         with pytest.raises(DataError, match="never equal|written differently"):
             metrics.krippendorff_alpha(pd.DataFrame([list(first), list(second)], dtype=object), "nominal")
+
+
+APART = [
+    (["A", "B", "A"], ["model_a", "model_b", "model_a"], [["A", "B", "B"], ["model_a", "model_b", "B"]]),
+    (["good", "bad", None], ["gut", "schlecht", "gut"], [["good", "bad", "bad"], ["good", "schlecht", "gut"]]),
+]
+
+
+@pytest.mark.parametrize(("one", "two", "sharing"), APART)
+def test_labels_under_two_sets_of_names_are_refused(one, two, sharing):
+    with pytest.raises(DataError, match="no other column does .* bring them to one set of labels"):
+        metrics.cohen_kappa(one, two)
+    with pytest.raises(DataError, match="no other column does"):
+        metrics.krippendorff_alpha([one, two], "nominal")
+    for few_labels in (sharing, [["A", "A"], ["B", "B"]], [["A", "A"], ["B", "C"]]):  # they may just never agree
+        assert metrics.cohen_kappa(*few_labels) <= 0.5
+    named = list(dict.fromkeys([*filter(None, one), *two]))
+    assert metrics.cohen_kappa(one, two, labels=named) == 0
+    assert metrics.krippendorff_alpha([one, two], "nominal", labels=named) <= 0
 
 
 def test_numbers_of_any_make_are_the_same_labels():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prometheus_lib import metrics
@@ -24,8 +25,15 @@ def test_a_single_column_is_one_draw():
 
 @pytest.mark.parametrize("scores", ([1, 2, 3], [[1, 2], [1, 2], [2, 2]], [[[1]], [[2]]]))
 def test_other_items_than_the_truth_are_refused(scores):
-    with pytest.raises(DataError, match="give \\(items, draws\\)"):
+    with pytest.raises(DataError, match="lengths differ|must be two-dimensional"):
         metrics.exact_credits(scores, [1, 2])
+
+
+def test_text_is_no_score_and_missing_is_missing_in_any_form():
+    with pytest.raises(DataError, match=r"scores\[0, 0\] is '1'"):
+        metrics.exact_credits(["1", "2"], [1, 2])
+    found = metrics.exact_credits(pd.Series([1, None, 3], dtype="Int64"), pd.Series([1, 2, None], dtype="Int64"))
+    np.testing.assert_array_equal(found, [1, 0, math.nan])
 
 
 @pytest.mark.parametrize(("noise", "draws"), [(0.3, 3), (1.0, 3), (1.0, 5), (0.7, 1)])
