@@ -31,7 +31,8 @@ def by_item(
     the item's order), `decision_ba` where the pair was also shown in the other order, `label`.
 
     Nothing is averaged that does not belong together: DataError where the rows of these items are of several judges,
-    models, benchmarks or formats, where an item has answers to two prompts, and where there is none by `judge`. Warns of items without a judgment.
+    models, benchmarks or formats, where an item has answers to two prompts, and where none is by `judge`. Warns of
+    items without a judgment.
 
     >>> from prometheus_lib.records import DirectItem, Rubric
     >>> rubric = Rubric("Is it right?", ("no", "hardly", "half", "mostly", "yes"))

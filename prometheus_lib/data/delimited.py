@@ -19,7 +19,7 @@ from .table import Table, from_cells
 
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST = 2**31 - 1  # characters of a field; Python's own limit is 131,072, less than a long response
-_DECLARED = re.compile(r'"?sep=(.)"?[ \t]*(\r\n|\r|\n)')  # a line that tells Excel the delimiter
+_DECLARED = re.compile(r'"?sep=(.)"?(?:\1|[ \t])*(\r\n|\r|\n)', re.IGNORECASE)  # it tells Excel the delimiter
 _FIRST = re.compile(r"[^\r\n]*\S[^\r\n]*")  # the first line that is not blank
 _Line = tuple[int, list[str]]
 
@@ -115,15 +115,12 @@ def _swallowed(name: str, lines: list[_Line], delimiter: str) -> list[str]:
     filled = [line for line in lines if any(line[1])]
     width = len(filled[0][1]) if filled else 0
     firsts = [cells[0] for _, cells in filled[1:] if cells]
-    longest, spaces = max(map(len, firsts), default=0), any(" " in first.strip() for first in firsts)
+    longest = 0 if any(" " in first.strip() for first in firsts) else max(map(len, firsts), default=0)
     found = []
     for number, cells in filled[1:]:
         for cell in cells:
-            parts = [_split(line, delimiter) for line in re.split(r"\r\n|\r|\n", cell)[1:]]
-            like = [
-                p for p in parts if len(p) == width > 1 and 0 < len(p[0]) <= longest and (spaces or " " not in p[0])
-            ]
-            found += [number] * len(like)
+            parts = [_split(line, delimiter) for line in re.split(r"\r\n|\r|\n", cell)[1:] if line]
+            found += [number] * _like_rows(parts, width, longest)
     if not found:
         return []
     noun = (
@@ -135,3 +132,12 @@ def _swallowed(name: str, lines: list[_Line], delimiter: str) -> list[str]:
         f"{name}: {len(found)} {noun} (in the row that starts on line {found[0]}); {len(filled) - 1} rows were read. "
         "If rows are missing, a quotation mark is not closed there."
     ]
+
+
+def _like_rows(parts: list[list[str]], width: int, longest: int) -> int:
+    """Count lines of one field, split, that look like rows: they begin as others do, or have no space behind commas."""
+    fitting = [part for part in parts if len(part) == width > 1 and part[0].strip()]
+    short = [part for part in fitting if len(part[0]) <= longest and " " not in part[0]]  # where rows begin with ids
+    tight = [part for part in fitting if not any(field[:1].isspace() for field in part)]
+    whole = len(tight) >= max(1, len(parts) - 1)  # the mark may be closed inside the last row
+    return len(tight) if whole else len(short)

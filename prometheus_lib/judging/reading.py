@@ -174,7 +174,7 @@ def _reason(row: Mapping[str, Any], meant: Asked | None) -> str:
     """What sets an answer apart from the one that is meant (or, where none is there yet, from the one asked for)."""
     if meant is None:
         return UNTOLD
-    if row["key"].partition(":")[0] in meant.keys:
+    if row.get("key") in meant.keys:
         return FURTHER
     if row["fingerprint"] != meant.fingerprint:
         return MODEL

@@ -17,7 +17,17 @@ from numpy.typing import ArrayLike
 
 from ..records import DataError
 from .columns import (
-    Floats, Objects, aligned, complete_rows, divide, labelled, matrix, none_alike, objects, one_kind, some_shared,
+    Floats,
+    Objects,
+    aligned,
+    complete_rows,
+    divide,
+    labelled,
+    matrix,
+    none_alike,
+    objects,
+    one_kind,
+    some_shared,
 )  # fmt: skip
 from .counting import Codes, Resampled, centred_midranks, incidence, sliced
 

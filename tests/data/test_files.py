@@ -53,6 +53,7 @@ FORMS = {
     "semicolons.csv": csv_text(ROWS, delimiter=";"),
     "bars.csv": csv_text(ROWS, delimiter="|"),
     "excel.csv": "\ufeffsep=;\r\n" + csv_text(ROWS, delimiter=";"),
+    "excel again.csv": "SEP=;;;;\r\n" + csv_text(ROWS, delimiter=";"),
     "quoted sep.csv": '"sep=;"\r\n' + csv_text(ROWS, delimiter=";"),
     "UPPER.CSV": csv_text(ROWS),
     "tabs.tsv": csv_text(ROWS, delimiter="\t"),
@@ -161,7 +162,29 @@ def test_a_closed_mark_that_swallowed_rows_is_warned_about():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('instruction,response\nName a prime,"7 is one\nName an even number,8\nName an odd number,9"\nTwo,2\n', 2),
+        ('instruction,response,model\nName,"7 is one,m\nAn even number,8,m\nOne that is odd,9",m\nTwo,2,m\n', 1),
+        ('response;instruction\n"7 is one;Name a prime\r\n8;An even number\r\n9";An odd number\r\n', 1),
+        ('id\tresponse\n1\t"7 is one\n\nlater\t8\nlast of all\t9"\n2\tx\n', 2),
+    ],
+)
+def test_swallowed_rows_are_seen_where_they_begin_with_texts_too(text, count):
+    (note,) = parse_delimited("x.csv", text).notes
+    assert note.startswith(f"x.csv: {count} line") and "starts on line 2" in note
+
+
 def test_prose_of_several_lines_is_no_row():
+    for response in (
+        "Well, yes.\nFirst, no.",
+        "Dear Tom,\nyes, no.\nYours, Ann",
+        "a\n\nb",
+        "def f(a, b):\n    g(a, b)",
+    ):
+        text = csv_text([{"instruction": "Say so, or not", "response": response}])
+        assert parse_delimited("x.csv", text).notes == ()
     text = csv_text(
         [{"id": "1", "response": "Well, yes.\nFirst of all, no.\n\nSecond, maybe."}, {"id": "2", "response": "x"}]
     )
