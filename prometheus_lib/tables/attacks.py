@@ -98,14 +98,16 @@ def _unit(decision: Any, side: str) -> float:
     return float(decision == side) if side else (float(decision) - 1) / 4
 
 
-def _rate(each: pd.DataFrame, **options: Any) -> dict[str, Any]:
-    known = each[each["clean"].notna()]
-    interval = metrics.bootstrap_mean(known["success"], known["cluster"], **options)
-    reached = (known["attacked"] == 1) & (known["clean"] < 1)
-    return {
-        "success": interval.estimate, "low": interval.low, "high": interval.high, "top": reached.mean(),
-        "gain": known["gain"].mean(), "n": interval.n, "unparsed": int(known["unparsed"].sum()),
-    }  # fmt: skip
+def _rates(parts: Mapping[Key, pd.DataFrame], **options: Any) -> dict[Key, dict[str, Any]]:
+    """Success rate and mean gain of several attacks on the same items, in one pass over the resamples."""
+    clusters = next(iter(parts.values()))["cluster"].to_numpy()
+    intervals = metrics.bootstrap_means([part["success"].to_numpy() for part in parts.values()], clusters, **options)
+    rates = {}
+    for (key, part), found in zip(parts.items(), intervals, strict=True):
+        known = part[part["clean"].notna()]
+        limits = {"success": found.estimate, "low": found.low, "high": found.high, "n": found.n}
+        rates[key] = {**limits, "gain": known["gain"].mean(), "unparsed": int(known["unparsed"].sum())}
+    return rates
 
 
 CHANGES = ("tokens", "answers", "low", "high", "feedback", "unparsed", "n")
@@ -168,11 +170,11 @@ def table_attacks(run: Run) -> pd.DataFrame:
     frame = _with_totals(outcomes(run.judgments, items, run.scale.main_judges), with_marks(items))
     groups = dict(list(frame.groupby(["row", "kind"], sort=False)))
     contrasts = _contrasts(run.scale.main_judges, run.scale.merged_judge, groups)
-    moved = {key: _difference(part["gain"], 0 * part["gain"], part["cluster"]) for key, part in groups.items()}
+    moved = _of_like(groups, _moved)
     tested = metrics.decide(moved | contrasts)
+    rates = _of_like(groups, lambda parts: _rates(parts, n_resamples=run.scale.resamples, seed=run.scale.seed))
     cells = []
-    for key, part in groups.items():
-        rate = _rate(part, n_resamples=run.scale.resamples, seed=run.scale.seed)
+    for key, rate in rates.items():
         spread = {"low": 100 * rate["low"], "high": 100 * rate["high"], "n": rate["n"], "unparsed": rate["unparsed"]}
         gain = f"mean gain {rate['gain']:+.3f}"
         cells.append(with_test(Cell(*key, 100 * rate["success"], unit="percent", note=gain, **spread), tested[key]))
@@ -195,9 +197,20 @@ def _row(judge: str, variant: str) -> str:
     return f"{judge} ({variant})"
 
 
-def _difference(one: pd.Series, two: pd.Series, clusters: pd.Series) -> Comparison:
-    """Compare two columns of numbers over the same items, instructions resampled and exchanged as a whole."""
-    return metrics.compare_accuracies(one, two, clusters, n_resamples=COMPARISON_RESAMPLES)
+def _of_like(groups: Mapping[Key, pd.DataFrame], function: Callable[[dict], dict]) -> dict[Key, Any]:
+    """Call a function once for all groups over the same items; the answers in the order of the groups."""
+    alike: dict[tuple, dict[Key, pd.DataFrame]] = {}
+    for key, part in groups.items():
+        alike.setdefault(tuple(part["cluster"]), {})[key] = part
+    found = {key: each for parts in alike.values() for key, each in function(parts).items()}
+    return {key: found[key] for key in groups}
+
+
+def _moved(parts: Mapping[Key, pd.DataFrame]) -> dict[Key, Comparison]:
+    """Test the mean gain of several attacks on the same items, instructions resampled and exchanged as a whole."""
+    gains = {key: (part["gain"].to_numpy(), 0 * part["gain"].to_numpy()) for key, part in parts.items()}
+    clusters = next(iter(parts.values()))["cluster"].to_numpy()
+    return metrics.compare_many_accuracies(gains, clusters, n_resamples=COMPARISON_RESAMPLES)
 
 
 def _contrasts(judges: Iterable[str], merged: str, groups: Mapping[Key, pd.DataFrame]) -> dict[Key, Comparison]:
@@ -219,8 +232,10 @@ def _contrasts(judges: Iterable[str], merged: str, groups: Mapping[Key, pd.DataF
 
 
 def _success_difference(one: pd.DataFrame, two: pd.DataFrame) -> Comparison:
+    """Compare two success rates on the same items, instructions resampled and exchanged as a whole."""
     first, second = (each.set_index("item") for each in (one, two))
-    return _difference(100 * first["success"], 100 * second["success"], first["cluster"])
+    rates = 100 * first["success"], 100 * second["success"]
+    return metrics.compare_accuracies(*rates, first["cluster"], n_resamples=COMPARISON_RESAMPLES)
 
 
 # --- the table as people read it -------------------------------------------------------------------------------------

@@ -13,19 +13,23 @@ with three seeds or more, the difference is the mean over seeds, and what is sho
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import metrics
+from ..artifacts import file_hash, text_hash
 from ..metrics import FEWEST_RUNS, Interval, Joint
 from ..paper import Claim, Part, claims_about
 from ..paper.claims import CLAIM, CONSTRUCTION, PRIMARY
+from ..records import write_text_atomic
 from .cells import COMPARISON_RESAMPLES
 from .claim_measures import MEASURED, Setting
 from .claim_numbers import published_part
@@ -34,6 +38,11 @@ from .truth import knows_truth
 
 Key = tuple[str, Part]
 _SEED = re.compile(r"-seed\d+$")
+_ROOMS = ("data", "metrics", "paper", "tables")  # whose code decides what the evidence is
+_KINDS = {"more needed": "Int64"} | dict.fromkeys(
+    ("difference", "low", "high", "p", "p (no effect)", "margin", "printed", "repaired", "rated", "rated low",
+     "rated high", "spread", "two-way low", "two-way high"), float,
+)  # fmt: skip
 
 
 def evidence_table(run: Run, merged: str | None = None) -> pd.DataFrame:
@@ -55,6 +64,46 @@ def evidence_table(run: Run, merged: str | None = None) -> pd.DataFrame:
     if ("evidence", merged) not in run.memory:
         run.memory["evidence", merged] = _evidence(run, merged)
     return run.memory["evidence", merged].copy()
+
+
+def kept_evidence(run: Run, folder: str | Path) -> pd.DataFrame:
+    """Return `evidence_table(run)`, worked out once for a folder: who comes later reads `evidence.json` there.
+
+    The file carries a stamp of judgments, items, settings and code; one that does not fit is written anew.
+
+    >>> import tempfile
+    >>> from prometheus_lib.tables import example_run
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first, second = (kept_evidence(example_run(), folder) for _ in range(2))
+    >>> first.equals(second), len(first) > 50
+    (True, True)
+    """
+    file, stamp = Path(folder) / "evidence.json", _stamp(run)
+    if (rows := _rows_kept(file, stamp)) is not None:
+        run.memory["evidence", run.scale.merged_judge] = pd.DataFrame(rows).astype(_KINDS)
+    table = evidence_table(run)
+    if _rows_kept(file, stamp) is None:  # a notebook that runs beside this one may have written it by now
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        write_text_atomic(file, json.dumps({"stamp": stamp, "rows": rows}, indent=1) + "\n")
+    return table
+
+
+def _rows_kept(file: Path, stamp: str) -> list[dict[str, Any]] | None:
+    """The rows of a file with this stamp; None of another or a damaged one, which is only a copy."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return kept["rows"] if kept["stamp"] == stamp else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _stamp(run: Run) -> str:
+    """Identify what evidence depends on: what was judged, the items, how it is resampled, and the code that does it."""
+    columns = ["judge", "benchmark", "item_id", "format", "with_reference", "order", "draw", "decision"]
+    asked = pd.util.hash_pandas_object(run.judgments[columns].astype(str), index=False).sum()
+    library = sorted(path for room in _ROOMS for path in (Path(__file__).parents[1] / room).rglob("*.py"))
+    settings = run.scale.resamples, run.scale.seed, run.scale.merged_judge, run.scale.main_judges, run.scale.miniature
+    return text_hash(str(asked), repr(run.items), settings, [file_hash(path) for path in library])
 
 
 def rests_on_truth(run: Run) -> bool:

@@ -18,7 +18,8 @@ import pandas as pd
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
 from ..merging.catalogue import SECOND_RUN, SEED_ALPHAS, alpha_judge
-from ..metrics import Floats, Interval
+from ..metrics import Floats, Interval, columns
+from ..metrics.agreement import correlation
 from ..paper import claims as registry
 from ..paper.claims import MERGED, Part
 from .cells import COMPARISON_RESAMPLES
@@ -234,12 +235,14 @@ def _order(run: Run, part: Part, setting: Setting) -> Interval | None:
 
 def _mean_correlation(run: Run, judge: str, kind: str) -> float:
     """Mean over the columns of Table 3: each rater of each benchmark."""
-    found = [
-        getattr(metrics.correlations(run.answers(judge, name)[0], run_gold(run, name, rater)), kind)
-        for name in run.present(DIRECT_BENCHMARKS)
-        for rater in raters(run.items[name])
-    ]
-    return float(np.mean(found))
+    if ("mean correlation", judge, kind) not in run.memory:
+        found = [
+            correlation(kind, *columns.complete_rows(x=run.answers(judge, name)[0], y=run_gold(run, name, rater))[0])
+            for name in run.present(DIRECT_BENCHMARKS)
+            for rater in raters(run.items[name])
+        ]
+        run.memory["mean correlation", judge, kind] = float(np.mean(found))
+    return run.memory["mean correlation", judge, kind]
 
 
 _ALL = {"direct": DIRECT_BENCHMARKS, "pairwise": PAIR_BENCHMARKS}

@@ -28,10 +28,16 @@ from ..paper import MEASURES, Claim, claims_about
 from ..paper.claims import CLAIM, CONSTRUCTION, CONTROL
 from ..paper.reasons import REASONS
 from .cells import show_p
-from .claim_evidence import evidence_table, rests_on_truth
+from .claim_evidence import evidence_table, kept_evidence, rests_on_truth
 from .claim_numbers import published_score
 from .measures import judge_average
 from .run import Run
+
+__all__ = [
+    "AVERAGE", "FAILS", "HOLDS", "IN_DOMAIN", "NO_EFFECT", "NOT_REPRODUCED", "ONE_RUN", "OPEN", "REPRODUCED",
+    "UNDECIDED", "VERDICTS", "differences_by_benchmark", "display_ledger", "evidence_table", "failures",
+    "kept_evidence", "ledger", "over_training_runs", "show_difference", "show_parts", "verdict_of",
+]  # fmt: skip
 
 AVERAGE = "average, unseen domain"
 REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (

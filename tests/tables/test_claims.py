@@ -223,3 +223,21 @@ def test_differences_by_benchmark(run):
     assert first["published"].iloc[2] == first["published"].iloc[0]  # the unseen ones: HHH alone
     assert (found["ours"].iloc[3:] == 0).all()
     assert claims.differences_by_benchmark(run, [("linear", "nobody")], names).empty
+
+
+# --- evidence that is kept -------------------------------------------------------------------------------------------
+
+
+def test_kept_evidence_is_read_while_it_fits_and_worked_out_anew_when_it_does_not(tmp_path):
+    run = tables.example_run()
+    first = claims.kept_evidence(run, tmp_path)
+    file = tmp_path / "evidence.json"
+    written = file.read_text(encoding="utf-8")
+    file.write_text(written.replace('"merged - base"', '"from the file"'), encoding="utf-8")
+    again = claims.kept_evidence(dataclasses.replace(run), tmp_path)
+    assert "from the file" in set(again["part"]) and claims.ledger(run).shape  # a ledger rests on it, too
+    other = dataclasses.replace(run, judgments=run.judgments.iloc[:-40])
+    assert not claims.kept_evidence(other, tmp_path).equals(first)
+    file.write_text("{", encoding="utf-8")  # damaged
+    assert claims.kept_evidence(dataclasses.replace(run), tmp_path).equals(first)
+    assert file.read_text(encoding="utf-8") == written
