@@ -19,7 +19,7 @@ from ..scale.typed import nearest, record
 DESIGNS = Path(__file__).parent / "designs"
 POINT = "paper"  # the name of the cell in which no knob is turned
 MEASURES = {"exact": "exact score, %", "pair": "pair right, %"}
-RUBRICS = ("full", "coarse")
+RUBRICS = ("full", "coarse", "none")
 FORMATS = ("direct", "pairwise")
 
 
@@ -30,7 +30,7 @@ class Settings:
     `examples` per expert; `own_criteria`: how many of the world's criteria only one format's data ask about;
     `conflict`: the share of pairwise instructions labelled against the truth; `width`: the hidden size; `schooling`:
     the share of the base model's schooling. What an expert learns and is shown: `feedback` before the score or none,
-    a "coarse" `rubric` that names no criteria, a `reference` answer for scoring, and one for ranking
+    a "coarse" `rubric` that names no criteria or "none" at all, a `reference` answer for scoring, and one for ranking
     (`pair_reference`); it is judged as it was trained.
 
     >>> Settings(examples=125, width=64).conflict

@@ -48,13 +48,16 @@ COARSE = {"orig_criteria": "Is the response right?"} | {
 }
 
 
+RUBRIC_TEXTS = {"coarse": COARSE, "none": dict.fromkeys(COARSE, "")}
+
+
 def _shown(row: dict[str, str], settings: Settings) -> dict[str, str]:
     """Return a row for direct assessment with the rubric of the settings, without its feedback where they want none."""
     return _with_rubric(row if settings.feedback else row | {"orig_feedback": ""}, settings.rubric)
 
 
 def _with_rubric(row: dict[str, str], rubric: str) -> dict[str, str]:
-    return row if rubric == "full" else row | {name: text for name, text in COARSE.items() if name in row}
+    return row | {name: text for name, text in RUBRIC_TEXTS.get(rubric, {}).items() if name in row}
 
 
 def _combinations(own: int, format: str) -> Iterator[tuple[str, ...]]:

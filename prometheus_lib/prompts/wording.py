@@ -73,6 +73,8 @@ def render_rubric(rubric: Rubric) -> str:
 def render_direct(item: DirectItem, with_reference: bool = True, variant: Variant = "corrected") -> str:
     r"""Return the user prompt of a direct assessment (appendix I); `variant` "paper-code" neutralises nothing.
 
+    A rubric of empty texts is none: its section is left out.
+
     Raises ValueError when a reference answer is asked for and the item has none, and for an unknown variant.
 
     >>> rubric = Rubric("Is it kind?", ("rude", "cold", "neutral", "warm", "very kind"))
@@ -88,7 +90,8 @@ def render_direct(item: DirectItem, with_reference: bool = True, variant: Varian
     <BLANKLINE>
     """
     task = DIRECT_TASK_WITH_REFERENCE if with_reference else DIRECT_TASK
-    sections = [item.instruction, item.response, _reference(item, with_reference), render_rubric(item.rubric)]
+    rubric = render_rubric(item.rubric) if item.rubric.criteria or any(item.rubric.descriptions) else None
+    sections = [item.instruction, item.response, _reference(item, with_reference), rubric]
     return _join(task, DIRECT_HEADERS, sections, variant)
 
 
@@ -97,7 +100,8 @@ def render_pairwise(
 ) -> str:
     """Return the user prompt of a pairwise ranking (appendix J); `order` "ba" shows response B as Response A.
 
-    `variant` "paper-code" neutralises nothing. Raises ValueError as `render_direct` does, and for an unknown order.
+    Empty criteria are none: their section is left out. `variant` "paper-code" neutralises nothing. Raises ValueError as
+    `render_direct` does, and for an unknown order.
 
     >>> pair = PairItem("1", "Say hello.", "Hello, dear friend!", "Hi.", None, "Is it kind?", "A")
     >>> prompt = render_pairwise(pair, order="ba")
@@ -112,7 +116,7 @@ def render_pairwise(
     """
     first, second = shown(item, order)
     task = PAIRWISE_TASK_WITH_REFERENCE if with_reference else PAIRWISE_TASK
-    sections = [item.instruction, first, second, _reference(item, with_reference), item.criteria]
+    sections = [item.instruction, first, second, _reference(item, with_reference), item.criteria or None]
     return _join(task, PAIRWISE_HEADERS, sections, variant)
 
 

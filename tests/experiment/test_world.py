@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from prometheus_lib.data import miniworld
+from prometheus_lib.data.collections import direct_example, pairwise_example
 from prometheus_lib.experiment.cells import _tasks
 from prometheus_lib.experiment.design import Settings
 from prometheus_lib.experiment.world import base_folder, base_identity, build_base, training_rows, unseen_items
@@ -109,6 +110,11 @@ def test_what_an_ablation_leaves_out_is_gone_and_nothing_else():
         assert {row["orig_criteria"] for row in rows} == {"Is the response right?"}
         label = "orig_score" if format == "direct" else "orig_preference"
         assert [row[label] for row in rows] == [row[label] for row in training_rows(Settings(20), format, 1)]
+    assert all("###Score Rubric" in each.prompt for tasks in _tasks(Settings(20), 10).values() for each in tasks)
+    bare = [each for tasks in _tasks(Settings(20, rubric="none"), 10).values() for each in tasks]
+    learned = [direct_example(training_rows(Settings(20, rubric="none"), "direct", 1)[0]),
+               pairwise_example(training_rows(Settings(20, rubric="none"), "pairwise", 1)[0])]  # fmt: skip
+    assert not any("###Score Rubric" in each.prompt or "Score 1:" in each.prompt for each in [*bare, *learned])
     coarse, full = unseen_items(10, "coarse"), unseen_items(10)
     assert [item.response for item in coarse[0]] == [item.response for item in full[0]]
     assert (
