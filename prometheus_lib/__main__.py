@@ -12,6 +12,7 @@ from .records import DataError
 # Each command's module is imported when it is asked for: help needs none of them.
 COMMANDS = {
     "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
+    "plan": ("prometheus_lib.planning.command", "tell what a run would take: tokens, memory, disk, hours, dollars"),
     "lab": ("prometheus_lib.runner.lab", "open the notebooks in JupyterLab, as copies to work in"),
     "data": ("prometheus_lib.data.getting", "fetch the released benchmark files"),
     "map": ("prometheus_lib.experiment.command", "run a designed experiment: when does merging help?"),

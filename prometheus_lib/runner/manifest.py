@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from dataclasses import asdict
 from importlib import metadata
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import records, scale
+from ..planning.machines import describe_machine
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "mergekit", "datasets", "papermill", "numpy", "pandas", "scipy")
 
@@ -37,25 +37,6 @@ def describe_settings(settings: scale.Scale) -> dict[str, Any]:
     if Path(settings.base_model).is_absolute():
         values["base_model"] = Path(settings.base_model).name
     return values
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return what matters for timings: system, processor, cores and memory."""
-    import psutil
-
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def timing_table(seconds: dict[str, float], total: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from .. import scale
 from ..data import DATA_VARIABLE
 from ..pipeline import start_from_committed
+from ..planning import check_ready
 from ..records import DataError
 from .executing import execute_all
 from .manifest import describe_settings, timing_table, write_manifest
@@ -56,6 +57,7 @@ def run_notebooks(
     # Only where one is given, so that notebooks of one's own need not know them.
     values |= {"BASE_MODEL": settings.base_model} if base_model else {}
     values |= {"ROWS": rows} if rows else {}
+    check_ready(settings, [notebook.stem[:2] for notebook in chosen])
     for notebook in chosen:
         check_parameters(notebook, values)
     inputs = inputs_hash(describe_settings(settings), given, real_data, settings.base_model)

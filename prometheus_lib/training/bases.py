@@ -36,12 +36,22 @@ def local_base(source: str) -> str:
     try:
         return _fetched(name, revision or None)
     except DataError as error:
-        package, file = PACKAGES.get(name, ("", ""))
-        found = importlib.util.find_spec(package) if package else None
-        if found is None:
+        package, file = PACKAGES.get(name, ("",))[0], packaged(name)
+        if file is None:
             raise _advised(error, package) from error
         print(f"{name}: the hub does not give it; the copy in the package {package} is used.", file=sys.stderr)
-        return str(converted(Path(found.origin).parent / file))
+        return str(converted(file))
+
+
+def packaged(name: str) -> Path | None:
+    """Return the GGUF file of a model that an installed package holds, None where none does.
+
+    >>> packaged("owner/name") is None
+    True
+    """
+    package, file = PACKAGES.get(name, ("", ""))
+    found = importlib.util.find_spec(package) if package else None
+    return Path(found.origin).parent / file if found and found.origin else None
 
 
 def _advised(error: DataError, package: str) -> DataError:

@@ -29,8 +29,9 @@ class Lora:
 class TrainingSettings:
     """What Tables 9 and 10 list, plus what they leave out.
 
-    `batch_size` counts the rows of one optimiser step, over all devices. A device computes `rows_at_once` of them at a
-    time (0: its whole share), and their gradients are added up. A checkpoint is written every `checkpoint_minutes`.
+    `batch_size` counts the rows of one optimiser step, over all devices. A device computes at most `rows_at_once` of
+    them at a time (0: its whole share), and their gradients are added up. A checkpoint is written every
+    `checkpoint_minutes`.
 
     >>> TrainingSettings(learning_rate=1e-5, batch_size=4, max_length=4096, bf16=True, use_cpu=False).epochs
     1.0
@@ -69,10 +70,12 @@ class TrainingSettings:
     def shared_by(self, devices: int) -> tuple[int, int]:
         """Return how many rows a device computes at once, and how often before each step; DataError if that is uneven.
 
-        >>> TrainingSettings(1e-5, 32, 4096, rows_at_once=2).shared_by(8)
-        (2, 2)
+        >>> settings = TrainingSettings(1e-5, 32, 4096, rows_at_once=2)
+        >>> settings.shared_by(8), settings.shared_by(32)
+        ((2, 2), (1, 1))
         """
-        at_once = self.rows_at_once or max(1, self.batch_size // devices)
+        share = max(1, self.batch_size // devices)
+        at_once = min(self.rows_at_once or share, share)
         if self.batch_size % (at_once * devices):
             raise DataError(
                 f"a batch of {self.batch_size} rows cannot be cut into {at_once} at once on each of {devices} devices; "

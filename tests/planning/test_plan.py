@@ -1,0 +1,203 @@
+"""What a run would take: counted work, memory known from elsewhere, measured seconds, and what a user reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from prometheus_lib import pipeline, planning
+from prometheus_lib.__main__ import main
+from prometheus_lib.data import minibench
+from prometheus_lib.data.catalogue import BENCHMARKS
+from prometheus_lib.planning import Machine, estimate, speed, work
+from prometheus_lib.records import DataError, write_text_atomic
+from prometheus_lib.scale import committed_outputs, load_scale
+from prometheus_lib.training import sizing
+
+FAST = planning.Speed(6000, 15000, 3000, "given")
+LAPTOP = Machine(cores=2, memory=16, disk=100)
+A100 = next(gpu for gpu in planning.gpu_table() if gpu.name == "A100 40 GB")
+
+
+def node(count: int, gpu=A100) -> Machine:
+    return Machine(cores=64, memory=1000, disk=8000, gpus=(gpu,) * count)
+
+
+# --- sizes and memory ------------------------------------------------------------------------------------------------
+
+
+def test_sizes_and_memory_of_the_papers_models():
+    """Known: 116 GB in one process, 14.5 GB on each of eight cards, 23 GB for Mixtral with adapters."""
+    dense = sizing.shape_of("mistralai/Mistral-7B-Instruct-v0.2")
+    assert dense.parameters == dense.active == dense.trained == 7_241_732_096
+    assert sizing.state_memory(dense, lora=False) == pytest.approx(115.9, abs=0.1)
+    assert sizing.state_memory(dense, lora=False, devices=8) == pytest.approx(14.5, abs=0.05)
+    scale = load_scale("8x7b")
+    mixture = sizing.shape_of(scale.base_model, scale.training.lora)
+    assert mixture.parameters == 46_702_792_704
+    assert mixture.active / 1e9 == pytest.approx(12.9, abs=0.1)
+    assert mixture.trained / 1e9 == pytest.approx(5.72, abs=0.01)
+    assert sizing.state_memory(mixture, lora=True, devices=8) == pytest.approx(23, abs=0.5)
+
+
+def test_adapters_are_counted_as_peft_makes_them(tmp_path):
+    from peft import LoraConfig, get_peft_model
+    from tiny_models import tiny_mixtral
+
+    from prometheus_lib.training import Lora
+
+    model, lora = tiny_mixtral(tmp_path / "m", seed=1), Lora(4, 8, 0.0, ("q_proj", "o_proj", "w1", "w2", "w3"))
+    shape = sizing.shape_of(str(tmp_path / "m"), lora)
+    made = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=list(lora.targets)))
+    assert shape.trained == sum(value.numel() for value in made.parameters() if value.requires_grad)
+    assert (
+        shape.active
+        < shape.parameters
+        == sum(value.numel() for name, value in made.named_parameters() if "lora" not in name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("scale", "memory", "devices", "expected"),
+    [
+        ("7b", 40, 8, (8, "fsdp2")),
+        ("7b", 40, 7, (4, "")),
+        ("7b", 80, 7, (4, "fsdp2")),  # a batch of 32 is not cut in seven
+        ("7b", 24, 1, (0, "")),
+        ("7b", 180, 1, (1, "single")),
+        ("8x7b", 40, 8, (8, "lora")),
+        ("8x7b", 80, 1, (0, "")),
+        ("8x7b", 141, 1, (1, "qlora")),
+    ],
+)
+def test_a_launcher_is_chosen_for_the_gpus(scale, memory, devices, expected):
+    chosen = load_scale(scale)
+    shape = sizing.shape_of(chosen.base_model, chosen.training.lora)
+    found = sizing.choose_launcher(shape, chosen.training, memory, devices)
+    assert found == (expected if expected[1] else (0, ""))
+
+
+# --- work ------------------------------------------------------------------------------------------------------------
+
+
+def test_judgments_are_counted_as_the_pipeline_asks_them():
+    """A sample of a twentieth against all that a scale of a quarter asks."""
+    scale = replace(load_scale("mini"), benchmark_share=0.25)
+    items = {f"mini_{n}": minibench.build(f"mini_{n}", scale.seed, scale.benchmark_share) for n in BENCHMARKS}
+    jobs = pipeline.judging_jobs(scale, items)
+    sweep = [job for each in pipeline.sweep_jobs(scale, items, 1) for job in each.jobs]
+    asked = sum(task.draws for job in [*jobs, *sweep] for task in job.tasks)
+    found = work.work_of(scale)
+    assert found.judgments == pytest.approx(asked, rel=0.1)
+    assert found.starts == 1 and found.training == pytest.approx(12 * 4000 * 100, rel=0.2)
+
+
+def test_the_papers_own_work_is_what_was_counted_before():
+    """About 1.61 billion tokens for six experts, counted on the collections' published statistics."""
+    found = work.work_of(load_scale("7b"))
+    assert found.training == pytest.approx(1.61e9, rel=0.15) and found.starts == 19
+    assert "typical lengths" in found.source
+
+
+# --- speed -----------------------------------------------------------------------------------------------------------
+
+
+def committed() -> dict:
+    return json.loads((committed_outputs() / "mini" / "manifest.json").read_text())
+
+
+def test_the_plan_of_the_mini_run_is_what_was_measured():
+    """By the speeds of that run itself, so that it is arithmetic over all notebooks that is checked, not this clock."""
+    manifest, scale = committed(), load_scale("mini")
+    measured = speed.earlier_speed(scale, manifest["machine"])
+    assert measured is not None and "measured in the run" in measured.source
+    plan = planning.make_plan(scale, LAPTOP, measured)
+    hours = {each.notebook: each.hours for each in plan.notebooks}
+    for name in ("03_train_experts", "05_collect_judgments"):
+        assert 1 / 1.5 < 3600 * hours[name] / manifest["seconds"][name] < 1.5
+    assert 1 / 1.5 < 3600 * plan.hours / sum(manifest["seconds"].values()) < 1.5
+
+
+def test_speeds_of_an_earlier_run_hold_for_other_rows_and_not_for_other_machines_or_models():
+    manifest = committed()
+    half, whole = load_scale("mini", rows=2000), load_scale("mini")
+    found = [speed.earlier_speed(scale, manifest["machine"]) for scale in (half, whole)]
+    assert found[0] == found[1]
+    plans = [planning.make_plan(scale, LAPTOP, found[0]) for scale in (half, whole)]
+    assert plans[0].work.training == pytest.approx(plans[1].work.training / 2, rel=0.01)
+    assert speed.earlier_speed(whole, {**manifest["machine"], "processor": "another"}) is None
+    assert speed.earlier_speed(load_scale("mini", base_model="owner/other"), manifest["machine"]) is None
+
+
+def test_the_probe_measures_a_model_of_this_shape():
+    scale = load_scale("mini")
+    found = speed.probe_speed(scale.base_model, scale.training, work.work_of(scale), scale.batch_size)
+    assert found.source == "probed on this machine" and 1000 < found.training < found.reading
+    assert found.writing < found.reading
+
+
+def test_speeds_of_gpus_are_estimates_of_the_right_size():
+    """195 A100 hours for 1.61 billion tokens of 7B were estimated elsewhere."""
+    scale = load_scale("7b")
+    shape, done = sizing.shape_of(scale.base_model), work.work_of(scale)
+    found = speed.gpu_speed(A100, shape, scale.training, done)
+    assert found.source == "estimated for A100 40 GB"
+    assert 1.61e9 / found.training / 3600 == pytest.approx(195, rel=0.15)
+    assert 500 < found.writing < 5000 < found.reading
+
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_of_gpus_runs_it_and_a_laptop_is_told_what_would():
+    scale = load_scale("7b")
+    plan = planning.make_plan(scale, node(8))
+    assert plan.fits and plan.launcher == "fsdp2" and plan.verdict.startswith("fits this machine")
+    training = next(each for each in plan.notebooks if each.notebook == "03_train_experts")
+    assert 14.5 < training.gpu < 40 and training.disk > 6 * 28
+    for machine, why in (
+        (LAPTOP, "it has no GPU that CUDA sees"),
+        (node(2), "training does not fit its 2 x 40 GB of GPU memory"),
+        (replace(node(8), disk=100), "GB of disk are needed, 100 are free"),
+        (replace(node(8), memory=20), "GB of memory are needed, it has 20"),
+    ):
+        plan = planning.make_plan(scale, machine)
+        assert not plan.fits and why in plan.verdict and "what would: " in plan.verdict and plan.verdict.count(".") >= 1
+    assert all(offer.count * offer.hours < estimate.PAPER_HOURS for offer in plan.offers)
+
+
+def test_a_large_model_on_a_cpu_does_not_fit():
+    plan = planning.make_plan(
+        replace(load_scale("mini"), base_model="mistralai/Mistral-7B-Instruct-v0.2"), LAPTOP, FAST
+    )
+    assert not plan.fits and "of memory are needed, it has 16" in plan.verdict
+
+
+def test_the_command_prints_a_plan_of_every_scale(capsys):
+    for name, marks in {
+        "7b": ["A100 40 GB", "lambda.ai", "of the paper's 800"],
+        "smoke": ["fits this machine"],
+    }.items():
+        status = main(["plan", "--scale", name])
+        shown = capsys.readouterr().out
+        assert all(mark in shown for mark in [*marks, *estimate.NOTEBOOKS, "engine starts"]), shown
+        assert status == (0 if "The plan fits this machine" in shown else 1)
+
+
+def test_a_base_that_cannot_be_read_and_a_broken_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match="owner/name: its configuration cannot be read"):
+        sizing.shape_of("owner/name")
+    broken = write_text_atomic(tmp_path / "gpus.toml", '[[gpu]]\nname = "mine"\n')
+    with pytest.raises(DataError, match=r"gpus\.toml: cannot be read as a table of GPUs .*memory"):
+        planning.gpu_table(broken)
+
+
+def test_a_run_says_what_is_missing_before_anything_is_downloaded():
+    with pytest.raises(DataError, match="pip install -r requirements.txt -r requirements-gpu.txt"):
+        planning.check_ready(load_scale("7b"), ["05"])
+    with pytest.raises(DataError, match="prometheus_lib plan --scale 8x7b"):
+        planning.check_ready(load_scale("8x7b"), ["03"])
+    planning.check_ready(load_scale("7b"), ["06", "10"])
