@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,9 @@ class DirectItem:
         _check_texts(self, ("id", "instruction", "response"))
         if not isinstance(self.rubric, Rubric):
             raise DataError(f"item {self.id!r}: rubric is {self.rubric!r}; give a Rubric.")
+        for rater, draws in self.scores.items():
+            if isinstance(draws, str) or not all(isinstance(score, Real) for score in draws):
+                raise DataError(f"item {self.id!r}: the scores of {rater!r} are {draws!r}; give a list of numbers.")
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class PairItem:
 
     def __post_init__(self) -> None:
         _check_texts(self, ("id", "instruction", "response_a", "response_b", "criteria"))
+        if self.label not in ("A", "B", "tie", ""):
+            raise DataError(f'item {self.id!r}: label is {self.label!r}; give "A", "B" or "tie", or "" for none.')
 
 
 def _check_texts(item: DirectItem | PairItem, names: tuple[str, ...]) -> None:

@@ -70,3 +70,15 @@ def test_nothing_is_written_of_what_no_file_can_hold(tmp_path):
     with pytest.raises(DataError, match=r"items.jsonl: not written, .* after .*half an emoji"):
         write_items(tmp_path / "items.jsonl", [item])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("label", ["model_a", "a", 1, None, True])
+def test_a_label_is_a_side_a_tie_or_nothing(label):
+    with pytest.raises(DataError, match='item .a.: label is .*; give "A", "B" or "tie", or "" for none'):
+        PairItem("a", "Do it.", "x", "y", None, "Right?", label)
+
+
+@pytest.mark.parametrize("draws", [["5"], "5", [5, None]])
+def test_scores_are_numbers(draws):
+    with pytest.raises(DataError, match="item 'a': the scores of 'ann' are .*; give a list of numbers"):
+        DirectItem("a", "Do it.", "done", None, RUBRIC, {"ann": draws})

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Mapping
@@ -28,6 +29,7 @@ Source = str | os.PathLike[str] | pd.DataFrame | Table | Mapping[str, Any] | Ite
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 JSON = (".json", ".jsonl", ".ndjson")
+_OBJECTS = re.compile(r'\s*(?:\[\s*)?\{\s*"')  # JSON, whatever the file is called
 _MARKS = {  # the longer mark first: UTF-32's begins like UTF-16's
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -83,7 +85,7 @@ def _of_file(path: Path, known: Collection[str]) -> Table:
         return _of_excel(path, content)
     name, text = str(path), _text(path, content)
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
-    if ending in JSON or (ending not in DELIMITED and text.lstrip()[:1] in ("{", "[")):
+    if ending in JSON or _OBJECTS.match(text) or (ending not in DELIMITED and text.lstrip()[:1] in ("{", "[")):
         return parse_json(name, text, known)
     return parse_delimited(name, text)
 

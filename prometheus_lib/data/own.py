@@ -27,6 +27,7 @@ DIRECT_COLUMNS = (*COMMON, "response", *SAID)
 PAIR_COLUMNS = (*COMMON, "response_a", "response_b", "label", "human")
 FRACTION = re.compile(r"\d+\.\d+")
 DESCRIPTION = re.compile(r"score_?([1-5])(?:_description)?")
+PAIR_NAMES = re.compile(r"response_?[ab12]")  # of pairs, if misspelt
 RATERS = r"human_\w+"  # columns of further raters
 DIGESTED = "\0"  # before an id that is a digest, while ids are compared
 Row = Mapping[str, Any]
@@ -88,6 +89,7 @@ def _chosen(table: Table, columns: Mapping[str, str]) -> tuple[bool, Table]:
     columns = {raw: f"score_{score}" for raw, score in described.items()} | dict(columns)
     names = {columns.get(raw) or canonical(raw) for raw in table.columns}
     pairs = bool(names & {"response_a", "response_b"})
+    pairs = pairs or ("response" not in names and any(map(PAIR_NAMES.fullmatch, names)))
     if pairs and "response" in names:
         raise DataError(f"{table.name}: response stands beside response_a or response_b; rename or drop it.")
     picked = pick(table, PAIR_COLUMNS if pairs else DIRECT_COLUMNS, columns, "(?!)" if pairs else RATERS)
@@ -108,6 +110,11 @@ def _direct(where: str, row: Row, rubric: Rubric | str | None, mapping: Mapping[
     shared = _shared(where, row, ("response",), own)
     scores = {_rater(name): _scores(where, name, row[name], mapping) for name in row if name in SAID or _is_rater(name)}
     chosen = own if criteria is not None else rubric
+    if criteria is not None and own is None:
+        raise DataError(
+            f"{where}: no rubric, for criteria is filled in and score_1 to score_5 are not; fill them in, or blank "
+            "criteria to judge the row by a Rubric for all rows."
+        )
     if not isinstance(chosen, Rubric):
         raise DataError(f"{where}: no rubric; fill in criteria and score_1 to score_5, or give a Rubric for all rows.")
     return DirectItem(**shared, rubric=chosen, scores={rater: draws for rater, draws in scores.items() if draws})
@@ -201,8 +208,7 @@ def _whole_rubric(where: str, value: Any) -> Rubric:
         if isinstance(value, str):
             return parse_rubric(value)
         if isinstance(value, Mapping) and "criteria" in value:
-            descriptions = value.get("descriptions") or [_description(value, score) for score in SCORES]
-            return Rubric(value["criteria"], descriptions)
+            return _rubric_of_object(value)
     except (KeyError, ValueError) as error:  # a DataError is a ValueError
         raise DataError(
             f"{where}: not a whole rubric ({error}); use the columns criteria and score_1 to score_5."
@@ -210,9 +216,20 @@ def _whole_rubric(where: str, value: Any) -> Rubric:
     raise DataError(f"{where}: rubric is {type(value).__name__}; use the columns criteria and score_1 to score_5.")
 
 
-def _description(value: Mapping[str, Any], score: int) -> str:
-    names = (f"score{score}_description", f"score_{score}", f"score{score}", str(score))
-    return next((value[name] for name in names if name in value), None) or value[names[0]]
+def _rubric_of_object(value: Mapping[str, Any]) -> Rubric:
+    """The rubric of an object that holds nothing else: what is not read (a sixth score) may be meant."""
+    listed = value.get("descriptions")
+    found = [name for score in SCORES for name in _score_names(score) if listed is None and name in value]
+    others = [str(name) for name in value if name not in ("criteria", "descriptions", *found)]
+    if others:
+        raise DataError(f"{few(others)} in it is not read; leave it out")
+    if listed is None and len(found) != len(SCORES):
+        raise DataError(f"it describes {len(found)} scores")
+    return Rubric(value["criteria"], listed if listed is not None else [value[name] for name in found])
+
+
+def _score_names(score: int) -> tuple[str, ...]:
+    return f"score{score}_description", f"score_{score}", f"score{score}", str(score)
 
 
 def _is_rater(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 
 from .. import artifacts
 from ..prompts.parsing import PARSERS, SWAPPED
-from ..records import DataError, DirectItem, Judgment, PairItem, as_row
+from ..records import DataError, DirectItem, Judgment, PairItem, as_row, few
 from .decisions import Decision, read_decision
 from .files import Source, read_table
 from .table import Table, pick
@@ -80,14 +81,14 @@ def read_recorded(
     [['the owl', 'p/0', 'A']]
     """
     items = list(items)
-    if not items:
-        raise DataError("no items: give the items that were judged, so that the judgments can be told apart.")
+    _check_items(items)
     direct = isinstance(items[0], DirectItem)
     format = _format(direct, format)
     sides = [""] if direct or format == "pairwise" else ["#a", "#b"]
     known = dict.fromkeys(f"{item.id}{side}" for item in items for side in sides)
     read = read_table(source, COLUMNS)
     table = _columns(read, columns)
+    _check_judge(table, judge)
     mapped = OWN in read.columns if mapped is None else mapped
     setting = _Setting(
         benchmark, format, with_reference, direct, _judge(source, judge), bool(judge), mapped, mapping or {}, known
@@ -98,6 +99,26 @@ def read_recorded(
         warnings.warn(note, stacklevel=2)
     rows = pd.DataFrame([as_row(each) for each in found])
     return rows.assign(decision=pd.Series([each.decision for each in found], dtype=object))  # 4 must not become 4.0
+
+
+def _check_items(items: Sequence[DirectItem | PairItem]) -> None:
+    if not items:
+        raise DataError("no items: give the items that were judged, so that the judgments can be told apart.")
+    kinds = [kind for kind in (DirectItem, PairItem) if any(isinstance(item, kind) for item in items)]
+    if len(kinds) != 1 or not all(isinstance(item, kinds[0]) for item in items):
+        raise DataError("the items are not all DirectItem or all PairItem; give those of one benchmark.")
+    if twice := [id for id, count in Counter(item.id for item in items).items() if count > 1]:
+        raise DataError(f"the items {few(twice)} are there more than once; give every item its own id.")
+
+
+def _check_judge(table: Table, judge: str | None) -> None:
+    """Raise DataError when the answers of several judges would go under one name."""
+    said = [text_of(row.get("judge"), place, "judge").strip() for place, row in zip(table.places, table.rows)]
+    if judge and len(names := sorted({*said} - {""})) > 1:
+        raise DataError(
+            f"{table.name}: judge={judge!r} would stand for the {len(names)} judges {few(names)}; leave it out, or "
+            "read the rows of one."
+        )
 
 
 def _format(direct: bool, format: str | None) -> str:

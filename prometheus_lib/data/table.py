@@ -179,15 +179,24 @@ def _check_near(table: Table, raw: str, known: Sequence[str], present: set[str])
     if family := _family(name, known):
         raise DataError(f"{table.name}: column {raw!r} is not read, only {', '.join(family)}; rename or drop it.")
     absent = [each for each in known if each not in present]
-    first = [each for each in absent if each.partition("_")[0] == name]  # reference for reference_answer
-    if len(name) >= SHORTEST and (meant := first or difflib.get_close_matches(name, absent, 1, NEAR)):
+    short = [each for each in absent if _is_short(name, each)]
+    if len(name) >= SHORTEST and (meant := short or difflib.get_close_matches(name, absent, 1, NEAR)):
         raise DataError(
             f"{table.name}: column {raw!r} looks like {meant[0]!r}, which is missing; rename it, "
             f"say columns={{{raw!r}: {meant[0]!r}}}, or drop it if it is something else."
         )
 
 
+def _is_short(name: str, known: str) -> bool:
+    """Tell whether a name is a known one of several words cut short: reference or ref_answer for reference_answer."""
+    words, whole = name.split("_"), known.split("_")
+    if len(words) == 1 < len(whole):
+        return name == whole[0]
+    return len(words) == len(whole) > 1 and all(len(a) >= 3 and b.startswith(a) for a, b in zip(words, whole))
+
+
 def _family(name: str, known: Sequence[str]) -> list[str]:
-    """The known names that differ from a name in their last character only, as response_a from response_c."""
+    """The known names that differ from a name in what counts them only, as response_a from response_c."""
     stem, mark, last = name.rpartition("_")
-    return [each for each in known if mark and len(last) == 1 and re.fullmatch(rf"{re.escape(stem)}_\w", each)]
+    counts = mark and (len(last) == 1 or last.isdigit())
+    return [each for each in known if counts and re.fullmatch(rf"{re.escape(stem)}_\w", each)]

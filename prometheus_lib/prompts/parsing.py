@@ -49,7 +49,12 @@ _PAIRWISE = re.compile(rf"{_OPENING}{_CHOICE}(?:{_RESPONSE}[\s:*_`(\[]++)?([AB])
 _NEW_PARAGRAPH = re.compile(r"\n\s*\n")
 
 # Where a closing remark names a verdict: behind such a word, as a score on a scale, or alone in a line.
-_SAYING = r"(?:score|rating|grade|result|verdict|actually|correction|rather|instead|make (?:it|that))\b[^\n.!?]{0,30}?"
+_SAYING = (
+    r"(?:(?:score|rating|grade|result|verdict|actually|correction|rather|instead|revised|revision|make (?:it|that)"
+    r"|(?:chang|rais|lower|adjust|updat|correct)(?:e|ed|ing)? (?:(?:it|this|that|(?:the|my) \w++) )?to)"
+    r"\b[^\n.!?]{0,30}?"
+    r"|(?:should|would|deserves?)(?: (?:be|have been|get))? an? )"
+)
 _NUMBER = r"(?<![\w.,])(\d++(?:[.,]\d++)?)"
 _SCORES = re.compile(rf"(?im){_SAYING}{_NUMBER}|{_NUMBER}\s*+(?:/|out\s++of\b)|^[^\w\n]*+{_NUMBER}[^\w\n]*+$")
 _CHOSEN = re.compile(

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import re
 
-_WORDS = r"(?:\w++:)?(?:think|thinking|thoughts?|reasoning)"
-_OPEN = rf"(?:<(?P<tag>{_WORDS})>|\[THINK\]|<\|(?:begin_of_thought|START_THINKING)\|>|\u25c1think\u25b7)"
+_WORDS = r"(?:\w++:)?(?:(?:ant)?think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|inner_monologue)"
+_OPEN = (
+    rf"(?:<\s*+(?P<tag>{_WORDS})(?:\s[^<>\n]{{0,80}}+)?\s*+>|\[THINK\]|\u25c1think\u25b7"
+    r"|<\|(?:begin_of_thought|START_THINKING|channel\|>analysis<\|message)\|>)"
+)
 _OPENING = re.compile(_OPEN, re.IGNORECASE)
 _LINE_OPENS = re.compile(rf"^[ \t]*+(?:#*+[ \t]*+Feedback:\s*+)?{_OPEN}", re.IGNORECASE | re.MULTILINE)
 _CLOSING = re.compile(
-    rf"</{_WORDS}>|\[/THINK\]|<\|(?:end_of_thought|END_THINKING)\|>|\u25c1/think\u25b7", re.IGNORECASE
+    rf"<\s*+/\s*+{_WORDS}\s*+>|\[/THINK\]|\u25c1/think\u25b7"
+    r"|<\|(?:end_of_thought|END_THINKING|channel\|>final<\|message)\|>",
+    re.IGNORECASE,
 )
 _ENDS_OPEN = re.compile(rf"{_OPEN}\s*+\Z", re.IGNORECASE)
-_CLOSED_BY = (("[THINK", "[/THINK"), ("begin_of", "end_of"), ("START_", "END_"), ("\u25c1think", "\u25c1/think"))
+_CLOSED_BY = (
+    ("[THINK", "[/THINK"),
+    ("begin_of", "end_of"),
+    ("START_", "END_"),
+    (">analysis<", ">final<"),
+    ("\u25c1think", "\u25c1/think"),
+)
 
 
 def answer_start(text: str, finished: bool = True) -> int | None:

@@ -80,6 +80,8 @@ FORMS = {
     "table.json": FRAME.to_json(orient="table", index=False),
     "lists.json": json.dumps(FRAME.to_dict(orient="list")),
     "under data.json": json.dumps({"data": ROWS}),
+    "lines called.csv": FRAME.to_json(orient="records", lines=True),
+    "array called.txt": json.dumps(ROWS, indent=1),
     "no ending": json.dumps(ROWS),
 }
 

@@ -274,6 +274,10 @@ def test_ids_are_distinct_and_follow_the_content(texts):
         ("instruction,response,Response\nx,y,z\n", "'response' and 'Response' are both 'response'"),
         ("instruction,responce\nx,y\n", "column 'responce' looks like 'response'"),
         ("instruction,response,criterion\nx,y,z\n", "column 'criterion' looks like 'criteria'"),
+        ("instruction,responseA,responseB\nx,y,z\n", "column 'responseA' looks like 'response_a'"),
+        ("instruction,response_1,response_2\nx,y,z\n", "'response_1' is not read, only response_a, response_b"),
+        ("instruction,response,ref_answer\nx,y,z\n", "column 'ref_answer' looks like 'reference_answer'"),
+        ("instruction,response,score_10\nx,y,z\n", "'score_10' is not read, only score_1"),
         ("instruction,response_a,response_b,response_c\nx,y,z,w\n", "column 'response_c' is not read, only response_a"),
         ("instruction,response,response_a,response_b\nx,y,z,w\n", "response stands beside response_a or response_b"),
         ("instruction,response,human,label\nx,y,3,4\n", "human and label mean the same; keep one"),
@@ -299,6 +303,15 @@ def test_other_rows_that_are_no_items():
         read_own_items([row], "Is it kind?")
     with pytest.raises(DataError, match=r"row 1: not a whole rubric \(rubric 'x': 3 score descriptions, wanted 5"):
         read_own_items([{**row, "rubric": {"criteria": "x", "descriptions": ["1", "2", "3"]}}])
+    five = {"criteria": "x", **{f"score_{score}": "text" for score in range(1, 6)}}
+    assert read_own_items([{**row, "rubric": five}])[0].rubric.descriptions == ("text",) * 5
+    for more, said in (("score_6", "score_6 in it is not read"), ("descriptions", "score_1, score_2, .* not read")):
+        with pytest.raises(DataError, match=rf"row 1: not a whole rubric \({said}"):
+            read_own_items([{**row, "rubric": {**five, more: ["text"] * 5}}])
+    with pytest.raises(DataError, match=r"not a whole rubric \(it describes 4 scores\)"):
+        read_own_items([{**row, "rubric": {name: text for name, text in five.items() if name != "score_3"}}])
+    with pytest.raises(DataError, match="row 1: no rubric, for criteria is filled in and score_1 to score_5 are not"):
+        read_own_items([{**row, "criteria": "Kind?"}], RUBRIC)
     with pytest.raises(DataError, match="row 1: rubric is int; use the columns criteria"):
         read_own_items([{**row, "rubric": 5}])
 

@@ -155,6 +155,16 @@ def test_other_bad_input(tmp_path, direct, pairs):
         read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), direct, "vicuna_bench", format="pairwise")
     with pytest.raises(DataError, match="no items: give the items that were judged"):
         read_recorded(csv_file(tmp_path, "item_id,decision\nv/0,3\n"), [], "vicuna_bench")
+    for items, said in (
+        ([*direct, *pairs], "not all DirectItem"),
+        (["v/0"], "not all"),
+        ([*direct, direct[0]], "v/0 are"),
+    ):
+        with pytest.raises(DataError, match=said):
+            read_recorded([{"item_id": "v/0", "decision": 3}], items, "vicuna_bench", judge="owl")
+    two = [{"item_id": "v/0", "decision": 3, "judge": name, "draw": n} for n, name in enumerate(("owl", "crow"))]
+    with pytest.raises(DataError, match="judge='owls' would stand for the 2 judges crow, owl"):
+        read_recorded(two, direct, "vicuna_bench", judge="owls")
     with pytest.raises(DataError, match="row 1: no judge; fill in a column judge"):
         read_recorded([{"item_id": "v/0", "decision": 3}], direct, "vicuna_bench")
 

@@ -12,7 +12,10 @@ TAGS = [
     ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<THINK>", "</THINK>"), ("<reasoning>", "</reasoning>"),
     ("<thought>", "</thought>"), ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"), ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("◁think▷", "◁/think▷"),
+    ("◁think▷", "◁/think▷"), ("<reason>", "</reason>"), ("<reflection>", "</reflection>"),
+    ("<analysis>", "</analysis>"), ("<scratchpad>", "</scratchpad>"), ("<antThinking>", "</antThinking>"),
+    ("<inner_monologue>", "</inner_monologue>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
 ]  # fmt: skip
 
 
@@ -30,6 +33,14 @@ def test_a_verdict_stands_only_behind_closed_thoughts(start, end, form):
         assert parse(f"{opening}{thinking}{end}").decision is None
     assert parse(answered.removeprefix(start)).decision == verdict  # the prompt had opened the thoughts
     assert parse(f"It has `{start}` in it. [RESULT] {verdict}").decision == verdict
+
+
+@pytest.mark.parametrize("start", ["< think >", "<think\n>", "<Think >", '<thinking effort="high">', "<think id=1>"])
+def test_a_mark_with_spaces_or_settings_opens_thoughts_too(start):
+    cut = f"{start}The draft verdict would be [RESULT] 2"
+    assert parse_direct(cut).decision is None
+    assert parse_direct(f"{cut}< / think>Good. [RESULT] 4").decision == 4
+    assert parse_direct(f"{cut}{with_thoughts_closed(cut)[len(cut) :]}[RESULT] 3").decision == 3
 
 
 @pytest.mark.parametrize(("start", "end"), TAGS)
