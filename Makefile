@@ -21,7 +21,7 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce plan test test-vllm browser lab data verify compare map perf lint env env-vllm clean
+.PHONY: reproduce plan test test-vllm browser lab data verify compare map docs perf lint env env-vllm clean
 
 env: $(VENV)/.ready
 
@@ -95,6 +95,11 @@ verify: env
 
 compare: env
 	$(PY) -m prometheus_lib compare $(PLACE)
+
+# Pages on judging, merging, adding things, and the API from the docstrings; a warning is an error.
+docs: env
+	$(PY) -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "open docs/_build/index.html"
 
 perf: env
 	$(PY) perf/run_all.py

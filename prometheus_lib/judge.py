@@ -83,28 +83,29 @@ def stored_items(chosen: Scale, data: str | None) -> dict[str, pipeline.Items]:
     return pipeline.build_benchmarks(chosen, data)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(
         prog="python -m prometheus_lib judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_scale_options(parser)
-    parser.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
-    parser.add_argument("--data", default=None, help="a folder with the original benchmark files")
-    parser.add_argument("--judge", action="append", default=[], help="a judge's name; a scale may have several")
-    parser.add_argument("--engine", default=None, choices=LOCAL_ENGINES, help="another than the scale's")
-    parser.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
-    parser.add_argument("--share", default="0/1", help="0/4: the first of four processes")
-    parser.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
-    parser.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
-    parser.add_argument("--api", default=None, help="a JSON file with the settings of an API (api_settings)")
-    parser.add_argument("--gather", default=None, help="an outputs folder whose judgments are taken over; no judging")
-    add_options(parser)
-    return parser.parse_args(arguments)
+    add_scale_options(found)
+    found.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
+    found.add_argument("--data", default=None, help="a folder with the original benchmark files")
+    found.add_argument("--judge", action="append", default=[], help="a judge's name; a scale may have several")
+    found.add_argument("--engine", default=None, choices=LOCAL_ENGINES, help="another than the scale's")
+    found.add_argument("--policy", default="once", help="for answers without a decision: once, redraw or finish")
+    found.add_argument("--share", default="0/1", help="0/4: the first of four processes")
+    found.add_argument("--replicas", type=int, default=0, help="so many engines, as actors of a Ray cluster")
+    found.add_argument("--gpus", type=float, default=1, help="GPUs for each of these engines")
+    found.add_argument("--api", default=None, help="a JSON file with the settings of an API (api_settings)")
+    found.add_argument("--gather", default=None, help="an outputs folder whose judgments are taken over; no judging")
+    add_options(found)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge what is asked for and not stored yet, and print one line per judge, or the summary of your own."""
-    options = _options(arguments)
+    options = parser().parse_args(arguments)
     if options.responses:
         return judge_own(options)
     changes = {"base_model": options.base_model, "rows": options.rows}

@@ -163,7 +163,7 @@ def worker_pool(
     given: Sequence[Any] = (),
     tasks_per_child: int | None = None,
 ) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of worker processes, in each of which start(*given) is called first.
+    """Yield a pool of worker processes, in each of which `start(*given)` is called first.
 
     An error in the block leaves what has not begun undone and lets what runs end. An interrupt, and the death of this
     process, end the workers at once, with all processes that they have started.

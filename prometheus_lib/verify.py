@@ -1,8 +1,8 @@
-"""The old place of `runner.verify`: `python -m prometheus_lib.verify` keeps working."""
+"""The old place of `python -m prometheus_lib verify`: `python -m prometheus_lib.verify` keeps working."""
 
 import sys
 
-from .runner.verify import main
+from .__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["verify", *sys.argv[1:]]))

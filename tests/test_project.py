@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import prometheus_lib
 from prometheus_lib.artifacts import project_folder
 from prometheus_lib.training import EMBEDDED_BASE
 
@@ -65,23 +65,19 @@ def test_the_embedded_base_model_is_whole_and_small():
     assert sum(path.stat().st_size for path in EMBEDDED_BASE.iterdir()) < 10e6
 
 
-@pytest.mark.filterwarnings("ignore:.*same model")
-def test_the_readmes_code_runs_as_it_stands(tmp_path, monkeypatch):
-    """The two blocks of Python, with an untrained judge and experts in place of the folders that they name."""
-    first, second = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    rows = ["id,instruction,response,human", "2,Say hello.,Hello!,5", '10,Say hello.,"No, never.",1', "1,Say hello.,,2"]
-    (tmp_path / "mine.csv").write_text("\n".join(rows))
-    for name in ("a/model", "base", "experts/direct", "experts/pairwise"):
-        folder = tmp_path / "path" / "to" / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(EMBEDDED_BASE, folder.parent.parent / "a" / "model" if name == "a/model" else folder)
-    monkeypatch.chdir(tmp_path)
-    known: dict = {}
-    with pytest.warns(UserWarning, match="1 row with an empty response is judged as it stands"):
-        exec(first, known)
-    table, scores = known["table"].astype({"decision": float}), known["scores"]
-    assert len(table) == 9 and list(scores.index) == ["2", "10", "1"] and list(scores["human"]) == [5, 1, 2]
-    means = table.groupby("item_id")["decision"].mean()
-    assert all(scores.loc[id, "score"] == mean or mean != mean for id, mean in means.items())
-    exec(second, known)
-    assert known["judge"].name == known["merge"].name
+def test_version_changelog_and_citation_agree():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    released = re.findall(r"^## \[([0-9.]+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert (cited["version"], str(cited["date-released"])) == released[0]
+    assert released[0][0] == prometheus_lib.__version__
+    assert [date for _, date in released] == sorted((date for _, date in released), reverse=True)
+
+
+def test_the_citation_has_what_its_format_asks_for():
+    """Keys of the Citation File Format 1.2.0; its own checker needs an older jsonschema than JupyterLab."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["cff-version"] == "1.2.0" and {"message", "title", "authors"} <= set(cited)
+    assert cited["license"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    for reference in cited["references"]:
+        assert {"type", "title", "authors"} <= set(reference)
+        assert all(set(author) == {"family-names", "given-names"} for author in reference["authors"])

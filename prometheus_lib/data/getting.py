@@ -32,13 +32,18 @@ def get_benchmark(name: str, folder: Path) -> str:
     return f"fetched, {download_benchmark(name, folder).stat().st_size / 1e6:.1f} MB"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetch every file, say in one line each what came of it, and return 1 when one could not be had, else 0."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(
         prog="python -m prometheus_lib data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--folder", default=None, metavar="DIR", help="where the files go")
-    folder, missing = data_folder(parser.parse_args(arguments).folder), 0
+    found.add_argument("--folder", default=None, metavar="DIR", help="where the files go")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch every file, say in one line each what came of it, and return 1 when one could not be had, else 0."""
+    folder, missing = data_folder(parser().parse_args(arguments).folder), 0
     print(f"released benchmark files, in {folder / 'benchmarks'}:")
     for name in SOURCES:
         try:

@@ -16,7 +16,7 @@ def read_votes(folder: str | Path) -> pd.DataFrame:
     """Return the released votes on first-turn MT-Bench answers: question, pair, judge, decision ("A", "B", "tie").
 
     `folder` holds `mtbench_human/`. A pair is two models in alphabetical order, A the first of them; judges are
-    "expert_..." and "author_..." (humans) and "gpt4_pair" (GPT-4 in both orders; where the orders differ, a tie).
+    `expert_...` and `author_...` (humans) and `gpt4_pair` (GPT-4 in both orders; where the orders differ, a tie).
 
     >>> import json
     >>> import tempfile

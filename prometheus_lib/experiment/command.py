@@ -20,9 +20,24 @@ from .results import coverage, known_results, result_folders
 from .running import estimate, jobs_of, run_design, waiting
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(
+        prog="python -m prometheus_lib map", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--design", default="map", help="a design of the library or a TOML file (default: map)")
+    found.add_argument("--cells", default="", help="cells to run, with commas between them (default: all)")
+    found.add_argument("--seeds", default="", help="seeds to run, with commas between them (default: all)")
+    found.add_argument("--limit-minutes", type=float, help="begin no further cell after so long")
+    found.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
+    found.add_argument("--outputs", type=Path, help="where results go (default: my-outputs)")
+    found.add_argument("--plan", action="store_true", help="say what is there and how long the rest takes, run nothing")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when nothing of what was asked for is missing, 3 when the time was up before."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     design = read_design(given.design)
     folder = result_folders(design, given.outputs)[0]
     work = project_folder() / OWN_OUTPUTS / "experiments" / "work"
@@ -48,19 +63,3 @@ def _say(jobs: Sequence[CellJob], todo: Sequence[CellJob], seconds: float, worke
 
 def _list(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m prometheus_lib map", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--design", default="map", help="a design of the library or a TOML file (default: map)")
-    parser.add_argument("--cells", default="", help="cells to run, with commas between them (default: all)")
-    parser.add_argument("--seeds", default="", help="seeds to run, with commas between them (default: all)")
-    parser.add_argument("--limit-minutes", type=float, help="begin no further cell after so long")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
-    parser.add_argument("--outputs", type=Path, help="where results go (default: my-outputs)")
-    parser.add_argument(
-        "--plan", action="store_true", help="say what is there and how long the rest takes, run nothing"
-    )
-    return parser

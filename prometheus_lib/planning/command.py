@@ -14,12 +14,17 @@ from .speed import earlier_speed, probe_speed
 from .work import work_of
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(prog="python -m prometheus_lib plan", description=__doc__)
+    add_scale_options(found)
+    found.add_argument("--outputs", default=None, metavar="DIR", help="where results would go (default: my-outputs)")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan of a scale; return 0 where it fits this machine, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m prometheus_lib plan", description=__doc__)
-    add_scale_options(parser)
-    parser.add_argument("--outputs", default=None, metavar="DIR", help="where results would go (default: my-outputs)")
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     plan = plan_of(load_scale(given.scale, given.outputs, given.base_model, given.rows))
     print(shown(plan))
     return 0 if plan.fits else 1

@@ -138,17 +138,22 @@ def _print(name: str, found: Differences) -> None:
         print(f"  verdict, {line}")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 when nothing differs beyond noise, 1 when something does, 2 without a run to compare."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(
         prog="python -m prometheus_lib compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_scale_options(parser)
-    parser.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
-    parser.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
-    given = parser.parse_args(arguments)
+    add_scale_options(found)
+    found.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
+    found.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when nothing differs beyond noise, 1 when something does, 2 without a run to compare."""
+    given = parser().parse_args(arguments)
     try:
         places = (given.other or committed_outputs(), given.outputs)
         runs = [load_scale(given.scale, place, given.base_model, given.rows) for place in places]

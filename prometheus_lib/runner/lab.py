@@ -81,14 +81,19 @@ def lab_command(folder: Path, arguments: Sequence[str] = ()) -> list[str]:
     ]  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Copy what is not there yet, start JupyterLab, and return its exit status."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(
         prog="python -m prometheus_lib lab", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Other options go to JupyterLab, such as --no-browser or --port 8889.",
     )  # fmt: skip
-    parser.add_argument("--folder", default=None, metavar="DIR", help=f"where the copies lie (default: {FOLDER})")
-    options, others = parser.parse_known_args(arguments)
+    found.add_argument("--folder", default=None, metavar="DIR", help=f"where the copies lie (default: {FOLDER})")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Copy what is not there yet, start JupyterLab, and return its exit status."""
+    options, others = parser().parse_known_args(arguments)
     folder, kept = working_copies(options.folder)
     print(f"copies to work in: {shown(folder)}")
     for name in kept:

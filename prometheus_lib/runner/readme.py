@@ -1,25 +1,43 @@
-"""README's section "What came out", written from the committed run: `python -m prometheus_lib readme`.
+"""README's generated blocks, written from the committed run, the notebooks and the scales' files.
 
-The text is made by notebook and registry (`tables.report.summary`) and stored with the run's other numbers; this
-command only copies it between two marks.
+`python -m prometheus_lib readme` copies each block between its two marks. What came out is made by notebook and
+registry (`tables.report.summary`) and stored with the run's other numbers; minutes stand in the run's manifest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from .. import scale
 from ..artifacts import project_folder
 from ..records import DataError, MissingFile, write_text_atomic
-from ..scale import committed_outputs
+from .notebooks import notebook_files
+from .overview import notebooks_table
 
-START, END = "<!-- what came out: python -m prometheus_lib readme -->", "<!-- end of what came out -->"
 SOURCE, ENTRY = "metrics/10.json", "what_came_out"
+MARK = "<!-- {}{}: python -m prometheus_lib readme -->"
+FORMATS = {"direct": 5, "pairwise": 10}  # rows that an instruction gives
 
 
-def what_came_out(root: Path) -> str:
+def blocks(run: Path) -> dict[str, str]:
+    """Return README's blocks by name, from a committed run's folder; MissingFile where the run says nothing.
+
+    >>> list(blocks(scale.committed_outputs() / "mini"))
+    ['what came out', 'notebooks', 'scales']
+    """
+    seconds = _read(run / "manifest.json")["seconds"]
+    return {
+        "what came out": what_came_out(run),
+        "notebooks": f"{notebooks_table(notebook_files(), seconds)}\n\n{_in_all(run.name, seconds)}",
+        "scales": scales_table({run.name: sum(seconds.values()) / 60}),
+    }
+
+
+def what_came_out(run: Path) -> str:
     """Return the text that a run's report left; MissingFile where there is none.
 
     >>> what_came_out(Path("no such run"))
@@ -27,31 +45,79 @@ def what_came_out(root: Path) -> str:
         ...
     prometheus_lib.records.MissingFile: no such run/metrics/10.json: no summary there; run the notebook of the report.
     """
-    path = root / SOURCE
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path = run / SOURCE
+    found = _read(path) if path.is_file() else {}
     if ENTRY not in found:
         raise MissingFile(f"{path}: no summary there; run the notebook of the report.")
     return found[ENTRY]
 
 
-def with_block(text: str, block: str) -> str:
-    """Return a document with the block between the marks; DataError where the marks are not there once, in order.
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
-    >>> with_block(f"Before.\\n{START}\\nold\\n{END}\\nAfter.", "new").splitlines()[2]
+
+def _in_all(name: str, seconds: Mapping[str, float]) -> str:
+    return (
+        f"Minutes are those of the committed run of `{name}`; together {sum(seconds.values()) / 60:.0f}, less where "
+        "notebooks run side by side."
+    )
+
+
+def scales_table(minutes: Mapping[str, float]) -> str:
+    """Return the scales with what each one needs and does, as Markdown; `minutes` are those of committed runs.
+
+    >>> scales_table({"mini": 28.4}).splitlines()[3].split(" | ")[-1]
+    '28 minutes |'
+    """
+    lines = ["| SCALE | what | hardware | base model | trains | time |", "|---|---|---|---|---|---|"]
+    for name in scale.SCALES:
+        settings = scale.load_scale(name)
+        time = f"{minutes[name]:.0f} minutes" if name in minutes else "no committed run"
+        base = "embedded" if Path(settings.base_model).is_absolute() else settings.base_model.rpartition("/")[2]
+        what = scale.scale_file(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        cells = (f"`{name}`", what, settings.hardware, base, _trains(settings), time)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _trains(settings: scale.Scale) -> str:
+    """Say how many models a scale trains, and from how many rows the first expert of each format learns."""
+    rows = {}
+    for expert in reversed(settings.experts):
+        if len(expert.formats) == 1:
+            (form,) = expert.formats
+            rows[form] = expert.examples or FORMATS[form] * settings.collection_instructions
+    told = " and ".join(f"{count:,}" for count in sorted(set(rows.values())))
+    return f"{len(settings.experts)} models; an expert from {told} rows"
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """Return a document with a block between its marks; DataError where they are not there once, in order.
+
+    >>> start, end = MARK.format("", "some"), MARK.format("end of ", "some")
+    >>> with_block(f"Before.\\n{start}\\nold\\n{end}\\nAfter.", "some", "new").splitlines()[2]
     'new'
     """
-    if not (text.count(START) == text.count(END) == 1 and text.index(START) < text.index(END)):
-        raise DataError(f"README.md needs the lines {START!r} and {END!r} once each, in this order")
-    before, rest = text.split(START)
-    return f"{before}{START}\n{block}\n{END}{rest.split(END)[1]}"
+    start, end = MARK.format("", name), MARK.format("end of ", name)
+    if not (text.count(start) == text.count(end) == 1 and text.index(start) < text.index(end)):
+        raise DataError(f"README.md needs the lines {start!r} and {end!r} once each, in this order")
+    before, rest = text.split(start)
+    return f"{before}{start}\n{block}\n{end}{rest.split(end)[1]}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(prog="python -m prometheus_lib readme", description=__doc__)
+    found.add_argument("--scale", default="mini", help="whose committed run (default: mini)")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the block of README.md from the committed run of a scale; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m prometheus_lib readme", description=__doc__)
-    parser.add_argument("--scale", default="mini", help="whose committed run (default: mini)")
+    """Write the blocks of README.md from the committed run of a scale; return 0."""
     path = project_folder() / "README.md"
-    block = what_came_out(committed_outputs() / parser.parse_args(arguments).scale)
-    write_text_atomic(path, with_block(path.read_text(encoding="utf-8"), block))
-    print(f"{path.name}: what came out, {len(block.splitlines())} lines")
+    text = path.read_text(encoding="utf-8")
+    for name, block in blocks(scale.committed_outputs() / parser().parse_args(arguments).scale).items():
+        text = with_block(text, name, block)
+        print(f"{path.name}: {name}, {len(block.splitlines())} lines")
+    write_text_atomic(path, text)
     return 0

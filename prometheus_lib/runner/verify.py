@@ -1,6 +1,6 @@
 """Recompute every table from the committed judgments and compare it with the committed one, cell by cell.
 
-`python -m prometheus_lib.verify --scale mini` needs no model and no real data. It prints one line per table and ends
+`python -m prometheus_lib verify --scale mini` needs no model and no real data. It prints one line per table and ends
 with 1 when anything differs, naming table, row, column, committed and recomputed value. Rows from real data are
 compared where PROMETHEUS_DATA_DIR is set; else they are skipped, and the number skipped is printed. Table 1 counts the
 training collections: those of the run, or, where a miniature run's are not kept, the same ones written again.
@@ -122,12 +122,17 @@ def verify(scale: Scale) -> int:
     return wrong
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(prog="python -m prometheus_lib verify", description=__doc__)
+    add_scale_options(found)
+    found.add_argument("--outputs", default=None, help="folder of results (default: that of the committed run)")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all tables agree, 1 when one differs, 2 when there is nothing to compare."""
-    parser = argparse.ArgumentParser(prog="python -m prometheus_lib verify", description=__doc__)
-    add_scale_options(parser)
-    parser.add_argument("--outputs", default=None, help="folder of results (default: that of the committed run)")
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         wrong = verify(stored_scale(given.scale, given.outputs, given.base_model, given.rows))
     except DataError as error:
@@ -135,7 +140,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print("All tables agree with the judgments." if not wrong else f"{wrong} tables differ from the judgments.")
     return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

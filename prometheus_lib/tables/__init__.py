@@ -25,8 +25,8 @@ the paper prints them; `unit` says which.
 | `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
 | `gathered`, `report` | what a report reads; the report in two pages, README's section |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |
-| `run`, `cells`, `rows`, `measures`, `published` | what they are made of: judgments and items; cells; judges, floors
-and ceilings; what a judge reaches; where the paper's numbers stand |
+| `run`, `cells`, `rows` | what they are made of: judgments and items; cells; judges, floors and ceilings |
+| `measures`, `published` | what a judge reaches; where the paper's numbers stand |
 """
 
 from ..data.catalogue import REAL_NAMES, TITLES

@@ -1,36 +1,62 @@
-"""README says what the committed run found: the block between the marks is the run's own."""
+"""README's generated blocks are those of the committed run, the notebooks and the scales."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from prometheus_lib.artifacts import project_folder
-from prometheus_lib.records import DataError, MissingFile
-from prometheus_lib.runner import readme
-from prometheus_lib.scale import committed_outputs
+from prometheus_lib.records import DataError
+from prometheus_lib.runner import notebooks, overview, readme
+from prometheus_lib.scale import SCALES, committed_outputs
+
+RUN = committed_outputs() / "mini"
+START, END = readme.MARK.format("", "some"), readme.MARK.format("end of ", "some")
 
 
-def test_readme_says_what_the_committed_run_found():
+@pytest.mark.parametrize("name", readme.blocks(RUN))
+def test_readme_says_what_the_committed_run_the_notebooks_and_the_scales_say(name):
     text = (project_folder() / "README.md").read_text(encoding="utf-8")
-    try:
-        block = readme.what_came_out(committed_outputs() / "mini")
-    except MissingFile:
-        pytest.skip("the committed run is of before this block")
-    assert readme.with_block(text, block) == text, "run: python -m prometheus_lib readme"
+    assert readme.with_block(text, name, readme.blocks(RUN)[name]) == text, "run: python -m prometheus_lib readme"
 
 
-def test_the_block_is_replaced_and_the_rest_stays(tmp_path):
+def test_the_blocks_follow_the_run(tmp_path):
     (tmp_path / "metrics").mkdir()
     (tmp_path / readme.SOURCE).write_text(json.dumps({readme.ENTRY: "two\nlines"}), encoding="utf-8")
-    text = f"Above.\n\n{readme.START}\nold\n{readme.END}\n\nBelow.\n"
-    written = readme.with_block(text, readme.what_came_out(tmp_path))
-    assert written == f"Above.\n\n{readme.START}\ntwo\nlines\n{readme.END}\n\nBelow.\n"
-    assert readme.with_block(written, "two\nlines") == written
+    seconds = dict.fromkeys((path.stem for path in notebooks.notebook_files()), 90)
+    (tmp_path / "manifest.json").write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+    found = readme.blocks(tmp_path)
+    assert found["what came out"] == "two\nlines"
+    assert found["notebooks"].count("| 1.5 |") == len(seconds)
+    assert f"together {1.5 * len(seconds):.0f}," in found["notebooks"]
+    assert [line.split("`")[1] for line in found["scales"].splitlines()[2:]] == list(SCALES)
 
 
-@pytest.mark.parametrize("text", ["no marks", f"{readme.END} {readme.START}", f"{readme.START}{readme.START}"])
+def test_a_block_is_replaced_and_the_rest_stays():
+    text = f"Above.\n\n{START}\nold\n{END}\n\nBelow.\n"
+    written = readme.with_block(text, "some", "two\nlines")
+    assert written == f"Above.\n\n{START}\ntwo\nlines\n{END}\n\nBelow.\n"
+    assert readme.with_block(written, "some", "two\nlines") == written
+
+
+@pytest.mark.parametrize("text", ["no marks", f"{END} {START}", f"{START}{START}"])
 def test_a_readme_without_its_marks_is_refused(text):
     with pytest.raises(DataError, match="once each"):
-        readme.with_block(text, "new")
+        readme.with_block(text, "some", "new")
+
+
+def test_a_notebook_that_does_not_say_what_it_is_about_is_named(tmp_path):
+    shutil.copy(notebooks.notebook_files()[0], tmp_path)
+    content = json.loads((tmp_path / "00_start_here.ipynb").read_text(encoding="utf-8"))
+    del content["metadata"]["about"]["question"]
+    (tmp_path / "00_start_here.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match="00_start_here.ipynb: its metadata need `about`"):
+        overview.about(notebooks.notebook_files(tmp_path)[0])
+
+
+def test_parts_of_the_paper_are_those_that_cells_save():
+    cells = ['tables.save_table(cells, 3, folder)\nsave_table(cells, "16", folder)', 'plots.save_figure(f, d, "08_x")']
+    assert overview.paper_parts(cells) == "Tables 3 and 16"
+    assert overview.paper_parts(['save_table(x, "figure_1", d)', 'save_figure(x, d, "figure_1")']) == "Figure 1"

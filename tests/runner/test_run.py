@@ -12,8 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from prometheus_lib.__main__ import main
 from prometheus_lib.records import DataError
-from prometheus_lib.runner import command, notebooks, run_notebooks
+from prometheus_lib.runner import notebooks, run_notebooks
 
 NUMBERS = [path.stem[:2] for path in notebooks.notebook_files()]
 
@@ -100,7 +101,7 @@ def project(tmp_path, monkeypatch):
 def run_in(project: Path, *arguments: str) -> int:
     """Run a project's notebooks at smoke; results go to its folder `outputs`."""
     given = ["--notebooks", str(project / "notebooks"), "--outputs", str(project / "outputs"), "--scale", "smoke"]
-    return command.main([*given, *arguments])
+    return main(["run", *given, *arguments])
 
 
 def add_cell(project: Path, source: str, name: str = "00_only") -> None:
