@@ -22,12 +22,14 @@ class Value:
     expected: Any
     hint: str
     mistakes: Mapping[Any, str] = field(default_factory=dict)
+    tolerance: float = 1e-6  # more where a number is read off a table
 
     def fault(self, answer: Any) -> str | None:
         """Return what is wrong with an answer, None when it is right."""
-        if same(answer, self.expected):
+        if same(answer, self.expected, self.tolerance):
             return None
-        return next((why for wrong, why in self.mistakes.items() if same(answer, wrong)), f"Hint: {self.hint}")
+        likely = (why for wrong, why in self.mistakes.items() if same(answer, wrong, self.tolerance))
+        return next(likely, f"Hint: {self.hint}")
 
 
 @dataclass(frozen=True)

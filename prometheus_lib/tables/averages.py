@@ -35,7 +35,7 @@ from .published import (
     published_cells,
 )
 from .rows import ORACLE, Answers, run_ceilings, run_floors
-from .run import Run
+from .run import Run, once_per_run
 from .truth import (
     DIRECT_ERROR,
     DIRECT_TRUTH,
@@ -65,6 +65,7 @@ _FLOORS = {  # one name for the trivial judge of both formats
 }
 
 
+@once_per_run
 def table_5(run: Run) -> pd.DataFrame:
     """Table 5: prompting, single-format training, joint training and merging, with averages of three benchmarks.
 
@@ -78,6 +79,7 @@ def table_5(run: Run) -> pd.DataFrame:
     return _average_table(run, "5", judges, RESEARCH_DIRECT, RESEARCH_PAIR)
 
 
+@once_per_run
 def table_6(run: Run) -> pd.DataFrame:
     """Table 6: merging two formats against merging two experts of one format that differ in their seed.
 
@@ -193,6 +195,7 @@ def merge_names(scale: Scale) -> list[str]:
     return [m.name for m in scale.merges if (m.first, m.second, m.alpha) == ("direct", "pairwise", 0.5)]
 
 
+@once_per_run
 def table_17(run: Run) -> pd.DataFrame:
     """Table 17: merging methods on all eight benchmarks, and each method's paired difference to linear merging.
 

@@ -32,7 +32,7 @@ from .rows import (
     run_floors,
     share_cells,
 )
-from .run import Items, Run
+from .run import Items, Run, once_per_run
 from .truth import true_decisions
 
 Through = dict[str, tuple[Any, Floats]]  # rule for ties -> decisions through direct scores, and their credits
@@ -43,6 +43,7 @@ _GAP = "Pair2Pair - Direct2Pair"
 # --- Table 13: two formats -------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_13(run: Run) -> pd.DataFrame:
     """Table 13: accuracy through direct scores (Direct2Pair) and through pairwise decisions, on pairs without gold tie.
 
@@ -164,6 +165,7 @@ def self_agreement(items: Sequence[DirectItem], rater: str) -> dict[str, float]:
 # --- Table 14: three draws -------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_14(run: Run) -> pd.DataFrame:
     """Table 14: Krippendorff's alpha (ordinal) of three draws.
 
@@ -243,6 +245,7 @@ def _alpha_cell(run: Run, name: str, items: Items, column: str, row: str, kind: 
 # --- Table 15: transitivity ------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_15(run: Run) -> pd.DataFrame:
     """Table 15: transitivity of pairwise decisions on the preference benchmark's tournaments of five responses.
 

@@ -40,7 +40,7 @@ from .rows import (
     run_floors,
     run_gold,
 )
-from .run import Items, Run
+from .run import Items, Run, once_per_run
 from .truth import (
     EXACT,
     judge_against_truth,
@@ -57,6 +57,7 @@ Found = dict[tuple[str, str], Comparison | None]
 # --- Tables 3, 11 and 12 ---------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_3(run: Run) -> pd.DataFrame:
     """Table 3: exact score, mean absolute error, and Pearson of the mean of three draws with each rater's mean score.
 
@@ -72,6 +73,7 @@ def table_3(run: Run) -> pd.DataFrame:
     return _correlation_table(run, "3", "pearson", _truth_cells(run))
 
 
+@once_per_run
 def table_11(run: Run) -> pd.DataFrame:
     """Table 11: Kendall's tau-b, otherwise as Table 3 (differences by the bootstrap alone).
 
@@ -83,6 +85,7 @@ def table_11(run: Run) -> pd.DataFrame:
     return _correlation_table(run, "11", "kendall")
 
 
+@once_per_run
 def table_12(run: Run) -> pd.DataFrame:
     """Table 12: Spearman correlation, otherwise as Table 3 (differences by the bootstrap alone).
 
@@ -201,6 +204,7 @@ def _noise_cell(run: Run, name: str, items: Items, column: str, draws: Floats, k
 # --- Figure 1 --------------------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def figure_1(run: Run) -> pd.DataFrame:
     """Figure 1: Pearson correlation between all raters and judges on the FLASK-like benchmark, floors as further rows.
 
@@ -247,6 +251,7 @@ def _pair_cell(run: Run, name: str, one: Answers, other: Answers) -> Cell:
 # --- Table 16 --------------------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_16(run: Run) -> pd.DataFrame:
     """Table 16: Pearson with the humans' stand-in, reference-free and reference-based, and the paired difference.
 

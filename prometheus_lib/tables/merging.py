@@ -23,7 +23,7 @@ from .averages import REFERENCE_JUDGE
 from .cells import Cell, cells_table, difference_cells, interval_cell
 from .measures import judge_average, judge_measured
 from .published import AVERAGE_UNITS, DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
-from .run import Run
+from .run import Run, once_per_run
 from .truth import DIRECT_TRUTH, OVERALL_TRUTH, PAIR_TRUTH, TRUTH_UNITS, truth_average
 
 PAIRS = {"experts 1": "", "experts 2": SECOND_RUN}
@@ -40,6 +40,7 @@ Runs = Mapping[str, Interval | None]
 # --- Figure 3 --------------------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def figure_3(run: Run) -> pd.DataFrame:
     """Figure 3: averages of the direct and the pairwise benchmarks for each alpha, and where they are best.
 
@@ -108,6 +109,7 @@ def _sweep_cells(
 # --- two training runs -----------------------------------------------------------------------------------------------
 
 
+@once_per_run
 def table_17_runs(run: Run) -> pd.DataFrame:
     """Table 17 for two pairs of experts: averages of each merge, and its paired differences to linear merging.
 
@@ -144,6 +146,7 @@ def table_17_runs(run: Run) -> pd.DataFrame:
     return cells_table("table_17_runs", [*cells, *difference_cells(tested, _UNITS)])
 
 
+@once_per_run
 def figure_3_runs(run: Run) -> pd.DataFrame:
     """Figure 3 for two pairs of experts, and where the best alpha lies for each, over both, and in both formats.
 

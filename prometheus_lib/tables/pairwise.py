@@ -26,12 +26,13 @@ from .rows import (
     run_floors,
     share_cells,
 )
-from .run import Items, Run
+from .run import Items, Run, once_per_run
 from .truth import PAIR_RIGHT, row_against_truth, truth_cells, truth_column, truth_differences
 
 Name = Callable[[str], str]  # a part of a benchmark ("w/ TIE", "total") -> its column
 
 
+@once_per_run
 def table_4(run: Run) -> pd.DataFrame:
     """Table 4: how often the truly better response is picked, and accuracy by group, with ties and without.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +207,30 @@ def _load_each(loaders: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any]
         except MissingFile as error:
             missing[name] = str(error)
     return found, missing
+
+
+def once_per_run(table: Callable[[Run], pd.DataFrame]) -> Callable[[Run], pd.DataFrame]:
+    """Let a table be worked out once for a run: called again, it returns a copy of what it returned before.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> @once_per_run
+    ... def judges(run):
+    ...     print("working")
+    ...     return run.judgments[["judge"]].drop_duplicates()
+    >>> run = example_run()
+    >>> len(judges(run)) == len(judges(run))
+    working
+    True
+    """
+
+    @wraps(table)
+    def remembered(run: Run) -> pd.DataFrame:
+        key = (table.__module__, table.__qualname__)
+        if key not in run.memory:
+            run.memory[key] = table(run)
+        return run.memory[key].copy()
+
+    return remembered
 
 
 def _floats(table: Objects | None) -> Floats | None:

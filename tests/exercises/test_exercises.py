@@ -86,7 +86,62 @@ def substring(wanted, text):
     return [key for key in wanted if f'"{key}"' not in text]
 
 
+def all_pairs(x, y):
+    known = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
+    pairs = [(p, q) for n, p in enumerate(known) for q in known[n + 1 :]]
+    signs = [np.sign(p[0] - q[0]) * np.sign(p[1] - q[1]) for p, q in pairs]
+    return float(sum(signs) / len(signs)) if signs else math.nan
+
+
+def single_responses(x, y, prompts):
+    rng, x, y = np.random.default_rng(0), np.array(x), np.array(y)
+    drawn = rng.integers(len(x), size=(2000, len(x)))
+    return tuple(np.quantile([np.corrcoef(x[row], y[row])[0, 1] for row in drawn], [0.025, 0.975]))
+
+
+def unmapped(first, second):
+    alike = [a == b for a, b in zip(first, second, strict=True)]
+    return sum(alike) / len(alike), 0.5
+
+
+def bonferroni(p_values):
+    return [min(1.0, p * len(p_values)) for p in p_values]
+
+
+def every_combination(point, knobs):
+    cells = [dict(point)]
+    for knob, values in knobs.items():
+        cells += [{**cell, knob: value} for cell in cells for value in values if value != point[knob]]
+    return cells
+
+
 LIKELY = [
+    ("direct_assessment.warm_up", 0.4, "turned round"),
+    ("direct_assessment.build", all_pairs, "geometric"),
+    ("direct_assessment.project", single_responses, "Draw prompts"),
+    ("pairwise_ranking.warm_up", 62.5, "half a point"),
+    ("pairwise_ranking.build", lambda said, labels, ties: sum(map(str.__eq__, said, labels)) / len(said), "raises"),
+    ("pairwise_ranking.project", unmapped, "without a lean"),
+    ("consistency.warm_up", 0.75, "equal by chance"),
+    ("consistency.build", lambda decisions: int(len(decisions) == 3), "order is no circle"),
+    ("consistency.project", lambda draws: 1.0, "the square of what lies between"),
+    ("merging_analyses.warm_up", 0.3, "direct expert's"),
+    ("merging_analyses.build", bonferroni, "the other once"),
+    ("merging_analyses.project", lambda runs: float(np.ptp([v for each in runs.values() for v in each])), "t is 12.7"),
+    ("paper_report.warm_up", 76.47, "groups add up"),
+    (
+        "paper_report.build",
+        lambda printed, least, most: [n for n in range(least, most + 1) if n % 3 == 0],
+        "even number",
+    ),
+    ("paper_report.project", lambda table, decimals: list(table.index), "0.57 is not"),
+    ("when_does_merging_help.warm_up", 0.98, "four degrees"),
+    ("when_does_merging_help.build", lambda results, one, other: (2.0, 0.0, 4.0), "4.303"),
+    ("when_does_merging_help.project", every_combination, "not every combination"),
+    ("judge_your_own.warm_up", 8, "it begins at 1"),
+    ("judge_your_own.build", lambda said: said.count("B") / len(said), "divide by what was read"),
+    ("judge_your_own.project", lambda ids, k, seed: ids[:k], "not the first five"),
+    ("judge_your_own.project", lambda ids, k, seed: ids[len(ids) - k :], "raise"),
     ("start_here.warm_up", 0.992, "share that has a decision"),
     ("start_here.build", careless, "A number in the feedback is no decision"),
     ("start_here.build", lambda text: int(text.split("[RESULT]")[1]), "last marker"),

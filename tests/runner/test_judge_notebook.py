@@ -1,36 +1,13 @@
-"""Notebook 12: its solutions pass its checks, and it runs unchanged with a model behind a real server."""
+"""Notebook 12 runs unchanged with a model behind a real server."""
 
 from __future__ import annotations
 
-import ast
 import json
-import math
-import runpy
 
 import nbformat
 from openai_server import OpenAIServer, completion
 
-from prometheus_lib import data
 from prometheus_lib.__main__ import main
-from prometheus_lib.artifacts import project_folder
-
-NOTEBOOKS = project_folder() / "notebooks"
-SOLUTIONS = runpy.run_path(str(NOTEBOOKS / "solutions" / "12_judge_your_own.py"))
-
-
-def test_the_solutions_are_right_and_at_the_limits_too(tmp_path):
-    assert data.read_scale("0-10").value_of(4) == SOLUTIONS["WARM_UP"]
-    share = SOLUTIONS["share_of_b"]
-    assert [share(each) for each in (["A", "B", "tie", None], ["tie"], ["B", None])] == [0.5, 0.5, 1.0]
-    assert math.isnan(share([])) and math.isnan(share([None]))
-    assert SOLUTIONS["project"]("constant", str(tmp_path)).trust().loc[0, "n"] == 36
-
-
-def test_the_answers_are_not_in_the_notebook():
-    cells = nbformat.read(NOTEBOOKS / "12_judge_your_own.ipynb", 4).cells
-    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    defined = {node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef)}
-    assert "share_of_b" not in defined and not any(cell.get("outputs") for cell in cells)
 
 
 def script(body, number):
