@@ -18,6 +18,7 @@ COMMANDS = {
     "map": ("prometheus_lib.experiment.command", "run a designed experiment: when does merging help?"),
     "judge": ("prometheus_lib.judge", "judge your own responses, or a scale's benchmarks on one machine or many"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
+    "report": ("prometheus_lib.report.command", "write a run's results as one page, report.html, to read and to send"),
     "readme": ("prometheus_lib.runner.readme", "write README's section on what came out from the committed run"),
     "compare": (
         "prometheus_lib.runner.compare",

@@ -64,7 +64,15 @@ def start_from_committed(scale: Scale) -> bool:
 
 
 _NOT_COPIED = shutil.ignore_patterns(
-    "experts", "merged", "judgments", "notebooks", "*_collection.jsonl", "manifest.json", "REPORT.md", ".*"
+    "experts",
+    "merged",
+    "judgments",
+    "notebooks",
+    "*_collection.jsonl",
+    "manifest.json",
+    "REPORT.md",
+    "report.html",
+    ".*",
 )
 
 

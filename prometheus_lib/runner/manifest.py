@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .. import records, scale
+from .. import artifacts, records, scale
 from ..planning.machines import describe_machine
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "mergekit", "datasets", "papermill", "numpy", "pandas", "scipy")
 
 
 def write_manifest(settings: scale.Scale, seconds: dict[str, float]) -> Path:
-    """Write outputs/<scale>/manifest.json: settings, versions, machine, seconds per notebook (kept for others)."""
+    """Write outputs/<scale>/manifest.json: settings, versions, machine; of each notebook its commit and seconds."""
     path = settings.paths.root / "manifest.json"
-    earlier = json.loads(path.read_text(encoding="utf-8")).get("seconds", {}) if path.exists() else {}
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    commits = dict.fromkeys(seconds, commit_of(artifacts.project_folder()))
     manifest = {
         "scale": settings.name,
         "settings": describe_settings(settings),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "machine": describe_machine(),
-        "seconds": {**earlier, **seconds},
+        "commits": {**earlier.get("commits", {}), **commits},
+        "seconds": {**earlier.get("seconds", {}), **seconds},
     }
     return records.write_text_atomic(path, json.dumps(manifest, indent=1, default=str) + "\n")
+
+
+def commit_of(project: Path) -> str:
+    """Return the commit that a checkout's library and notebooks are at, and whether they were changed since.
+
+    "" where the project is no checkout of git, or git is not there.
+
+    >>> commit_of(Path("no such folder"))
+    ''
+    """
+    if not (project / ".git").exists():
+        return ""
+    state = _git(project, "status", "--porcelain", "--", "prometheus_lib", "notebooks")
+    found = _git(project, "rev-parse", "--short=12", "HEAD")
+    return f"{found}, with changes" if found and state else found
+
+
+def _git(project: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def describe_settings(settings: scale.Scale) -> dict[str, Any]:

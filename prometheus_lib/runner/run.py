@@ -3,7 +3,8 @@
 Executed notebooks are kept in the run's folder `notebooks`; one that fails is kept as `<name>.failed.ipynb`. A notebook
 is skipped when nothing it depends on has changed since it ran: the notebook, the library, its parameters, the real
 data, what earlier notebooks wrote, and its own files. Training, merging and judging skip what is there in the same way.
-Notebooks that do not need each other's files run side by side, one for each core.
+Notebooks that do not need each other's files run side by side, one for each core. At the end the run's results are
+written as one page, `report.html`, whatever part of them is there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..data import DATA_VARIABLE
 from ..pipeline import start_from_committed
 from ..planning import check_ready
 from ..records import DataError
+from ..report import write_report
 from .executing import execute_all
 from .manifest import describe_settings, timing_table, write_manifest
 from .notebooks import READERS, check_parameters, choose, given_parameters, notebook_files, stages
@@ -38,7 +40,7 @@ def run_notebooks(
     base_model: str = "",
     rows: int = 0,
 ) -> dict[str, float]:
-    """Run the chosen notebooks (a notebook named by `only` always), write the manifest, return seconds per notebook.
+    """Run the chosen notebooks (one named by `only` always), write manifest and page, return seconds per notebook.
 
     `name` may be the path of a scale file. Raises DataError for an unknown scale, notebook, parameter or folder, and
     NotebookFailed when a cell fails.
@@ -69,7 +71,7 @@ def run_notebooks(
         waiting = _waiting(stage, settings.paths.root, inputs, everything=bool(force or only))
         _run_stage(waiting, settings, values, real_data, seconds)
     print(timing_table(seconds, time.perf_counter() - start))
-    print(f"results in {shown(settings.paths.root)}")
+    print(f"results in {shown(settings.paths.root)}; to read and to send: {shown(write_report(settings))}")
     return seconds
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts, records
+from ..report import NAME as REPORT_PAGE
 from ..scale.reading import COMMITTED_OUTPUTS, OWN_OUTPUTS
 from .notebooks import READS, stage_of
 
@@ -58,8 +59,8 @@ def read_besides(notebook: Path, root: Path) -> list[list[Any]]:
 
 
 def files_below(root: Path) -> dict[str, list[int]]:
-    """Return size and time of every file below the outputs folder, except executed notebooks, records and locks."""
-    left_out = {"notebooks", ".runs", "manifest.json"}
+    """Return size and time of every file of a run, except executed notebooks, records, locks and the page."""
+    left_out = {"notebooks", ".runs", "manifest.json", REPORT_PAGE}  # the page is written anew by every run
     paths = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"]
     kept = [path for path in paths if path.relative_to(root).parts[0] not in left_out]
     return {path.relative_to(root).as_posix(): _size_and_time(path) for path in kept}

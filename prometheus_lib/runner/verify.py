@@ -21,6 +21,7 @@ import pandas as pd
 from .. import data, tables
 from ..data import DATA_VARIABLE
 from ..records import DataError, MissingFile, read_jsonl
+from ..report import NAME, STALE, report_state
 from ..scale import Scale, add_scale_options, stored_scale
 from ..tables import KEY, TABLES, Run
 
@@ -106,7 +107,10 @@ def unknown_tables(folder: Path, known: Sequence[str]) -> list[str]:
 
 
 def verify(scale: Scale) -> int:
-    """Compare all tables of a scale; print a line for each and return the number of tables that differ."""
+    """Compare all tables of a scale, and see that its page was made from them; print a line for each.
+
+    Return how many differ; a page that is not there is none of them.
+    """
     with_real = bool(os.environ.get(DATA_VARIABLE))
     if not with_real:
         print(f"{DATA_VARIABLE} is not set: rows from real data are skipped.")
@@ -119,7 +123,9 @@ def verify(scale: Scale) -> int:
         print(f"{tables.file_name(number)}: {'DIFFERS' if found else 'ok'} ({text})")
         for line in found:
             print(f"  {tables.file_name(number)}, {line}")
-    return wrong
+    state = report_state(scale.paths.root)
+    print(f"{NAME}: {state or 'ok (made from these files)'}")
+    return wrong + (state == STALE)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,15 @@ _P_VALUES = ("p", "exact p", "p (Holm)", "p_holm")
 # --- showing ---------------------------------------------------------------------------------------------------------
 
 
-def display_table(cells: pd.DataFrame, variants: Sequence[str] | None = None) -> pd.DataFrame:
+def display_table(
+    cells: pd.DataFrame, variants: Sequence[str] | None = None, write: Callable[[Any], Any] | None = None
+) -> pd.DataFrame:
     """Return a wide table of texts such as "0.812 [0.77, 0.85]", index (kind, row), in order of appearance.
 
     A column that has several variants shows one, for all its rows, and names it behind its title: "corrected" where
     there is one, else the first; `variants` chooses others, for example ("paper-code",). A value that does not exist
-    shows "-"; unparsed judgments stay visible in brackets; a tested difference says what the test shows.
+    shows "-"; unparsed judgments stay visible in brackets; a tested difference says what the test shows. `write` makes
+    something else than this text of a cell (a named tuple of its fields).
 
     >>> from prometheus_lib.tables import Cell, cells_table
     >>> cell = Cell("linear", "FLASK", 0.8125, unit="pearson", low=0.77, high=0.85, n=80, unparsed=2)
@@ -44,7 +47,7 @@ def display_table(cells: pd.DataFrame, variants: Sequence[str] | None = None) ->
     chosen = {column: shown_variant(part, variants) for column, part in cells.groupby("column", sort=False)}
     keep = (cells["variant"] == "") | (cells["variant"] == cells["column"].map(chosen))
     shown = cells[keep].drop_duplicates(["kind", "row", "column"])
-    shown = shown.assign(written=[_text(each) for each in shown.itertuples()])
+    shown = shown.assign(written=[(write or _text)(each) for each in shown.itertuples()])
     wide = shown.pivot(index=["kind", "row"], columns="column", values="written")
     order = shown.assign(rank=shown["kind"].map(KINDS.index)).sort_values("rank", kind="stable")
     rows = pd.MultiIndex.from_frame(order[["kind", "row"]].drop_duplicates())
@@ -69,13 +72,25 @@ def measure(column: pd.DataFrame) -> str:
     return UNITS[column["unit"].iloc[0]].label
 
 
-def _text(each: Any) -> str:
+def value_text(each: Any) -> str:
+    """Return what a cell holds: its number with the digits of its unit, "-" where there is none, or its words."""
     if each.unit == "text":
         return each.text
-    unit = UNITS[each.unit]
-    text = "-" if math.isnan(each.value) else f"{each.value:z{unit.value}}"
-    if not math.isnan(each.low):
-        text += f" [{each.low:z{unit.bound}}, {each.high:z{unit.bound}}]"
+    return "-" if math.isnan(each.value) else f"{each.value:z{UNITS[each.unit].value}}"
+
+
+def interval_text(each: Any) -> str:
+    """Return a cell's 95 % interval, "[0.77, 0.85]"; "" where it has none."""
+    bound = UNITS[each.unit].bound
+    return "" if math.isnan(each.low) else f"[{each.low:z{bound}}, {each.high:z{bound}}]"
+
+
+def _text(each: Any) -> str:
+    text = value_text(each)
+    if each.unit == "text":
+        return text
+    if interval := interval_text(each):
+        text += f" {interval}"
     if each.verdict:
         text += f" {each.verdict}"
     unparsed = 0 if pd.isna(each.unparsed) else int(each.unparsed)

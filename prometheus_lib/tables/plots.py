@@ -24,7 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ..data.readings import Reading
-from ..records import write_bytes_atomic
+from ..pages.svg import svg_text
+from ..records import write_bytes_atomic, write_text_atomic
 from .cells import UNITS
 from .files import measure, shown_variant
 from .images import with_palette
@@ -54,20 +55,20 @@ __all__ = [
 _SCORING, _RANKING = FORMAT_COLOURS["direct"], FORMAT_COLOURS["pairwise"]
 _BY_RATERS = {DIRECT_AVERAGE: (_SCORING, "o", "-"), PAIR_AVERAGE: (_RANKING, "s", "-"), OVERALL: (BLACK, "^", ":")}
 _BY_TRUTH = {DIRECT_TRUTH: (_SCORING, "o", "-"), PAIR_TRUTH: (_RANKING, "s", "-"), OVERALL_TRUTH: (BLACK, "^", ":")}
-_SETTINGS = {"svg.hashsalt": "prometheus", "svg.fonttype": "path", "savefig.dpi": 150, "savefig.bbox": "tight"}
+_SETTINGS = {"savefig.dpi": 150, "savefig.bbox": "tight"}
 
 
 def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Write `<name>.png` (150 dpi) and `<name>.svg` into a folder and return both paths; equal data, equal bytes."""
-    written = []
+    """Write `<name>.png` (150 dpi) and `<name>.svg` into a folder and return both paths; equal data, equal bytes.
+
+    The SVG says in words what it shows (`pages.svg_text`).
+    """
+    buffer, base = io.BytesIO(), Path(folder) / name
     with rc_context(_SETTINGS):
-        for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=ending, metadata=metadata)
-            figure.set_layout_engine("none")  # its parts have their places now; finding them takes longest
-            data = with_palette(buffer.getvalue()) if ending == "png" else buffer.getvalue()
-            written.append(write_bytes_atomic(Path(folder) / f"{name}.{ending}", data))
-    return written
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.set_layout_engine("none")  # its parts have their places now; finding them takes longest
+    picture = write_bytes_atomic(base.with_name(f"{name}.png"), with_palette(buffer.getvalue()))
+    return [picture, write_text_atomic(base.with_name(f"{name}.svg"), svg_text(figure))]
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:

@@ -49,7 +49,7 @@ def test_a_run_without_judgments_starts_from_the_committed_ones(tmp_path, capsys
     assert (own.paths.metrics / "00.json").read_text() == "mine"
     assert listing(committed.tables) == listing(own.paths.tables)
     assert len(load_judgments(own.paths.judgments, ["base"])) > 100
-    left_out = {"notebooks", "experts", "merged", "manifest.json", "REPORT.md"}
+    left_out = {"notebooks", "experts", "merged", "manifest.json", "REPORT.md", "report.html"}
     assert not left_out & {path.name for path in own.paths.root.iterdir()}
     before = {file: file.stat().st_mtime_ns for file in own.paths.root.rglob("*")}
     assert not pipeline.start_from_committed(own)

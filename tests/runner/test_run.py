@@ -14,6 +14,7 @@ import pytest
 
 from prometheus_lib.__main__ import main
 from prometheus_lib.records import DataError
+from prometheus_lib.report import LIMIT, report_state
 from prometheus_lib.runner import notebooks, run_notebooks
 
 NUMBERS = [path.stem[:2] for path in notebooks.notebook_files()]
@@ -56,6 +57,15 @@ def test_every_table_and_figure_is_there(smoke):
             assert list((smoke / "figures").glob(f"figure_{number}*.{ending}")), (number, ending)
 
 
+def test_the_run_leaves_its_page_and_a_lost_one_comes_back(smoke, capsys):
+    (smoke / "report.html").unlink()
+    assert run_notebooks("smoke", outputs=str(smoke.parent)) == {}
+    assert "report.html" in capsys.readouterr().out and report_state(smoke) == ""
+    page = (smoke / "report.html").read_text()
+    assert len(page.encode()) <= LIMIT and 'id="C03"' in page and 'id="table_17"' in page and "<figcaption>" in page
+    assert str(smoke) not in page and str(notebooks.notebook_files()[0].parent) not in page
+
+
 def test_a_second_run_generates_and_trains_nothing(smoke):
     before = {path: path.read_bytes() for path in sorted((smoke / "judgments").glob("*.jsonl"))}
     stamps = {path: path.stat().st_mtime for path in smoke.glob("*/*/model.safetensors")}
@@ -68,7 +78,7 @@ def test_a_second_run_generates_and_trains_nothing(smoke):
 
 def test_the_manifest_tells_how_it_was_made(smoke):
     manifest = json.loads((smoke / "manifest.json").read_text())
-    assert set(manifest) == {"scale", "settings", "versions", "machine", "seconds"}
+    assert set(manifest) == {"scale", "settings", "versions", "machine", "commits", "seconds"}
     assert sorted(name[:2] for name in manifest["seconds"]) == NUMBERS
     assert str(smoke) not in json.dumps(manifest)
 

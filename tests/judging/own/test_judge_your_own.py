@@ -286,7 +286,7 @@ def test_a_jury_is_the_mean_or_the_vote(tmp_path):
 def test_the_page_is_escaped_and_whole(tmp_path):
     rows = [{"instruction": "<script>alert(1)</script>", "response": '"><img src=x onerror=alert(2)>', "human": 3}] * 2
     page = scored(rows, tmp_path).to_html(tmp_path / "page.html").read_text()
-    assert "<script>alert" not in page and "<img" not in page and "&lt;script&gt;" in page
+    assert "<script>alert" not in page and "<img src=x" not in page and "&lt;script&gt;" in page
     assert not re.search(r"(src|href)=\"http", page)
     assert page.count("<tr>") >= 4 and "data-number=" in page
 

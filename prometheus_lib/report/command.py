@@ -1,0 +1,22 @@
+"""`python -m prometheus_lib report`: one page of a run, self-contained, to read, to print and to send."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from ..scale import add_scale_options, stored_scale
+from .page import write_report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page of a scale's run and say where it lies; return 0. DataError where there is no run."""
+    parser = argparse.ArgumentParser(prog="python -m prometheus_lib report", description=__doc__)
+    add_scale_options(parser)
+    parser.add_argument(
+        "--outputs", default=None, metavar="DIR", help="where the run lies (default: the committed one)"
+    )
+    given = parser.parse_args(arguments)
+    path = write_report(stored_scale(given.scale, given.outputs, given.base_model, given.rows))
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0
