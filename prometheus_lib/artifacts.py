@@ -95,11 +95,14 @@ def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str 
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read a model's JSON file; DataError when it is none."""
+    """Read a model's JSON file, an object; DataError when it is none."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{file}: not valid JSON ({error}); copy it or build it again.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{file}: a {type(found).__name__}, not an object; copy it or build it again.")
+    return found
 
 
 def check_model_folder(folder: str | Path) -> Path:

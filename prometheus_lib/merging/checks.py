@@ -12,7 +12,7 @@ from .. import artifacts
 from ..records import DataError, few
 from .configuration import check_settings
 from .layout import Layout, read_layout, same_weights
-from .vocabulary import check_vocabularies
+from .vocabulary import check_vocabularies, split_otherwise
 
 FLOATS = ("F32", "BF16", "F16")
 HEAD = "lm_head.weight"
@@ -131,6 +131,8 @@ def _warn(first: Model, second: Model, base: Model | None = None) -> None:
         _say(f"{base.folder} is float32 and the experts are not: their changes contain their own rounding.")
     if len({_chat_template(model.folder) for model in (first, second)}) > 1:
         _say(f"{first.folder} and {second.folder} have different chat templates; {FIRSTS}")
+    if text := split_otherwise(first.folder, second.folder):
+        _say(f"{first.folder} and {second.folder} split texts into different tokens ({text[:40]!r}); {FIRSTS}")
     if len({_ends(model.folder) for model in (first, second)}) > 1:
         _say(f"{first.folder} and {second.folder} end answers differently (generation_config.json); {FIRSTS}")
 

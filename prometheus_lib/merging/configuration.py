@@ -23,6 +23,7 @@ HARMLESS = (
     "pretraining_tp", "problem_type", "return_dict", "router_aux_loss_coef", "router_jitter_noise", "torchscript",
 )  # fmt: skip
 ROTARY = "rope_parameters.rope_theta"
+ROUNDED = "quantization_config"  # known to every architecture, and in no default
 TOKENS = ("bos_token_id", "eos_token_id")  # how answers begin and end, of no account in a base
 
 
@@ -78,8 +79,8 @@ def as_transformers_reads(folder: Path) -> dict[str, Any] | None:
 
 
 def _known(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that have a default, in the parts of a model of several too."""
-    found = {name: value for name, value in settings.items() if name in defaults}
+    """Return the settings that have a default, in the parts of a model of several too, and what rounds its weights."""
+    found = {name: value for name, value in settings.items() if name in defaults or name == ROUNDED}
     for name, value in found.items():
         if name.endswith("_config") and isinstance(value, dict) and isinstance(defaults[name], dict):
             found[name] = _known(value, defaults[name])

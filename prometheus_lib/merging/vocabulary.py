@@ -15,6 +15,11 @@ from .. import artifacts
 from ..records import DataError, few
 
 Numbers = dict[str, int]
+TOKENIZER = "tokenizer.json"
+PROBES = (
+    "The response states all details, so the overall score is 5.", "  2 + 2 = 4\n\n\tif x >= 10: return [1, 20, 300]",
+    "###Feedback: naïve café, 10:30 o'clock [RESULT] B", "UPPER lower CamelCase don't e-mail https://a.org 你好 🙂",
+)  # fmt: skip
 
 
 def check_vocabularies(first: Path, second: Path) -> None:
@@ -42,7 +47,7 @@ def vocabulary(folder: Path) -> Numbers | None:
     >>> vocabulary(EMBEDDED_BASE)["</s>"]
     2
     """
-    if (file := folder / "tokenizer.json").is_file():
+    if (file := folder / TOKENIZER).is_file():
         return _from_tokenizer(artifacts.read_json(file))
     if (file := folder / "vocab.json").is_file():
         return artifacts.read_json(file) | _added(folder)
@@ -94,3 +99,24 @@ def _compare_files(first: Path, second: Path) -> None:
             f"beside {few(names[1]) or 'none'}); save both in the same form (tokenizer.json).",
             stacklevel=5,
         )
+
+
+def split_otherwise(first: Path, second: Path) -> str | None:
+    """Return a text that two tokenizers of one vocabulary split differently (by other merges, other spaces), or None.
+
+    None, too, where transformers cannot load one of them.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> split_otherwise(EMBEDDED_BASE, EMBEDDED_BASE)
+    """
+    from transformers import AutoTokenizer
+
+    files = [folder / TOKENIZER for folder in (first, second)]
+    if all(file.is_file() for file in files) and len({artifacts.file_hash(file) for file in files}) == 1:
+        return None
+    try:
+        pair = [AutoTokenizer.from_pretrained(folder, local_files_only=True) for folder in (first, second)]
+        rows = zip(PROBES, *(each(list(PROBES), add_special_tokens=False)["input_ids"] for each in pair))
+    except Exception:  # somebody's own tokenizer, or one of another version: its vocabulary was compared
+        return None
+    return next((text for text, ours, theirs in rows if ours != theirs), None)

@@ -247,6 +247,19 @@ def test_experts_that_end_their_answers_otherwise_are_warned_about(models):
         checks.check_mergeable(models / "direct", models / "pairwise")
 
 
+def test_tokenizers_that_split_texts_otherwise_are_warned_about(models):
+    file = models / "pairwise" / "tokenizer.json"
+    tokenizer = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**tokenizer, "normalizer": {"type": "Lowercase"}}), encoding="utf-8")
+    with pytest.warns(UserWarning, match="split texts into different tokens .*; the merge gets the first's"):
+        checks.check_mergeable(models / "direct", models / "pairwise")
+
+
+def test_a_configuration_that_is_no_object_is_named(models):
+    (models / "pairwise" / "config.json").write_text("[]")
+    assert f"{models / 'pairwise' / 'config.json'}: a list, not an object" in refused(models)
+
+
 def test_sharded_and_whole_models_can_be_merged(models):
     save_in_shards(models / "pairwise")
     assert merging.merge_experts(TIES, models / "base", models, models.parent / "m", engine="prometheus")

@@ -48,6 +48,7 @@ def folders(tmp_path):
         ({"num_attention_heads": 4}, "num_attention_heads in config.json is 2 and 4"),
         ({"max_position_embeddings": 64}, "max_position_embeddings"),
         ({"eos_token_id": 7}, "eos_token_id"),
+        ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quantization_config.quant_method"),
         ({"eos_token_id": [2, 7]}, "eos_token_id"),
         ({"model_type": "llama"}, "model_type in config.json is 'mistral' and 'llama'"),
     ],

@@ -9,8 +9,9 @@ import warnings
 import pytest
 from sentencepiece import SentencePieceTrainer
 
-from prometheus_lib.merging.vocabulary import check_vocabularies, vocabulary
+from prometheus_lib.merging.vocabulary import check_vocabularies, split_otherwise, vocabulary
 from prometheus_lib.records import DataError
+from prometheus_lib.training import EMBEDDED_BASE
 
 TOKENS = {"a": 0, "b": 1, "ab": 2}
 
@@ -105,3 +106,22 @@ def test_what_cannot_be_compared_is_said(pair):
     (folders[1] / "tokenizer.json").unlink()
     with pytest.warns(UserWarning, match="whether their tokenizers are the same could not be told"):
         check_vocabularies(*folders)
+
+
+@pytest.mark.parametrize("change", ["merges", "normalizer", "format only"])
+def test_one_vocabulary_may_split_texts_otherwise(pair, change):
+    names = ("tokenizer.json", "tokenizer_config.json", "config.json")
+    files = {name: json.loads((EMBEDDED_BASE / name).read_text(encoding="utf-8")) for name in names}
+    changed = json.loads(json.dumps(files["tokenizer.json"]))
+    if change == "merges":
+        changed["model"]["merges"].reverse()
+    elif change == "normalizer":
+        changed["normalizer"] = {"type": "Lowercase"}
+    folders = pair(files, {"tokenizer.json": json.dumps(changed, indent=3)})
+    check_vocabularies(*folders)
+    assert (split_otherwise(*folders) is None) == (change == "format only")
+
+
+def test_tokenizers_that_cannot_be_loaded_are_not_split(pair):
+    assert split_otherwise(*pair({"tokenizer.json": fast(TOKENS)}, {"tokenizer.json": fast(TOKENS, [])})) is None
+    assert split_otherwise(*pair({"vocab.txt": "a"}, {"vocab.txt": "b"})) is None
