@@ -62,7 +62,7 @@ plan: env
 
 test: env lint
 	$(if $(and $(APT),$(ROOT)),-@$(MAKE) --no-print-directory browser)
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 	$(MAKE) test-vllm
 
 ifeq ($(shell uname -s),Linux)
