@@ -16,14 +16,15 @@ TEMPLATE = Path(__file__).with_name("own.html.j2")
 
 def write_page(result: Outcome, path: str | Path) -> Path:
     """Write the page, self-contained and with every text escaped; return its path."""
-    summaries = [frame_view(result.summary, "summary", "Summary", csv=True)]
+    intervals = "With 95 % intervals, resampled by instruction"
+    summaries = {"Summary": frame_view(result.summary, "summary", intervals, csv=True)}
     if result.labels:
-        summaries.append(frame_view(trust(result), "trust", "How far to trust the judge here", csv=True))
+        summaries["How far to trust the judge here"] = frame_view(trust(result), "trust", intervals, csv=True)
     svg = svg_text(result.figure())
     text = render(
         TEMPLATE, title=f"{len(result.table)} judged by {result.judge}", toy=result.toy, sentence=sentence(result),
         criteria=result.criteria, summaries=summaries, figure=markup(svg_address(svg)), figure_text=told(svg)[1],
-        judgments=frame_view(result.table, "judgments", "Every judgment", csv=True),
+        judgments=frame_view(result.table, "judgments", f"{len(result.table)} rows", csv=True),
         stamp=artifacts.text_hash(result.table.to_json()), long=LONG,
     )  # fmt: skip
     return write_text_atomic(path, text)
