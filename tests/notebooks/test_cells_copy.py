@@ -12,12 +12,15 @@ import copy
 import io
 import json
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from prometheus_lib import data, records
 from prometheus_lib.runner import notebooks
+from prometheus_lib.scale import load_scale
 
 FILES = {path.stem[:2]: path for path in notebooks.notebook_files()}
 # The share of code cells that each notebook promises at least, in per cent. It may rise, and does not fall.
@@ -57,6 +60,21 @@ def fresh(names: dict) -> dict:
     return {n: copy.deepcopy(v) if isinstance(v, (list, dict, set, pd.DataFrame)) else v for n, v in names.items()}
 
 
+def namespace(number: str, outputs: Path) -> dict:
+    """Return what a tagged cell finds: parameters, imports and set-up, with the files of earlier notebooks there."""
+    names: dict = {"__name__": "__main__"}
+    smallest = number in ("00", "01", "02", "03", "04")  # the others read judgments, and those of `mini` are committed
+    place = f"OUTPUTS = {str(outputs)!r}" + ("; SCALE = 'smoke'" if smallest else "")
+    scale = load_scale("smoke", str(outputs))
+    records.write_jsonl(scale.paths.rows("feedback"), data.load_feedback_rows(scale))
+    records.write_jsonl(scale.paths.rows("preference"), data.load_preference_rows(scale))
+    setup = code_cells(number, "setup")
+    assert len(setup) <= 1
+    for source in (*code_cells(number, "parameters"), place, imports_cell(number), *setup):
+        run(source, names)
+    return names
+
+
 @pytest.fixture
 def place(tmp_path_factory, monkeypatch):
     """A folder for what cells write, without real data; settings that cells make are taken back."""
@@ -71,11 +89,7 @@ def place(tmp_path_factory, monkeypatch):
 
 @pytest.mark.parametrize("number", [number for number in FILES if FLOORS.get(number)])
 def test_tagged_cells_run_alone(number, place):
-    before: dict = {"__name__": "__main__"}
-    setup = code_cells(number, "setup")
-    assert len(setup) <= 1
-    for source in (*code_cells(number, "parameters"), f"OUTPUTS = {str(place)!r}", imports_cell(number), *setup):
-        run(source, before)
+    before = namespace(number, place)
     failed = {}
     for source in code_cells(number, "copy"):
         plt.close("all")
