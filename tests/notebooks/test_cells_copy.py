@@ -25,7 +25,7 @@ from prometheus_lib.scale import load_scale
 FILES = {path.stem[:2]: path for path in notebooks.notebook_files()}
 # The share of code cells that each notebook promises at least, in per cent. It may rise, and does not fall.
 FLOORS = {
-    "00": 0, "01": 0, "02": 0, "03": 0, "04": 0, "05": 0,
+    "00": 66, "01": 82, "02": 78, "03": 47, "04": 46, "05": 38,
 
     "06": 55, "07": 0, "08": 0, "09": 0, "10": 0, "11": 0, "12": 35,
 }  # fmt: skip
