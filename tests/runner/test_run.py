@@ -253,7 +253,7 @@ def test_house_form_of_the_notebooks():
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         lines = sorted(sum(1 for line in cell.source.splitlines() if line.strip()) for cell in code)
         source = "\n".join(cell.source for cell in code)
-        assert 30 <= len(notebook.cells) <= 124, path.name
+        assert 30 <= len(notebook.cells) <= 110, path.name
         assert lines[len(lines) // 2] <= 6 and lines[-1] <= 40, path.name
         assert not any(cell.get("outputs") for cell in code), f"{path.name} holds outputs"
         assert any("parameters" in cell.metadata.get("tags", []) for cell in code), path.name
