@@ -340,11 +340,11 @@ def holm(p_values: Sequence[float] | Mapping[Any, float]) -> list[float] | dict[
     if isinstance(p_values, Mapping):
         return dict(zip(p_values, holm(list(p_values.values())), strict=True))
     values = vector(p_values, "p_values")
-    order = np.argsort(values)  # NaN comes last, and is no test
-    factors = np.maximum(np.isfinite(values).sum() - np.arange(len(values)), 1)
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
-    return corrected.tolist()
+    if np.isnan(values).all():
+        return values.tolist()
+    from pingouin import multicomp
+
+    return multicomp(values, method="holm")[1].tolist()
 
 
 def holm_factors(p_values: Mapping[Key, float]) -> dict[Key, int]:
