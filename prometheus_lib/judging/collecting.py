@@ -6,6 +6,7 @@ done about it is a `Policy`, recorded beside it.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -36,14 +37,15 @@ def collect(
     store: JudgmentStore,
     decoding: Decoding,
     report: Report = silent,
-    policy: Policy = ONCE,
+    policy: Policy | str = ONCE,
 ) -> int:
     """Judge what the store does not hold yet; return the number of judgments added.
 
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
 
-    Raises DataError when two tasks ask for the same item in the same way, and what the judge's own check raises.
+    Raises DataError when two tasks ask for the same item in the same way, and what the judge's own check raises. Warns
+    of draws that can only repeat the first one.
 
     >>> import tempfile
     >>> from prometheus_lib import judging
@@ -56,10 +58,11 @@ def collect(
     """
     if not isinstance(judge, Judge):
         raise TypeError(f"{type(judge).__name__} is no judge: make it a subclass of judging.Judge.")
-    tasks = list(tasks)
+    tasks, policy = list(tasks), policy if isinstance(policy, Policy) else Policy(policy)
     _check_distinct(tasks)
     check_texts(tasks)
     check_policy(judge, tasks, decoding, policy)
+    _warn_of_equal_draws(judge, tasks, decoding)
     judge.settle(store.fingerprints)
     keys = [task_keys(task, judge.fingerprint, decoding) for task in tasks]
     note_asked(judge.name, judge.fingerprint, tasks, store, decoding, keys)
@@ -78,6 +81,16 @@ def _check_distinct(tasks: Sequence[Task]) -> None:
     seen = Counter((*task_question(task), task.temperature) for task in tasks)
     if twice := [f"{place[0]}/{place[1]}" for place, count in seen.items() if count > 1]:
         raise DataError(f"{len(twice)} items are asked for more than once: {few(twice)}; give every item its own id.")
+
+
+def _warn_of_equal_draws(judge: Judge, tasks: Sequence[Task], decoding: Decoding) -> None:
+    equal = [task for task in tasks if task.draws > 1 and task.settings(decoding).greedy]
+    if equal and judge.samples:
+        warnings.warn(
+            f"judge {judge.name!r}: {len(equal)} tasks are drawn {equal[0].draws} times at temperature 0, where every "
+            "draw is the first one again; draw once, or choose a higher temperature.",
+            stacklevel=3,
+        )
 
 
 def _ask(

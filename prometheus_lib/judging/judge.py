@@ -7,8 +7,9 @@ prompts, parsing, storing, going on after a stop.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import artifacts
 from ..prompts.parsing import PARSERS, SWAPPED, Parser
@@ -84,11 +85,21 @@ class Judge:
         places = {id(task): place for place, task in enumerate(tasks)}
         for batch in batches(tasks, self.batch_size):
             found = self.generate(batch, decoding, seed_from(seed, [task.prompt for task in batch]))
+            self._check_draws(batch, found)
             yield [(places[id(task)], draws) for task, draws in zip(batch, found, strict=True)]
 
     def finish(self, tasks: Sequence[Task], texts: Sequence[str], decoding: Decoding, seed: int) -> list[Completion]:
         """Add "[RESULT]" and a decision from the menu to each given feedback, where the judge `finishes`."""
         raise DataError(f"judge {self.name!r} cannot finish a given feedback; choose the policy once or redraw.")
+
+    def _check_draws(self, batch: Sequence[Task], found: Sequence[Sequence[Completion]]) -> None:
+        """Raise DataError when a judge returned other answers than it was asked for: they would go to other tasks."""
+        wanted, given = [task.draws for task in batch], [len(draws) for draws in found]
+        if wanted != given:
+            raise DataError(
+                f"judge {self.name!r}: generate returned {given[:5]} answers for tasks that ask for {wanted[:5]}; "
+                "return each task's draws, in the order of the tasks."
+            )
 
     @staticmethod
     def in_order(arriving: Iterator[Found], count: int) -> list[list[Completion]]:
@@ -123,7 +134,8 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
     result = []
     for draw, (key, completion) in enumerate(zip(keys, completions, strict=True)):
         read = read_answer(completion, judge.parsers[task.format])
-        decision = SWAPPED.get(read.decision, read.decision) if task.order == "ba" else read.decision
+        decision = _plain(judge, read.decision)
+        decision = SWAPPED.get(decision, decision) if task.order == "ba" else decision
         result.append(
             Judgment(
                 judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
@@ -132,3 +144,12 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
             )
         )  # fmt: skip
     return result
+
+
+def _plain(judge: Judge, decision: Any) -> int | str | None:
+    """A decision as files hold it: a judge of one's own may give numpy's numbers, or 4.0."""
+    if decision is None or decision in ("A", "B", "tie"):
+        return decision
+    if isinstance(decision, Real) and not isinstance(decision, bool) and decision == int(decision):
+        return int(decision)
+    raise DataError(f'judge {judge.name!r}: its decision is {decision!r}; give a whole score, "A", "B", "tie" or None.')

@@ -130,7 +130,7 @@ class JudgmentStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        if self.path.suffix != ".jsonl":
+        if self.path.suffix != ".jsonl" or self.path.is_dir():
             raise DataError(f"{self.path}: judgments are collected in a file whose name ends in .jsonl.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.places: set[Place] = set()
@@ -366,6 +366,7 @@ def with_policy(judgments: Any, policy: str | Policy | None) -> Any:
     if label == "once":
         return first.reset_index(drop=True)
     repaired = judgments[judgments["policy"] == label]
+    _warn_of_unrepaired(first, set(repaired["judge"]), label)
     place = ["judge", "key", "benchmark", "item_id"]
     repaired = repaired.assign(key=[key.partition(":")[0] for key in repaired["key"]]).set_index(place)
     places = pd.MultiIndex.from_frame(first[place])
@@ -378,6 +379,18 @@ def with_policy(judgments: Any, policy: str | Policy | None) -> Any:
     result = first.astype(object)
     result.loc[replaced, list(new.columns)] = new.to_numpy(dtype=object)
     return result.astype(first.dtypes.drop("decision").to_dict()).reset_index(drop=True)
+
+
+def _warn_of_unrepaired(first: Any, repaired: set[str], label: str) -> None:
+    """Say whose answers without a decision a policy was never applied to: they are shown as they were first given."""
+    failed = first.loc[(first["status"] != "ok") & ~first["judge"].isin(repaired), "judge"]
+    if len(failed):
+        counts = "; ".join(f"{count} of {judge}" for judge, count in failed.value_counts(sort=False).items())
+        warnings.warn(
+            f"no answer of these judges was ever repaired by {label!r}, so those without a decision are first answers: "
+            f"{counts}; collect with that policy.",
+            stacklevel=4,
+        )
 
 
 def compress(folder: str | Path) -> list[Path]:

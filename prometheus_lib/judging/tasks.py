@@ -6,8 +6,10 @@ in those of another family of judges.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal
 
 from .. import artifacts, prompts
@@ -20,7 +22,7 @@ MENUS = {"direct": ("1", "2", "3", "4", "5"), "pairwise": ("A", "B")}
 
 @dataclass(frozen=True)
 class Decoding:
-    """Sampling settings (Table 8); `seed` makes a run repeatable.
+    """Sampling settings (Table 8); `seed` makes a run repeatable. DataError for settings that no sampling can have.
 
     >>> Decoding().temperature, Decoding(temperature=0.0).greedy
     (1.0, True)
@@ -31,6 +33,14 @@ class Decoding:
     max_new_tokens: int = 1024
     repetition_penalty: float = 1.03
     seed: int = 42
+
+    def __post_init__(self) -> None:
+        least = {"temperature": 0.0, "top_p": 0.0, "max_new_tokens": 0, "repetition_penalty": 1e-9}
+        for name, low in least.items():
+            value, high = getattr(self, name), 1.0 if name == "top_p" else math.inf
+            if not (isinstance(value, Real) and low <= value <= high and value < math.inf):
+                to = f" to {high:g}" if high < math.inf else ""
+                raise DataError(f"decoding: {name} is {value!r}; give a number from {max(low, 0):g}{to}.")
 
     @property
     def greedy(self) -> bool:

@@ -262,7 +262,6 @@ def test_a_policys_answers_are_read_with_the_first_ones(tmp_path, ask):
     unsure = Teller("weights 1", lambda task, draw: None)
     unsure.generate = lambda tasks, decoding, seed: [[Completion("Hm.", 1, True)] * t.draws for t in tasks]
     ask(unsure, tasks())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(UserWarning, match="was ever repaired by 'redraw-2', .*: 4 of teller; collect with that policy"):
         found = reading.judgments_of(unsure, tasks(), tmp_path, WARM, policy="redraw-2")
     assert isinstance(found, pd.DataFrame) and found["decision"].isna().all() and len(found) == 4

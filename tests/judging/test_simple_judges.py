@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -319,3 +321,68 @@ def test_these_judges_need_no_engine():
     code = "import sys, prometheus_lib.judging; print({'torch', 'openai', 'vllm', 'transformers'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+# --- a judge of one's own, and what it is asked ----------------------------------------------------------------------
+
+
+class Own(judging.Judge):
+    """Answers each task with the completions it is made with."""
+
+    name, fingerprint = "own", "own, version 1"
+
+    def __init__(self, *completions):
+        self.completions = completions
+
+    def generate(self, tasks, decoding, seed):
+        return [list(self.completions) for _ in tasks]
+
+
+def asked(count: int = 2, draws: int = 1):
+    items = [DirectItem(str(number), "i", f"r{number}", None, RUBRIC) for number in range(count)]
+    return judging.direct_tasks("b", items, False, draws)
+
+
+@pytest.mark.parametrize("given", [4, 4.0, np.int64(4), np.float32(4)])
+def test_a_decision_is_stored_as_a_whole_number_whatever_number_a_judge_gives(tmp_path, given):
+    found = collected(Own(judging.Completion("", 0, True, given)), asked(), tmp_path)
+    assert [type(each) for each in found["decision"]] == [int, int] and set(found["decision"]) == {4}
+
+
+def test_what_a_judge_may_not_answer_is_named(tmp_path):
+    store = JudgmentStore(tmp_path / "own.jsonl")
+    for given in (4.5, "C", True, [4]):
+        with pytest.raises(DataError, match="judge 'own': its decision is .*; give a whole score"):
+            judging.collect(Own(judging.Completion("", 0, True, given)), asked(), store, ANY)
+    good = judging.Completion("[RESULT] 4", 3, True)
+    with pytest.raises(DataError, match=r"'own': generate returned \[2, 2\] answers for tasks that ask for \[1, 1\]"):
+        judging.collect(Own(good, good), asked(), store, ANY)
+    assert not store.keys
+
+
+def test_draws_that_can_only_repeat_the_first_are_warned_about(tmp_path):
+    good, greedy = judging.Completion("[RESULT] 4", 3, True), Decoding(temperature=0.0)
+    with pytest.warns(UserWarning, match="2 tasks are drawn 3 times at temperature 0, where every draw is the first"):
+        judging.collect(Own(good, good, good), asked(draws=3), JudgmentStore(tmp_path / "a.jsonl"), greedy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        judging.collect(Own(good), asked(), JudgmentStore(tmp_path / "b.jsonl"), greedy)
+        judging.collect(Own(good, good), asked(draws=2), JudgmentStore(tmp_path / "c.jsonl"), ANY)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"temperature": -1}, {"temperature": float("nan")}, {"temperature": "0"}, {"top_p": 1.5}, {"max_new_tokens": -1},
+     {"repetition_penalty": 0.0}],
+)  # fmt: skip
+def test_settings_that_no_sampling_can_have_are_refused(setting):
+    with pytest.raises(DataError, match=f"decoding: {next(iter(setting))} is .*; give a number"):
+        Decoding(**setting)
+
+
+def test_a_policy_may_be_told_by_its_name(tmp_path):
+    store = JudgmentStore(tmp_path / "own.jsonl")
+    judging.collect(Own(judging.Completion("Nothing.", 3, True)), asked(), store, ANY, policy="redraw")
+    assert set(load_judgments(tmp_path, policy="redraw")["attempts"]) == {6}
+    with pytest.raises(DataError, match="unknown policy 'again'"):
+        judging.collect(Own(), asked(), store, ANY, policy="again")

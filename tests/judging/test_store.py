@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -153,6 +154,10 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
             store.load_judgments(tmp_path, policy=other)
     with pytest.raises(DataError, match="unknown policy 'again'; write .*redraw-5"):
         store.load_judgments(tmp_path, policy="again")
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(DataError, match="collected in a file whose name ends in .jsonl"):
+        store.JudgmentStore(tmp_path / "folder.jsonl")
+    (tmp_path / "folder.jsonl").rmdir()
     (path,) = tmp_path.glob("*.jsonl")
     with pytest.warns(UserWarning, match="1 without a decision is read with policy='finish' or 'redraw-5'"):
         assert store.load_judgments(path).equals(seen["once"])
@@ -160,6 +165,20 @@ def test_policies_are_read_side_by_side_from_one_file(tmp_path):
     with pytest.raises(DataError, match="drawn again as redraw-2 and redraw-5; name one"):
         store.load_judgments(tmp_path, policy="redraw")
     assert store.load_judgments(tmp_path, policy="redraw-5").equals(seen["redraw-5"])
+
+
+def test_a_policy_that_was_never_applied_is_said(tmp_path):
+    failed = replace(ONE, decision=None, status="unparsed")
+    for name in ("j", "k"):
+        store.JudgmentStore(tmp_path / f"{name}.jsonl").append([replace(failed, judge=name), judgment(1)])
+    finished = replace(failed, judge="k", decision=4, key="key-0:finish", policy="finish", status="ok")
+    store.JudgmentStore(tmp_path / "k.jsonl").append([finished])
+    with pytest.warns(UserWarning, match="ever repaired by 'finish', .* are first answers: 1 of j; collect"):
+        table = store.load_judgments(tmp_path, policy="finish")
+    assert table.loc[table["status"] != "ok", "judge"].tolist() == ["j"] and 4 in set(table["decision"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.load_judgments(tmp_path, ["k"], policy="finish")
 
 
 def test_policies_of_two_judges_with_equal_weights_are_kept_apart(tmp_path):
