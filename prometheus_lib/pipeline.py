@@ -5,6 +5,7 @@ Each function returns a table of what was done and what was skipped because its 
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from . import artifacts, merging, training
+from . import artifacts, cards, merging, training
 from .data import benchmarks, minibench
 from .data.attacks import SOURCES, victims_at
 from .data.biases import POSITION_SOURCE, RUBRIC_SOURCE
@@ -31,9 +32,12 @@ from .judging.sweeps import SweepJob, run_sweep
 from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
-from .records import DirectItem, PairItem, write_bytes_atomic, write_items
+from .records import DataError, DirectItem, PairItem, write_bytes_atomic, write_items
 from .scale import Expert, Paths, Scale, committed_outputs
+from .scale.checks import AUTO, NO_LAUNCHER
+from .training import sizing
 from .training.experts import ExpertJob
+from .training.room import check_room
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,24 +129,66 @@ def _expert_job(scale: Scale, expert: Expert) -> ExpertJob:
 
 
 def train_experts(scale: Scale) -> pd.DataFrame:
-    """Train every expert whose data, base model or settings have changed; one row per expert."""
+    """Train every expert whose data, base model or settings have changed; one row per expert.
+
+    With a `launcher` each is trained by processes of its own, one expert after the other; they outlive this process,
+    and the next call finds them.
+    """
     jobs = sorted(expert_jobs(scale), key=lambda job: -job.steps())
     waiting = [job for job in jobs if not artifacts.is_current(job.out, job.stamp())]
     if waiting:
         training.probe(scale.base_model, scale.training.max_length).check()
     steps = sum(job.steps() for job in waiting)
     # Starting a worker takes as long as about a hundred small steps.
-    workers = available_workers(scale.workers) if steps > 100 else 1
-    seconds = dict(
-        zip((j.name for j in waiting), run_jobs(_timed_training, waiting, steps, "step", workers, "training"))
-    )
+    workers = available_workers(scale.workers) if steps > 100 and scale.launcher == NO_LAUNCHER else 1
+    if waiting:
+        shape = sizing.shape_of(scale.base_model, scale.training.lora)
+        check_room(shape, scale.training, len(waiting), min(workers, len(waiting)), scale.paths.experts)
+    train = partial(_timed_training, start=starter(scale) if waiting else None)
+    seconds = dict(zip((j.name for j in waiting), run_jobs(train, waiting, steps, "step", workers, "training")))
     return _table([_training_row(job, seconds.get(job.name)) for job in expert_jobs(scale)])
 
 
-def _timed_training(job: ExpertJob, report: Report) -> float:
-    start = time.perf_counter()
-    training.train_expert(job, report)
-    return time.perf_counter() - start
+def _timed_training(job: ExpertJob, report: Report, start: Callable[[ExpertJob], training.Launched] | None) -> float:
+    began = time.perf_counter()
+    if start is None:
+        training.train_expert(job, report)
+    else:
+        start(job).wait(report)
+    return time.perf_counter() - began
+
+
+def starter(scale: Scale) -> Callable[[ExpertJob], training.Launched] | None:
+    """Return what starts a training of the scale in processes of its own; None where workers of this one train.
+
+    The launcher "auto" is chosen from the model's size and the machine's GPUs; DataError where it fits none.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> starter(load_scale("mini")) is None
+    True
+    """
+    launcher, processes = scale.launcher, scale.processes
+    if launcher == AUTO:
+        launcher, processes = _chosen(scale)
+    if launcher == NO_LAUNCHER:
+        return None
+    return partial(training.launch, launcher=launcher, processes=processes or 1)
+
+
+def _chosen(scale: Scale) -> tuple[str, int]:
+    if scale.training.use_cpu:
+        return NO_LAUNCHER, 1
+    import torch
+
+    cards = [torch.cuda.get_device_properties(n).total_memory / 1e9 for n in range(torch.cuda.device_count())]
+    shape = sizing.shape_of(scale.base_model, scale.training.lora)
+    count, launcher = sizing.choose_launcher(shape, scale.training, min(cards, default=0.0), len(cards))
+    if not launcher:
+        raise DataError(
+            f"scale {scale.name}: training does not fit {len(cards)} GPUs; what would: "
+            f"python -m prometheus_lib plan --scale {scale.name}"
+        )
+    return launcher, count
 
 
 def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
@@ -152,6 +198,39 @@ def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:
         "expert": job.name, "rows": log["rows"], "too long": log["too_long"], "seed": job.seed, "final loss": last,
         "seconds": round(seconds or 0.0, 1), "skipped": seconds is None,
     }  # fmt: skip
+
+
+# --- publishing ------------------------------------------------------------------------------------------------------
+
+
+def publish(scale: Scale, judge: str, target: str | Path, private: bool = True) -> str:
+    """Push a judge of the scale with its card and its results (see `cards.push`); return where it is.
+
+    >>> publish(load_scale("mini"), "linear", "owner/my-judge")  # doctest: +SKIP
+    'https://huggingface.co/owner/my-judge'
+    """
+    return cards.push(scale.model_folder(judge), target, judge_results(scale.paths.tables, judge), private)
+
+
+def judge_results(tables: Path, judge: str) -> str:
+    """Return what Tables 3 and 4 of a run hold about a judge, with 95 % intervals, as Markdown; "" where it is in none.
+
+    >>> from prometheus_lib.scale import stored_scale
+    >>> judge_results(stored_scale("mini").paths.tables, "linear").splitlines()[0]
+    '| benchmark | value | 95 % interval | n | unparsed |'
+    """
+    lines = []
+    for file in (tables / name for name in ("table_03.csv", "table_04.csv")):
+        if file.is_file():
+            with open(file, encoding="utf-8", newline="") as stream:
+                rows = [row for row in csv.DictReader(stream) if row["row"] == judge and row["low"]]
+            lines += [
+                f"| {row['column'].replace('|', ':')} | {row['value']} | {row['low']} to {row['high']} | {row['n']} | "
+                f"{row['unparsed']} |"
+                for row in rows
+            ]
+    head = ["| benchmark | value | 95 % interval | n | unparsed |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 # --- merging ---------------------------------------------------------------------------------------------------------

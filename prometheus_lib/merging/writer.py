@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import artifacts
+from .. import artifacts, cards
 from ..parallel import one_thread
 from ..records import DataError, write_text_atomic
 from . import checks, moe_names
@@ -110,7 +110,7 @@ def merge_folders(
         if engine == "mergekit":  # our own engine looks while it works
             _check_result(merge, folder, dtype, parents)
         _copy_companions(parents[0], folder)
-        write_text_atomic(folder / "README.md", model_card(merge, recipe, stamp))
+        write_text_atomic(folder / "README.md", model_card(merge, recipe, stamp, str(base)))
 
     return artifacts.build_folder(out, stamp, build, inputs.values())
 
@@ -224,11 +224,12 @@ def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
     return json.loads(text)
 
 
-def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any]) -> str:
-    """Return the README of a merged model: what went in, with fingerprints and the recipe.
+def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any], base: str = "") -> str:
+    """Return the card of a merged model: what went in, with fingerprints and the recipe.
 
-    >>> print(model_card(Merge("m", "linear"), {}, {"inputs": {"first": "0123abcd"}}).splitlines()[4])
-    - `direct`: fingerprint `0123abcd`
+    >>> card = model_card(Merge("m", "linear"), {}, {"inputs": {"first": "0123abcd"}})
+    >>> "- `direct`: fingerprint `0123abcd`" in card.splitlines()
+    True
     """
     import yaml
 
@@ -236,7 +237,9 @@ def model_card(merge: Merge, recipe: dict[str, Any], stamp: dict[str, Any]) -> s
     inputs = "\n".join(f"- {names[role]}: fingerprint `{value}`" for role, value in stamp["inputs"].items())
     text = yaml.safe_dump(recipe, sort_keys=False)
     variant = ", ".join(value for key, value in merge.settings().items() if key in ("variant", "reading"))
-    return (
-        f"# {merge.name}\n\nA merged judge: {merge.method}, weights {merge.weights} ({variant}) of the experts "
-        f"`{merge.first}` and `{merge.second}`.\n\n{inputs}\n\n```yaml\n{text}```\n"
+    summary = (
+        f"A merged judge: {merge.method}, weights {merge.weights} ({variant}) of the experts `{merge.first}` and "
+        f"`{merge.second}`."
     )
+    sections = [("Models", inputs), ("Recipe", f"```yaml\n{text}```"), ("Versions", cards.listed(cards.versions()))]
+    return cards.model_card(merge.name, summary, sections, base)

@@ -63,7 +63,11 @@ class Offer:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run of a scale takes: its notebooks, offers of GPUs, and whether it fits this machine or what would."""
+    """What a run of a scale takes: its notebooks, offers of GPUs, and whether it fits this machine or what would.
+
+    >>> plan = make_plan(load_scale("7b"), this_machine(Path.cwd()))  # doctest: +SKIP
+    >>> plan.hours, plan.verdict  # doctest: +SKIP
+    """
 
     scale: Scale
     shape: Shape

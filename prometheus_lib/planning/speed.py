@@ -45,6 +45,12 @@ def gpu_speed(gpu: GPU, shape: Shape, settings: TrainingSettings, work: Work, sh
 
     Training takes 6 operations per parameter and token, 8 where activations are computed again; of frozen weights the
     gradients are not computed. Writing reads all weights once for each token of all sequences.
+
+    >>> shape = Shape("7B", 7_241_732_096, 7_241_732_096, 7_241_732_096, 32, 4096, 32000, 65536, None)
+    >>> gpu = GPU("A100 40 GB", 40, 312, 1555, 0.45, 1.99, "a price list")
+    >>> settings = TrainingSettings(1e-5, 32, 4096, gradient_checkpointing=True)
+    >>> round(gpu_speed(gpu, shape, settings, Work(0, 0, 0, 0, 1, 1700.0, "")).training)
+    2329
     """
     again = 2 if settings.gradient_checkpointing else 0
     adapters = shape.trained * shape.active / shape.parameters if settings.lora else 0
@@ -69,6 +75,10 @@ def earlier_speed(scale: Scale, machine: dict[str, Any]) -> Speed | None:
     """Return the speed of an earlier run with this base model on such a machine, None where there was none.
 
     `machine` is what a manifest says of it (`processor`, `cores`). One's own runs are looked at before committed ones.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> earlier_speed(load_scale("mini"), {"processor": "of another kind", "cores": 2}) is None
+    True
     """
     for root in (scale.paths.root, committed_outputs() / scale.name.split("-")[0]):
         file = root / "manifest.json"
@@ -99,6 +109,10 @@ def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -
     """Measure this CPU, one thread, in a few seconds: models of one and of two layers of this shape, random weights.
 
     Seconds are those of the processor, so that other programs count little; what one layer adds is taken for each.
+
+    >>> speed = probe_speed("owner/base", settings, work_of(scale), batch=32)  # doctest: +SKIP
+    >>> speed.source  # doctest: +SKIP
+    'probed on this machine'
     """
     import torch
 

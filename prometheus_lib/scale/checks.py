@@ -8,9 +8,11 @@ from typing import Any
 from ..judging.engines import ENGINES
 from ..judging.tasks import MENUS
 from ..records import DataError
+from ..training.launching import LAUNCHERS
 from .settings import Scale
 from .typed import nearest
 
+NO_LAUNCHER, AUTO = "none", "auto"
 SCHEDULES = ("cosine", "linear", "constant", "constant_with_warmup")
 COUNTS = {
     "": ("collection_instructions", "batch_size", "workers", "resamples", "draws"),
@@ -21,6 +23,7 @@ COUNTS = {
 SHARES = {"": ("density", "benchmark_share"), "decoding": ("top_p",)}  # above 0, at most 1
 POSITIVE = {"": ("scaling",), "training": ("learning_rate", "epochs"), "decoding": ("repetition_penalty",)}
 NOT_NEGATIVE = {
+    "": ("processes",),
     "training": ("warmup", "weight_decay", "rows_at_once", "checkpoint_minutes"),
     "decoding": ("temperature",),
 }
@@ -34,6 +37,7 @@ def check_scale(scale: Scale, where: str) -> None:
     _check_numbers(scale, NOT_NEGATIVE, where, lambda value: 0 <= value < float("inf"), "a number from 0 on")
     _check_known([scale.training.schedule], SCHEDULES, f"{where}: schedule of [training]")
     _check_known([scale.engine], ENGINES, f"{where}: engine")
+    _check_known([scale.launcher], (NO_LAUNCHER, AUTO, *LAUNCHERS), f"{where}: launcher")
     _check_experts(scale, where)
     merges = [merge.name for merge in (*scale.merges, *scale.sweep)]
     _check_known([scale.merged_judge], merges, f"{where}: merged_judge")

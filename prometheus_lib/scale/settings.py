@@ -91,6 +91,8 @@ class Scale:
     draws: int = 3
     hardware: str = ""
     in_place: bool = True
+    launcher: str = "none"  # training in worker processes; "auto" chooses one of `training.LAUNCHERS` for the GPUs
+    processes: int = 0  # that train one expert together (0: as many as fit)
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""

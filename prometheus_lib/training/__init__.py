@@ -2,7 +2,6 @@
 
 from .bases import converted, local_base
 from .experts import (
-    IGNORED,
     LOG,
     ExpertJob,
     fine_tune,
@@ -10,26 +9,30 @@ from .experts import (
     read_examples,
     read_log,
     rows_wanted,
-    sft_config,
     tokenise,
     tokenise_to_disk,
     train_expert,
 )
+from .launching import LAUNCHERS, Launched, launch
 from .loss import answer_loss
 from .probing import Probe, probe
 from .settings import EMBEDDED_BASE, Lora, TrainingSettings
+from .trainers import IGNORED, sft_config
 
 __all__ = [
     "EMBEDDED_BASE",
     "ExpertJob",
     "IGNORED",
+    "LAUNCHERS",
     "LOG",
+    "Launched",
     "Lora",
     "Probe",
     "TrainingSettings",
     "answer_loss",
     "converted",
     "fine_tune",
+    "launch",
     "load_model",
     "local_base",
     "probe",

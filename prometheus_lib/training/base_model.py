@@ -25,8 +25,9 @@ from ..data.collections import Example, school_examples
 from ..data.miniworld import SCHOOL_STYLES, Noise
 from ..data.schooling import JUDGES_SHEETS, PLAIN_SHEETS, Sheet
 from ..parallel import Report
-from .experts import IGNORED, tokenise
+from .experts import tokenise
 from .settings import EMBEDDED_BASE
+from .trainers import IGNORED
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% set system = namespace(text='') %}"

@@ -7,16 +7,17 @@ begin-of-sequence token; rows that do not fit are counted and reported, never dr
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from .. import artifacts
+from .. import artifacts, cards
 from ..data.collections import (
     FEEDBACK_FIELDS,
     PREFERENCE_FIELDS,
@@ -29,12 +30,15 @@ from ..data.collections import (
 from ..parallel import Report, silent
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
-from .checkpoints import KEPT, last_checkpoint, remove_work, saver, work_folder
+from .checkpoints import STAMP, last_checkpoint, others, remove_work, saver, work_folder
+from .processes import meet, rank
+from .room import is_full
 from .settings import TrainingSettings
+from .trainers import IGNORED, sft_config, trainer_class, whole_state
 
-IGNORED = -100
 LOG = "training_log.json"
 TOKENS = "tokens.arrow"  # the tokenised rows, there while an expert is trained
+LOSSES = 12  # of the loss curve, in a card
 TOKENISED_TOGETHER = 1000  # examples whose tokens are in memory at one time
 
 
@@ -166,21 +170,37 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
     return Dataset.from_file(str(file)), too_long
 
 
-def train_expert(job: ExpertJob, report: Report = silent) -> bool:
+def train_expert(job: ExpertJob, report: Report = silent, callbacks: Sequence[Any] = ()) -> bool:
     """Train one expert into `job.out`; return False when that folder is current and nothing was done.
 
-    A training that was killed goes on from its last checkpoint.
+    A training that was killed goes on from its last checkpoint. Where torchrun or accelerate started several processes,
+    all of them call this, and the first one writes. `callbacks` are those of transformers' Trainer.
 
     >>> trained = train_expert(job)  # doctest: +SKIP
     """
-    out, stamp = artifacts.check_output(job.out, job.inputs()), job.stamp()
-    if artifacts.is_current(out, stamp):
+    stamp = job.stamp()
+    if artifacts.is_current(job.out, stamp):
         return False
+    if rank():
+        _train_along(job, work_folder(Path(job.out).resolve(), stamp), callbacks)
+        return True
+    out = artifacts.check_output(job.out, job.inputs())
     work = work_folder(out, stamp)
-    work.mkdir(parents=True, exist_ok=True)
+    if told := others(out, stamp):
+        print(told, file=sys.stderr)
     try:
-        with FileLock(work / "lock"):  # two processes would write one another's checkpoints
-            return artifacts.build_folder(out, stamp, lambda new: _train(job, new, work, report), job.inputs())
+        work.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(work / STAMP, json.dumps(stamp))
+        with FileLock(work / "lock"):  # two trainings would write one another's checkpoints
+            build = partial(_train, job, work=work, report=report, callbacks=callbacks)
+            return artifacts.build_folder(out, stamp, build, job.inputs())
+    except Exception as error:
+        if is_full(error):
+            raise DataError(
+                f"{job.name}: the disk of {out.parent} is full ({error}); make room there and give the same command, "
+                "which goes on from the last checkpoint."
+            ) from error
+        raise
     finally:
         if artifacts.is_current(out, stamp):
             remove_work(out)
@@ -188,8 +208,7 @@ def train_expert(job: ExpertJob, report: Report = silent) -> bool:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _train(job: ExpertJob, folder: Path, work: Path, report: Report) -> None:
-    import torch
+def _train(job: ExpertJob, folder: Path, work: Path, report: Report, callbacks: Sequence[Any]) -> None:
     from transformers import AutoTokenizer
 
     artifacts.check_base_model(job.base)
@@ -197,10 +216,54 @@ def _train(job: ExpertJob, folder: Path, work: Path, report: Report) -> None:
     rows, too_long = tokenise_to_disk(tokenizer, job.examples(), job.settings.max_length, work / TOKENS)
     if not len(rows):
         raise DataError(f"{job.name}: no training row fits into max_length={job.settings.max_length} tokens.")
-    torch.manual_seed(job.seed)  # adapters begin with random numbers
-    log = fine_tune(load_model(job.base, job.settings), tokenizer, rows, job.settings, job.seed, folder, report, work)
+    meet(job.settings.use_cpu)  # the others read these rows
+    log = _learn(job, tokenizer, rows, folder, work, report, callbacks)
     summary = {"name": job.name, "rows": len(rows), "too_long": too_long, "seed": job.seed, "log": log}
     write_text_atomic(folder / LOG, json.dumps(summary, indent=1))
+    write_text_atomic(folder / cards.CARD, expert_card(job, summary))
+
+
+def expert_card(job: ExpertJob, summary: dict[str, Any]) -> str:
+    """Return the card of an expert: base and data with fingerprints, settings, versions and its loss.
+
+    `summary` is what the training log holds.
+    """
+    formats = " and ".join(dict.fromkeys(format for format, *_ in job.sources))
+    stamp = job.stamp()
+    inputs = {f"`{Path(role).name}`": f"fingerprint `{value}`" for role, value in stamp["inputs"].items()}
+    log = summary["log"]
+    shown = log[:: max(1, len(log) // LOSSES)] + log[-1:]
+    losses = "\n".join(f"| {each['step']} | {each['loss']:.4f} |" for each in {e["step"]: e for e in shown}.values())
+    settings = {name: value for name, value in stamp["settings"]["settings"].items() if value is not None}
+    sections = [
+        ("Base model and data", f"Base model: `{Path(job.base).name}`.\n\n{cards.listed(inputs)}"),
+        ("Settings", cards.listed({"rows": summary["rows"], "seed": job.seed, **settings})),
+        ("Loss", f"Mean cross-entropy of the answers' tokens, in nats.\n\n| step | loss |\n|---|---|\n{losses}"),
+        ("Versions", cards.listed(cards.versions())),
+    ]
+    return cards.model_card(
+        job.name, f"A judge, trained on {formats} evaluation from one base model.", sections, job.base
+    )
+
+
+def _train_along(job: ExpertJob, work: Path, callbacks: Sequence[Any]) -> None:
+    """Train in a process that writes nothing: the rows are those that the first process tokenised."""
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+
+    meet(job.settings.use_cpu)
+    rows, tokenizer = Dataset.from_file(str(work / TOKENS)), AutoTokenizer.from_pretrained(job.base)
+    _learn(job, tokenizer, rows, work, work, silent, callbacks)
+
+
+def _learn(
+    job: ExpertJob, tokenizer: Any, rows: Any, folder: Path, work: Path, report: Report, callbacks: Sequence[Any]
+) -> list[dict[str, float]]:
+    import torch
+
+    torch.manual_seed(job.seed)  # adapters begin with random numbers
+    model = load_model(job.base, job.settings)
+    return fine_tune(model, tokenizer, rows, job.settings, job.seed, folder, report, work, callbacks)
 
 
 def load_model(base: str, settings: TrainingSettings) -> Any:
@@ -250,6 +313,7 @@ def fine_tune(
     folder: Path,
     report: Report,
     work: Path | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> list[dict[str, float]]:
     """Fine-tune the model on tokenised rows, save model and tokenizer into the folder, return the loss log.
 
@@ -262,74 +326,50 @@ def fine_tune(
     from transformers.trainer_callback import PrinterCallback
 
     disable_progress_bars()
-    trainer = _trainer_class()(
+    trainer = trainer_class(settings)(
         model=model,
         args=sft_config(settings, seed, work or folder),
         train_dataset=Dataset.from_list(rows) if isinstance(rows, list) else rows,
         processing_class=tokenizer,
-        callbacks=[_reporter(report), *([saver(settings.checkpoint_minutes)] if work else [])],
+        callbacks=[_reporter(report), *([saver(settings.checkpoint_minutes)] if work else []), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last_checkpoint(work) if work else None)
-    _save(trainer.model, tokenizer, folder, settings)
+    trainer.train(resume_from_checkpoint=_start_from(work, settings) if work else None)
+    _save(trainer, tokenizer, folder, settings)
     return [{"step": e["step"], "loss": e["loss"]} for e in trainer.state.log_history if "loss" in e]
 
 
-def _save(model: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) -> None:
-    """Save the whole model; a LoRA adapter is kept beside it and merged in, so that experts can be merged."""
+def _start_from(work: Path, settings: TrainingSettings) -> str | None:
+    """Return the newest whole checkpoint, when the first process has removed what is not whole."""
+    found = None if rank() else last_checkpoint(work)
+    meet(settings.use_cpu)
+    return last_checkpoint(work) if rank() else found
+
+
+def _save(trainer: Any, tokenizer: Any, folder: Path, settings: TrainingSettings) -> None:
+    """Save the whole model; a LoRA adapter is kept beside it and merged in, so that experts can be merged.
+
+    All processes bring their part of a model that they share; the first one writes.
+    """
+    state = whole_state(trainer)
+    if rank():
+        return
+    model = trainer.accelerator.unwrap_model(trainer.model)
     if settings.lora is not None:
-        model.save_pretrained(folder / "adapter")
-        model = model.merge_and_unload()
-    model.save_pretrained(folder)
+        model.save_pretrained(folder / "adapter", state_dict=state)
+        model = (_with_adapter(model, folder / "adapter") if state else model).merge_and_unload()
+        state = None
+    model.save_pretrained(folder, state_dict=state)
     tokenizer.save_pretrained(folder)
 
 
-def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
-    """Translate our settings into TRL's SFTConfig.
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    """Load the base again in one piece, with an adapter that was trained in parts."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
 
-    >>> settings = TrainingSettings(learning_rate=1e-5, batch_size=8, max_length=4096)
-    >>> sft_config(settings, seed=42, folder=Path("expert")).max_length  # doctest: +SKIP
-    4096
-    """
-    from trl import SFTConfig
-
-    at_once, times = settings.shared_by(int(os.environ.get("WORLD_SIZE", 1)))
-    return SFTConfig(
-        output_dir=str(folder), learning_rate=settings.learning_rate, num_train_epochs=settings.epochs,
-        per_device_train_batch_size=at_once, gradient_accumulation_steps=times,
-        max_length=settings.max_length, seed=seed, data_seed=seed,
-        lr_scheduler_type=settings.schedule, warmup_steps=settings.warmup, weight_decay=settings.weight_decay,
-        bf16=settings.bf16, use_cpu=settings.use_cpu, gradient_checkpointing=settings.gradient_checkpointing,
-        adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no",
-        save_total_limit=KEPT, report_to="none",
-        disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )  # fmt: skip
-
-
-def _trainer_class() -> type:
-    """Return an SFTTrainer that computes logits for the answer's positions only, the bulk of the cost on a CPU."""
-    from torch.nn.functional import cross_entropy
-    from trl import SFTTrainer
-
-    class AnswerTrainer(SFTTrainer):
-        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-            labels = inputs.pop("labels")
-            first = int((labels != IGNORED).int().argmax(dim=1).min())
-            # The position before the first answer token predicts it; everything earlier needs no logits.
-            keep = labels.shape[1] - first + 1
-            outputs = model(**inputs, use_cache=False, logits_to_keep=keep)
-            total = cross_entropy(
-                outputs.logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(),
-                ignore_index=IGNORED, reduction="sum",
-            )  # fmt: skip
-            if num_items_in_batch is None:
-                loss = total / (labels != IGNORED).sum()
-            else:  # counted over all processes, whose gradients are averaged and not added
-                loss = total / num_items_in_batch * self.accelerator.num_processes
-            return (loss, outputs) if return_outputs else loss
-
-    return AnswerTrainer
+    base = model.peft_config["default"].base_model_name_or_path
+    return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=model.dtype), adapter)
 
 
 def _reporter(report: Report) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .experts import IGNORED
+from .trainers import IGNORED
 
 
 def answer_loss(model: Any, rows: Sequence[dict[str, list[int]]], batch_size: int = 10) -> float:

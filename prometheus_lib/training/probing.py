@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from .. import artifacts
 from ..prompts import DIRECT_SYSTEM_PROMPT, PAIRWISE_SYSTEM_PROMPT
 from ..prompts.chat import chat_ids, render_chat
-from ..records import DataError
+from ..records import DataError, few
 
 SYSTEM_PROMPTS = {"direct": DIRECT_SYSTEM_PROMPT, "pairwise": PAIRWISE_SYSTEM_PROMPT}
 WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # how classes of models that write end
-WEIGHTS = (".safetensors", ".bin")
+WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # how transformers names them
+NO_WEIGHTS = "there are no weights (model*.safetensors or pytorch_model*.bin)"
+ADAPTER = "this is an adapter without its base; merge it into that (merge_and_unload) and save the result"
 ANSWER = "An answer to look for."
 
 
@@ -57,6 +61,8 @@ def probe(base: str, longest: int = 0, prompt: str = "Judge this response.") -> 
     config, tokenizer = _read(base)
     text = config.get_text_config()
     facts = {"architecture": _architecture(base, config), "vocabulary": text.vocab_size}
+    if lacking := _lacking(base):
+        raise DataError(f"{base}: {lacking}; get the whole model.")
     facts["context"] = getattr(text, "max_position_embeddings", None)
     rendered = {format: render_chat(tokenizer, prompt, format) for format in SYSTEM_PROMPTS}
     ids = chat_ids(tokenizer, list(rendered.values()))
@@ -68,28 +74,60 @@ def _read(base: str) -> tuple[Any, Any]:
     """Return configuration and tokenizer; DataError, with what to do, where a model cannot be had or be used."""
     from transformers import AutoConfig, AutoTokenizer
 
-    folder = Path(base).is_dir()
-    name, revision = (base, None) if folder else (base.partition("@")[0], base.partition("@")[2] or None)
+    name, revision = _named(base)
     try:
         config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-        if not (_files(name, revision) if not folder else list(_weights(Path(base)))):
-            raise DataError(f"{base}: there are no weights (*.safetensors or *.bin); get the whole model.")
         return config, AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{base}: {_advice(error)}") from error
 
 
-def _weights(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix in WEIGHTS and file.is_file()]
+def _named(base: str) -> tuple[str, str | None]:
+    """Return a folder, or a model's name on the hub, and its revision."""
+    if Path(base).is_dir():
+        return base, None
+    name, _, revision = base.partition("@")
+    return name, revision or None
+
+
+def _lacking(base: str) -> str:
+    """Return what a model's weights lack, "" for nothing: all parts, in a folder each with a whole head."""
+    folder = Path(base)
+    if not folder.is_dir():
+        return "" if _files(*_named(base)) else NO_WEIGHTS
+    indexed = {part for index in folder.glob("*.index.json") for part in _parts(index)}
+    if gone := sorted(part for part in indexed if not (folder / part).is_file()):
+        return f"of its weights {few(gone)} is missing"
+    files = [file for pattern in WEIGHTS for file in folder.glob(pattern) if file.is_file()]
+    if not files:
+        return ADAPTER if (folder / "adapter_config.json").is_file() else NO_WEIGHTS
+    broken = [file.name for file in files if file.suffix == ".safetensors" and not _is_readable(file)]
+    return f"{few(broken)} is damaged or not all there" if broken else ""
+
+
+def _parts(index: Path) -> set[str]:
+    return set(artifacts.read_json(index).get("weight_map", {}).values())
+
+
+def _is_readable(file: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as opened:
+            return bool(opened.keys())
+    except (SafetensorError, OSError):
+        return False
 
 
 def _files(name: str, revision: str | None) -> list[str]:
     """Return the names of a hub model's weight files, as the hub lists them."""
     from huggingface_hub import list_repo_files
 
-    return [file for file in list_repo_files(name, revision=revision) if file.endswith(WEIGHTS)]
+    try:
+        files = list_repo_files(name, revision=revision)
+    except Exception as error:  # the hub client raises many unrelated types
+        raise DataError(f"{name}: {_advice(error)}") from error
+    return [file for file in files for pattern in WEIGHTS if fnmatch(file, pattern)]
 
 
 def _advice(error: Exception) -> str:

@@ -163,7 +163,9 @@ def choose_launcher(shape: Shape, settings: TrainingSettings, memory: float, dev
     >>> choose_launcher(shape, settings, 40, 8), choose_launcher(shape, settings, 24, 1)
     ((8, 'fsdp2'), (0, ''))
     """
-    used = next(count for count in range(devices, 0, -1) if settings.batch_size % count == 0)
+    used = next((count for count in range(devices, 0, -1) if settings.batch_size % count == 0), 0)
+    if not used:
+        return 0, ""
     several = ("lora", "qlora") if settings.lora else ("fsdp2",)
     for launcher in ("single", *several[1:]) if used == 1 else several:
         if training_memory(shape, settings, used, packed=launcher == "qlora") <= USABLE * memory:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,75 @@ def test_a_checkpoint_that_is_not_whole_is_not_gone_on_from(tmp_path):
     assert checkpoints.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
     assert checkpoints.last_checkpoint(tmp_path / "none") is None
+
+
+def flip(file: Path) -> None:
+    text = bytearray(file.read_bytes())
+    text[len(text) // 2] ^= 1
+    file.write_bytes(text)
+
+
+DAMAGES = {
+    "cut": lambda place: (place / "optimizer.pt").write_bytes((place / "optimizer.pt").read_bytes()[:1000]),
+    "flipped": lambda place: flip(place / "model.safetensors"),
+    "lost": lambda place: (place / "trainer_state.json").unlink(),
+    "marked wrongly": lambda place: (place / checkpoints.WHOLE).write_text("{"),
+}
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(tiny_base, rows, tmp_path, capsys):
+    """Whatever happened to a file: the training ends with the weights of one that was never stopped."""
+    training.train_expert(job_for(tiny_base, rows, tmp_path / "whole" / "e"))
+    kill(tiny_base, rows, tmp_path / "killed" / "e", "", "step", 4)
+    (work,) = (tmp_path / "killed").glob(".e.work-*")
+    for name, damage in DAMAGES.items():
+        copy = tmp_path / name / work.name
+        shutil.copytree(work, copy)
+        newest = Path(checkpoints.last_checkpoint(copy))
+        damage(newest)
+        before = checkpoints.last_checkpoint(copy)
+        assert f"{newest} is damaged (" in capsys.readouterr().err and not newest.exists()
+        assert int(before.rpartition("-")[2]) == int(newest.name.rpartition("-")[2]) - 1
+    steps: list[int] = []
+    training.train_expert(job_for(tiny_base, rows, tmp_path / "flipped" / "e"), steps.append)
+    assert steps[0] >= 2 and sum(steps) == STEPS
+    whole, after = (load_file(tmp_path / name / "e" / "model.safetensors") for name in ("whole", "flipped"))
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+def test_checkpoints_of_other_settings_are_named_with_what_differs(tiny_base, rows, tmp_path, capsys):
+    job = job_for(tiny_base, rows, tmp_path / "e")
+    kill(tiny_base, rows, tmp_path / "e", "", "step", 2)
+    assert checkpoints.others(job.out, job.stamp()) == ""
+    other = replace(job, seed=43, settings=replace(SETTINGS, learning_rate=2e-3))
+    steps: list[int] = []
+    training.train_expert(other, steps.append)
+    told = capsys.readouterr().err
+    assert "differs in settings learning_rate, settings seed)" in told and "begins anew" in told
+    assert steps[0] == 0 and not list(tmp_path.glob(".e.work-*"))
+
+
+def test_a_field_that_is_added_later_trains_no_expert_again(tiny_base, rows, tmp_path):
+    """Settings of a later version, with one field more, are those of the experts that are there."""
+
+    @dataclass(frozen=True)
+    class Later(TrainingSettings):
+        novelty: float = 0.0
+
+    job = job_for(tiny_base, rows, tmp_path / "e")
+    training.train_expert(job)
+    later = replace(job, settings=Later(**vars(job.settings)))
+    assert not training.train_expert(later)
+    assert later.stamp() == job.stamp() != replace(later, settings=replace(later.settings, novelty=1.0)).stamp()
+
+
+def test_a_full_disk_is_one_message_and_loses_no_checkpoint(tiny_base, rows, tmp_path):
+    """A limit on the size of files stands for a disk that takes no more."""
+    script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n" + CHILD
+    command = [sys.executable, "-c", script, *map(str, (tiny_base, rows, tmp_path / "e", "", "never", 0))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "make room there and give the same command" in done.stderr, done.stderr
+    assert not (tmp_path / "e").exists() and not list(tmp_path.glob(".e.*.part"))
 
 
 def test_the_last_two_checkpoints_are_kept_and_time_decides_about_them(tiny_base, rows, tmp_path):

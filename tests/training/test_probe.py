@@ -202,6 +202,29 @@ def test_a_model_without_weights_without_template_and_with_code_of_its_own(mistr
         probe(str(mistral))
 
 
+def test_weights_that_are_not_all_there(mistral, tmp_path):
+    whole = mistral / "model.safetensors"
+    cut = whole.read_bytes()[:2000]
+    index = {"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": whole.name}}
+    (mistral / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match=r"of its weights model-00001-of-00002\.safetensors is missing; get the whole"):
+        probe(str(mistral))
+    (mistral / "model.safetensors.index.json").unlink()
+    whole.write_bytes(cut)
+    with pytest.raises(DataError, match=r"model\.safetensors is damaged or not all there"):
+        probe(str(mistral))
+    whole.unlink()
+    (mistral / "training_args.bin").touch()  # what else is called .bin is no weights
+    with pytest.raises(DataError, match="there are no weights"):
+        probe(str(mistral))
+    (mistral / "adapter_config.json").write_text("{}")
+    with pytest.raises(DataError, match="this is an adapter without its base"):
+        probe(str(mistral))
+    (mistral / "config.json").write_text("{")
+    with pytest.raises(DataError, match="configuration or tokenizer cannot be read"):
+        probe(str(mistral))
+
+
 def test_a_gated_model_and_one_that_is_not_there(monkeypatch):
     from prometheus_lib.training import probing
 

@@ -126,7 +126,7 @@ def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
     model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
     expected = model(input_ids=ids, attention_mask=mask, labels=labels).loss
     inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels.clone()}
-    trainer_class = training.experts._trainer_class()
+    trainer_class = training.trainers.trainer_class(SETTINGS)
     assert torch.allclose(trainer_class.compute_loss(None, model, inputs), expected, atol=1e-5)
     assert training.answer_loss(model, rows, batch_size=4) == pytest.approx(expected.item(), abs=1e-5)
 
