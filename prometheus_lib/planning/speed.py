@@ -50,7 +50,7 @@ def gpu_speed(gpu: GPU, shape: Shape, settings: TrainingSettings, work: Work, sh
     >>> gpu = GPU("A100 40 GB", 40, 312, 1555, 0.45, 1.99, "a price list")
     >>> settings = TrainingSettings(1e-5, 32, 4096, gradient_checkpointing=True)
     >>> round(gpu_speed(gpu, shape, settings, Work(0, 0, 0, 0, 1, 1700.0, "")).training)
-    2329
+    2379
     """
     again = 2 if settings.gradient_checkpointing else 0
     adapters = shape.trained * shape.active / shape.parameters if settings.lora else 0
