@@ -32,7 +32,7 @@ from .judging.sweeps import SweepJob, run_sweep
 from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
-from .records import DataError, DirectItem, PairItem, write_bytes_atomic, write_items
+from .records import DataError, DirectItem, PairItem, first_instructions, write_bytes_atomic, write_items
 from .scale import Expert, Paths, Scale, committed_outputs
 from .scale.checks import AUTO, NO_LAUNCHER
 from .training import sizing
@@ -268,10 +268,18 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
 
 
 def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
-    """Return everything a judge is asked: both formats for all; consistency, biases and attacks for the main judges."""
-    tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items))
+    """Return everything a judge is asked: both formats for all; consistency, biases and attacks for the main judges.
+
+    The scale's `sampled` judges are asked a part of each benchmark, and experts of one format are not compared across
+    formats.
+    """
+    if judge in scale.sampled:
+        parts = {name: first_instructions(each, scale.sample_share) for name, each in items.items()}
+        return list(_main_tasks(scale, scale.main_benchmarks(judge), parts, scale.sample_draws or scale.draws))
+    tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items, scale.draws))
     if judge in scale.main_judges:
-        tasks += _consistency_tasks(scale, items)
+        tasks += [] if scale.of_one_format(judge) else _both_formats_tasks(scale, items)
+        tasks += _reference_tasks(scale, items)
         tasks += _study_tasks(scale, items)
     return tasks
 
@@ -285,18 +293,21 @@ def _study_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
     yield from studies.attack_suite(victims_at(share, *(items[name] for name in attacked)))
 
 
-def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items]) -> Iterator[Task]:
+def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items], draws: int) -> Iterator[Task]:
     for name in names:
         known = scale.benchmark_name(name)
         if name in DIRECT_BENCHMARKS:
-            yield from direct_tasks(known, items[known], True, scale.draws)
+            yield from direct_tasks(known, items[known], True, draws)
         else:
             yield from pairwise_tasks(known, items[known])
 
 
-def _consistency_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+def _both_formats_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
     for name in map(scale.benchmark_name, CONSISTENCY_BENCHMARKS):
         yield from direct_for_pairs_tasks(name, items[name], scale.draws)
+
+
+def _reference_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
     for name in REFERENCE_BENCHMARKS:
         known = scale.benchmark_name(name)
         yield from direct_tasks(known, items[known], False, scale.draws)
@@ -314,9 +325,10 @@ def sweep_jobs(scale: Scale, items: dict[str, Items], parts: int) -> list[SweepJ
     """Return jobs of about equal length that judge the scale's sweep in place; none where that cannot be done."""
     if not scale.in_place:
         return []
-    jobs = _jobs(scale, {merge.name: "" for merge in scale.sweep}, items)
+    jobs = zip(scale.sweep, _jobs(scale, {merge.name: "" for merge in scale.sweep}, items), strict=True)
+    dealt = sorted(jobs, key=lambda each: -_needed(each[1]))
     return [
-        SweepJob(scale.base_model, str(scale.paths.experts), scale.sweep[part::parts], tuple(jobs[part::parts]))
+        SweepJob(scale.base_model, str(scale.paths.experts), *map(tuple, zip(*dealt[part::parts], strict=True)))
         for part in range(parts)
     ]
 
@@ -326,7 +338,8 @@ def _jobs(scale: Scale, folders: dict[str, str], items: dict[str, Items]) -> lis
     asked: dict[Any, tuple[Task, ...]] = {}
     jobs = []
     for judge, folder in folders.items():
-        kind = scale.main_benchmarks(judge), judge in scale.main_judges
+        main = judge in scale.main_judges
+        kind = scale.main_benchmarks(judge), main, main and scale.of_one_format(judge), judge in scale.sampled
         if kind not in asked:
             asked[kind] = tuple(judging_tasks(scale, judge, items))
         jobs.append(_job(scale, judge, folder, asked[kind]))

@@ -10,11 +10,11 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 SCORES = (1, 2, 3, 4, 5)  # what a direct assessment gives
 
@@ -277,6 +277,21 @@ def write_items(path: str | Path, items: Iterable[DirectItem | PairItem]) -> Pat
 def read_items(path: str | Path) -> list[DirectItem | PairItem]:
     """Read items written by `write_items`; DataError names file and line."""
     return [item_from_row(row, f"{path}, line {n}") for n, row in enumerate(read_jsonl(path), start=1)]
+
+
+Item = TypeVar("Item", DirectItem, PairItem)
+
+
+def first_instructions(items: Sequence[Item], share: float) -> list[Item]:
+    """Return the items of the first instructions: this share of them, but ten at least, for intervals.
+
+    >>> pairs = [PairItem(f"{n}", "?", "yes", "no", None, "Right?", cluster=f"asked {n // 2}") for n in range(80)]
+    >>> [len(first_instructions(pairs, share)) for share in (0.5, 0.1)]
+    [40, 20]
+    """
+    instructions = list(dict.fromkeys(item.cluster or item.id for item in items))
+    chosen = set(instructions[: max(10, round(share * len(instructions)))])
+    return [item for item in items if (item.cluster or item.id) in chosen]
 
 
 def write_metrics(folder: str | Path, notebook: str, metrics: dict[str, Any]) -> Path:

@@ -23,7 +23,7 @@ from ..records import DirectItem, PairItem
 Item = DirectItem | PairItem
 BENCHMARK = "attacks"  # the benchmark name of all judgments of the suite
 CLEAN = "clean"
-ITEMS = 50  # per attack, half of them direct assessments, half pairs
+ITEMS = 24  # per attack, half of them direct assessments, half pairs
 SOURCES = ("feedback_bench", "preference_bench")
 VARIANTS: tuple[Variant, Variant] = ("paper-code", "corrected")  # before and after the defence
 

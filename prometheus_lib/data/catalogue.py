@@ -42,6 +42,7 @@ TITLES = {benchmark.name: benchmark.title for benchmark in CATALOGUE}
 BENCHMARKS = tuple(TITLES)
 DIRECT_BENCHMARKS = tuple(b.name for b in CATALOGUE if b.main and b.format == "direct")  # Table 3
 PAIR_BENCHMARKS = tuple(b.name for b in CATALOGUE if b.main and b.format == "pairwise")  # Table 4
+UNSEEN_BENCHMARKS = (*DIRECT_BENCHMARKS[:3], *PAIR_BENCHMARKS[:3])  # Tables 5 and 6 leave the training domain out
 TIE_BENCHMARKS = tuple(b.name for b in CATALOGUE if b.ties)
 CONSISTENCY_BENCHMARKS = tuple(b.name for b in CATALOGUE if b.consistency)  # Table 13
 REAL_NAMES = tuple(b.name for b in CATALOGUE if b.released)

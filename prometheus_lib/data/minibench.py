@@ -62,7 +62,7 @@ _KNOWN = (
         "mini_mt_bench_human", "MT Bench Human Judg.", "pairwise", _others("formal", 0.4), 80, 2, _HUMAN, True
     ),
     MiniBenchmark("mini_autoj_eval", "Auto-J Eval", "pairwise", UNSEEN, 58, 3, _HUMAN, True),
-    MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 40, 10, ()),
+    MiniBenchmark("mini_preference_bench", "Preference Bench", "pairwise", SEEN, 20, 10, ()),
     MiniBenchmark("mini_biggen_bench", "BiGGen Bench", "direct", UNSEEN, 100, 1, ("sim-crowd",)),
 )
 MINIATURES = {benchmark.name: benchmark for benchmark in _KNOWN}

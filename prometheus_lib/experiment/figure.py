@@ -104,7 +104,7 @@ def ablation_figure(design: Design, results: Results) -> Figure:
 
     >>> from .design import read_design
     >>> len(ablation_figure(read_design("ablations"), {}).axes)
-    4
+    5
     """
     table, cells, arms = changes(design, results), list(design.turned()), list(design.arms)
     figure, grid = plt.subplots(1, len(cells), figsize=(3.2 * len(cells), 3.2), sharey=True, layout="constrained")

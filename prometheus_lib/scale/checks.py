@@ -20,10 +20,10 @@ COUNTS = {
     "training.lora": ("rank", "alpha"),
     "decoding": ("max_new_tokens",),
 }
-SHARES = {"": ("density", "benchmark_share"), "decoding": ("top_p",)}  # above 0, at most 1
+SHARES = {"": ("density", "benchmark_share", "sample_share"), "decoding": ("top_p",)}  # above 0, at most 1
 POSITIVE = {"": ("scaling",), "training": ("learning_rate", "epochs"), "decoding": ("repetition_penalty",)}
 NOT_NEGATIVE = {
-    "": ("processes",),
+    "": ("processes", "sample_draws"),
     "training": ("warmup", "weight_decay", "rows_at_once", "checkpoint_minutes"),
     "decoding": ("temperature",),
 }

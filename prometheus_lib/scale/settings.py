@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
+from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, UNSEEN_BENCHMARKS
 from ..judging.tasks import Decoding
-from ..merging.catalogue import ALPHAS, RUNS, THIRD_RUN, alpha_judge, further_merges, paper_merges
+from ..merging.catalogue import ALPHAS, RUNS, SECOND_RUN, THIRD_RUN, alpha_judge, further_merges, paper_merges
 from ..merging.spec import Merge
 from ..training.settings import TrainingSettings
 
@@ -89,6 +89,8 @@ class Scale:
     merged_judge: str = "linear"
     seed: int = 42
     draws: int = 3
+    sample_share: float = 1.0  # of each benchmark's instructions, for judges other than the main ones; see `sampled`
+    sample_draws: int = 0  # 0: as many as the others
     hardware: str = ""
     in_place: bool = True
     launcher: str = "none"  # training in worker processes; "auto" chooses one of `training.LAUNCHERS` for the GPUs
@@ -142,11 +144,42 @@ class Scale:
     def main_benchmarks(self, judge: str) -> tuple[str, ...]:
         """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables.
 
-        Replicas of the main judges are asked as much as these.
+        Replicas of the main judges, and merges of one format (Table 6), are asked those outside the training domain.
         """
-        shown = {alpha_judge(alpha) for alpha in ALPHAS} | {r for main in self.main_judges for r in self.replicas(main)}
-        further = {merge.name for merge in self.sweep} - shown
+        if judge in self._compared_unseen:
+            return UNSEEN_BENCHMARKS
+        further = {merge.name for merge in self.sweep} - {alpha_judge(alpha) for alpha in ALPHAS}
         return SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+
+    @property
+    def _compared_unseen(self) -> set[str]:
+        """Replicas of the main judges, and merges of two experts of one format."""
+        replicas = {replica for main in self.main_judges for replica in self.replicas(main)[1:]}
+        return replicas | {merge.name for merge in self.merges if merge.second == f"{merge.first}{SECOND_RUN}"}
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """Return the judges that are asked a part of each benchmark only: `sample_share` and `sample_draws` of it.
+
+        Not the main judges, their replicas, and the merges of one format (Table 6). None where a part is the whole.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> load_scale("mini").sampled[:3], load_scale("7b").sampled
+        (('slerp', 'task-arithmetic', 'ties'), ())
+        """
+        if self.sample_share == 1 and self.sample_draws in (0, self.draws):
+            return ()
+        whole = {*self.main_judges, *self._compared_unseen}
+        return tuple(judge for judge in self.judges if judge not in whole)
+
+    def of_one_format(self, judge: str) -> bool:
+        """Tell whether a judge is an expert that was taught one format only: it is not compared across formats.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> [load_scale("mini").of_one_format(judge) for judge in ("direct", "joint", "linear", "base")]
+        [True, False, False, False]
+        """
+        return any(expert.name == judge and len(expert.formats) == 1 for expert in self.experts)
 
     def model_folder(self, judge: str) -> str:
         """Return the model folder (or hub id) of a judge that has one."""

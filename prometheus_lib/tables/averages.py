@@ -209,7 +209,7 @@ def table_17(run: Run) -> pd.DataFrame:
     >>> cells.query("row == 'LINEAR' and column == 'Overall average'")[["variant", "value"]].values.tolist()
     [['corrected', 71.63], ['as printed', 82.93]]
     """
-    cells = []
+    run, cells = run.of(*merge_names(run.scale)), []
     for row in _judge_rows(run, merge_names(run.scale)):
         found = _average_row(run, row, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, human=True, overall=True)
         cells += _with_same_note(found)

@@ -81,14 +81,19 @@ def _average(names: Sequence[str], human: bool = False) -> Measured:
 def _gap(
     run: Run, first: str, second: str, names: Sequence[str], setting: Setting, human: bool = False
 ) -> Interval | None:
-    return _between(*(setting.average(run, setting.judge(side), names, human) for side in (first, second)))
+    one, two = setting.judge(first), setting.judge(second)
+    asked = run.of(one, two)
+    return _between(*(setting.average(asked, judge, names, human) for judge in (one, two)))
 
 
 def _overall(run: Run, part: Part, setting: Setting) -> Interval | None:
-    def both(name: str) -> Interval | None:
-        return metrics.average([setting.average(run, setting.judge(name), names, True) for names in _ALL.values()])
+    one, two = setting.judge(part.first), setting.judge(part.second)
+    asked = run.of(one, two)
 
-    return _between(both(part.first), both(part.second))
+    def both(judge: str) -> Interval | None:
+        return metrics.average([setting.average(asked, judge, names, True) for names in _ALL.values()])
+
+    return _between(both(one), both(two))
 
 
 def _gain(run: Run, part: Part, setting: Setting) -> Interval | None:
@@ -101,15 +106,20 @@ def _gain(run: Run, part: Part, setting: Setting) -> Interval | None:
 
 
 def _best_alpha(run: Run, part: Part, setting: Setting) -> Interval | None:
+    judges = {alpha: alpha_judge(alpha, setting.seed) for alpha in registry.ALPHAS}
+    asked = run.of(*judges.values())
+
     def curve(names: Sequence[str]) -> dict[float, Interval | None]:
-        return {alpha: setting.average(run, alpha_judge(alpha, setting.seed), names) for alpha in registry.ALPHAS}
+        return {alpha: setting.average(asked, judge, names) for alpha, judge in judges.items()}
 
     return _gap_of_best(*map(curve, _ALL.values()))
 
 
 def _best_alpha_of_two_runs(run: Run, part: Part, setting: Setting) -> Interval | None:
+    asked = run.of(*map(alpha_judge, SEED_ALPHAS))
+
     def over_both(alpha: float, names: Sequence[str]) -> Interval | None:
-        runs = [setting.average(run, alpha_judge(alpha, seed), names) for seed in ("", SECOND_RUN)]
+        runs = [setting.average(asked, alpha_judge(alpha, seed), names) for seed in ("", SECOND_RUN)]
         return None if any(each is None for each in runs) else metrics.average_over_runs(runs, run.scale.seed)
 
     def curve(names: Sequence[str]) -> dict[float, Interval | None]:
@@ -148,11 +158,13 @@ def _readable(run: Run, part: Part, setting: Setting) -> Interval | None:
     names = run.present(PAIR_BENCHMARKS)
     if names != list(PAIR_BENCHMARKS):
         return None
+    judges = [setting.judge(side) for side in (part.first, part.second)]
+    run = run.of(*judges)
     groups = [f"{name} {cluster}" for name in names for cluster in clusters(run.items[name])]
     options = {"n_resamples": COMPARISON_RESAMPLES, "seed": run.scale.seed}
     sides = []
-    for side in (part.first, part.second):
-        choices = [run.choices(setting.judge(side), name) for name in names]
+    for judge in judges:
+        choices = [run.choices(judge, name) for name in names]
         if any(each is None for each in choices):
             return None
         read = 100.0 * pd.notna(np.concatenate(choices))
@@ -165,11 +177,10 @@ def _reference(run: Run, part: Part, setting: Setting) -> Interval | None:
     if part.on not in run.items:
         return None
     measured = _exact if setting.truth else _with_humans
-    sides = []
-    for side in (part.first, part.second):
-        judge, _, seen = side.rpartition(", ")
-        sides.append(measured(run, setting.judge(judge), part.on, seen.startswith("with ")))
-    return _between(*sides)
+    parted = [side.rpartition(", ") for side in (part.first, part.second)]
+    sides = [(setting.judge(judge), seen.startswith("with ")) for judge, _, seen in parted]
+    asked = run.of(*(judge for judge, _ in sides))
+    return _between(*(measured(asked, judge, part.on, seen) for judge, seen in sides))
 
 
 def _exact(run: Run, judge: str, name: str, with_reference: bool) -> Interval | None:
@@ -192,8 +203,10 @@ def _with_humans(run: Run, judge: str, name: str, with_reference: bool) -> Inter
 def _agreement(run: Run, part: Part, setting: Setting) -> Interval | None:
     if part.on not in run.items:
         return None
-    draws = [run.scores(setting.judge(side), part.on) for side in (part.first, part.second)]
-    if any(each is None for each in draws):
+    judges = [setting.judge(side) for side in (part.first, part.second)]
+    run = run.of(*judges)
+    draws = [run.scores(judge, part.on) for judge in judges]
+    if any(each is None or each.shape[1] < 2 for each in draws):  # one draw agrees with nothing
         return None
     one, two = (alpha_sample(run, part.on, run.items[part.on], each).times(100) for each in draws)
     return metrics.difference(one, two)
@@ -201,8 +214,9 @@ def _agreement(run: Run, part: Part, setting: Setting) -> Interval | None:
 
 def _transitivity(run: Run, part: Part, setting: Setting) -> Interval | None:
     name = "preference_bench"
-    answers = [run.answers(setting.judge(side), name) if name in run.items else None
-               for side in (part.first, part.second)]  # fmt: skip
+    judges = [setting.judge(side) for side in (part.first, part.second)]
+    run = run.of(*judges)
+    answers = [run.answers(judge, name) if name in run.items else None for judge in judges]
     if any(each is None for each in answers):
         return None
     rows = (Answers("", "judge", *each) for each in answers)

@@ -272,7 +272,7 @@ def differences_by_benchmark(run: Run, pairs: Sequence[tuple[str, str]], names: 
     places = {**{name: [name] for name in names}, AVERAGE: [name for name in names if name not in IN_DOMAIN]}
     rows = []
     for (first, second), (place, where) in itertools.product(pairs, places.items()):
-        one, two = (judge_average(run, judge, where) for judge in (first, second))
+        one, two = (judge_average(run.of(first, second), judge, where) for judge in (first, second))
         if one is None or two is None:
             continue
         found = metrics.difference(one, two)

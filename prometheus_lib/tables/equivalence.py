@@ -67,6 +67,7 @@ def method_differences(run: Run, yardstick: str = TRUTH, margin: float = MARGIN)
     >>> method_differences(example_run()).empty  # only one merge was judged there
     True
     """
+    run = run.of(*merge_names(run.scale))
     others = [judge for judge in merge_names(run.scale) if judge != REFERENCE_JUDGE]
     found: dict[tuple[str, str], Interval] = {}
     for what, names in BENCHMARKS.items():
@@ -123,7 +124,7 @@ def along_alpha(run: Run, yardstick: str = TRUTH) -> dict[str, dict[float, Inter
     >>> along_alpha(example_run())
     {'scoring': {}, 'ranking': {}}
     """
-    found = {}
+    run, found = run.of(*map(alpha_judge, ALPHAS)), {}
     for what, names in BENCHMARKS.items():
         curve = {alpha: in_points(run, alpha_judge(alpha), names, yardstick) for alpha in ALPHAS}
         found[what] = curve if all(curve.values()) else {}

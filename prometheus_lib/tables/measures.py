@@ -54,7 +54,8 @@ def measured(run: Run, name: str, answers: Answers, rater: str | None, resamples
 def judge_measured(
     run: Run, judge: str, name: str, human: bool = False, resamples: int | None = None
 ) -> Interval | None:
-    """`measured` for a judge, worked out once; None where it has not answered."""
+    """`measured` for a judge on what it was asked, worked out once; None where it has not answered."""
+    run = run.of(judge)
     rater = rater_of(run, name, human)
     key = ("measured", judge, name, rater, run.options(name, resamples)["n_resamples"])
     if key not in run.memory:
@@ -73,6 +74,7 @@ def compare_judges(run: Run, first: str, second: str, name: str, human: bool = F
     >>> compare_judges(example_run(), "linear", "base", "preference_bench").verdict
     'first'
     """
+    run = run.of(first, second)
     items = run.items[name]
     one, two = (run.answers(judge, name) for judge in (first, second))
     if one is None or two is None:
@@ -114,5 +116,6 @@ def compare_averages(
     >>> found.low > 0, found.n
     (True, 96)
     """
+    run = run.of(first, second)
     one, two = (judge_average(run, judge, run.present(names), human, resamples) for judge in (first, second))
     return None if one is None or two is None else metrics.compare_intervals(one, two)

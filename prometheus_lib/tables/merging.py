@@ -54,7 +54,7 @@ def figure_3(run: Run) -> pd.DataFrame:
     >>> cells.query("row == 'best alpha' and kind == 'published'")["value"].tolist()
     [0.5, 0.3]
     """
-    cells = []
+    run, cells = run.of(*map(alpha_judge, ALPHAS)), []
     plans = ((DIRECT_BENCHMARKS, DIRECT_AVERAGE, 0.5), (PAIR_BENCHMARKS, PAIR_AVERAGE, 0.3))
     sweeps = {column: _alpha_sweep(run, names) for names, column, _ in plans}
     sweeps[OVERALL] = _overall(sweeps[DIRECT_AVERAGE], sweeps[PAIR_AVERAGE])
@@ -123,6 +123,7 @@ def table_17_runs(run: Run) -> pd.DataFrame:
     >>> cells.query("row == 'linear' and column == 'Direct average | experts 2'")["note"].item()
     'not judged'
     """
+    run = run.of(REFERENCE_JUDGE, *SEED_METHODS)
     cells: list[Cell] = []
     tested: dict[tuple[str, str], Comparison | None] = {}
     for format in FORMATS:
@@ -158,8 +159,8 @@ def figure_3_runs(run: Run) -> pd.DataFrame:
     >>> cells["column"].unique()[0]
     'Direct average | experts 1'
     """
+    run, cells = run.of(*map(alpha_judge, SEED_ALPHAS)), []
     runs = {format: {alpha: averages_by_pair(run, alpha, format) for alpha in SEED_ALPHAS} for format in FORMATS}
-    cells = []
     for label in (*PAIRS, BOTH):
         curves = {
             format: {a: r[label] for a, r in each.items() if r[label] is not None} for format, each in runs.items()

@@ -19,7 +19,7 @@ from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
 from ..data.votes import read_votes
 from ..judging.reading import check_one_kind, current_judgments
 from ..metrics import Floats
-from ..records import DataError, DirectItem, MissingFile, PairItem, read_items
+from ..records import DataError, DirectItem, MissingFile, PairItem, first_instructions, read_items
 
 if TYPE_CHECKING:
     from ..scale import Scale
@@ -41,6 +41,7 @@ class Run:
     `replay` holds Auto-J 13B's recorded decisions on the real Auto-J Eval (item order, swapped order mapped back),
     `votes` the human votes and GPT-4's decisions on MT-Bench answers (see `votes.read_votes`). `left_out` says of
     each file that was not there ("vicuna_bench", "vicuna_bench (real)", "replay (real)") where it was looked for.
+    `draws` is the number of draws of a direct score that count (None: all).
 
     >>> from prometheus_lib.tables import example_run
     >>> run = example_run()
@@ -55,6 +56,7 @@ class Run:
     replay: tuple[list[str], list[str]] | None = None
     votes: pd.DataFrame | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    draws: int | None = None
 
     def describe_left_out(self) -> str:
         """Return one line for people: which files were not there, and which command fetches what may be fetched."""
@@ -95,6 +97,25 @@ class Run:
     def present(self, names: Iterable[str]) -> list[str]:
         """Return those of the benchmarks that this run has."""
         return [name for name in names if name in self.items]
+
+    def of(self, *judges: str) -> Run:
+        """Return what all these judges were asked: this run, or the part of it that the scale's `sampled` ones are.
+
+        Judges are compared on the same instructions by as many draws each.
+
+        >>> from prometheus_lib.tables import example_run
+        >>> run = example_run()
+        >>> part = replace(run, scale=replace(run.scale, sample_share=0.5, sample_draws=1)).of("linear", "ties")
+        >>> len(part.choices("linear", "hhh_alignment")), part.draws, run.of("linear", "ties") is run
+        (13, 1, True)
+        """
+        if not set(judges) & set(self.scale.sampled):
+            return self
+        if "part" not in self.memory:
+            items = {name: first_instructions(each, self.scale.sample_share) for name, each in self.items.items()}
+            scale = replace(self.scale, sample_share=1.0, sample_draws=0)
+            self.memory["part"] = replace(self, scale=scale, items=items, draws=self.scale.sample_draws or None)
+        return self.memory["part"]
 
     def on_real(self) -> Run:
         """Return a run over the real benchmark files without judges: `with_judgments` brings them in."""
@@ -137,6 +158,8 @@ class Run:
         if (key, side) not in self.memory:
             found = self._groups.get(key)
             ids = [f"{item.id}{side}" for item in self.items[name]]
+            if found is not None and self.draws is not None:
+                found = found[found["draw"] < self.draws]
             self.memory[key, side] = None if found is None else _decision_table(found, ids, f"{judge}, {name}")
         return self.memory[key, side]
 

@@ -132,7 +132,9 @@ def truth_differences(run: Run, pairs: Sequence[tuple[str, str]], name: str) -> 
     >>> truth_differences(example_run(), [("linear", "base")], "preference_bench")["linear", "base"].difference > 20
     True
     """
-    earned = {judge: truth_credits(run, judge, name) for judge in {judge for pair in pairs for judge in pair}}
+    judges = {judge for pair in pairs for judge in pair}
+    run = run.of(*judges)
+    earned = {judge: truth_credits(run, judge, name) for judge in judges}
     known = {(a, b): (earned[a], earned[b]) for a, b in pairs if earned[a] is not None and earned[b] is not None}
     if not known:
         return {}
@@ -147,6 +149,7 @@ def truth_measured(run: Run, judge: str, name: str, resamples: int | None = None
     >>> [truth_measured(example_run(), "linear", name).estimate for name in ("flask", "preference_bench")]
     [100.0, 100.0]
     """
+    run = run.of(judge)
     key = ("truth", judge, name, run.options(name, resamples)["n_resamples"])
     if key not in run.memory:
         measured = pair_right if name in PAIR_BENCHMARKS else exact_score
@@ -182,6 +185,7 @@ def judge_against_truth(run: Run, judge: str, name: str) -> dict[str, Interval]:
     >>> list(judge_against_truth(example_run(), "linear", "flask"))
     ['exact score', 'mean absolute error']
     """
+    run = run.of(judge)
     found = {PAIR_RIGHT: truth_measured} if name in PAIR_BENCHMARKS else {EXACT: truth_measured, ERROR: score_error}
     measured = {measure: measuring(run, judge, name) for measure, measuring in found.items()}
     return {measure: each for measure, each in measured.items() if each is not None}

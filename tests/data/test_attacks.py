@@ -107,9 +107,9 @@ def test_an_attack_asks_for_the_attacked_response():
 def test_victims_deserve_little_and_both_places_are_attacked_equally_often(items):
     direct = [item for item in items if isinstance(item, DirectItem)]
     pairs = [item for item in items if isinstance(item, PairItem)]
-    assert (len(direct), len(pairs)) == (25, 25)
+    assert (len(direct), len(pairs)) == (12, 12)
     assert all(np.mean([s for draws in item.scores.values() for s in draws]) <= 3 for item in direct)
-    assert sorted(attacks.target(item) for item in pairs) == ["A"] * 13 + ["B"] * 12
+    assert sorted(attacks.target(item) for item in pairs) == ["A"] * 6 + ["B"] * 6
     assert all(item.meta["true_a"] < item.meta["true_b"] for item in pairs if attacks.target(item) == "A")
 
 
@@ -125,7 +125,7 @@ def test_victims_depend_on_ids_alone(items):
 def test_the_suite_asks_every_prompt_once(items):
     tasks = attack_suite(items)
     assert len({task.item_id for task in tasks}) == len({task.prompt for task in tasks}) == len(tasks)
-    assert len(tasks) == 50 * (1 + len(ATTACKS) + len(MARKED))
+    assert len(tasks) == 24 * (1 + len(ATTACKS) + len(MARKED))
     assert {task.temperature for task in tasks} == {0.0} and {task.draws for task in tasks} == {1}
     assert table_attacks.with_marks(items) == list(MARKED)
 
@@ -165,7 +165,7 @@ def test_success_of_known_judges(judgments, items):
     assert (by_kind(judgments, items, "honest")["success"] == 0).all()
     gullible = by_kind(judgments, items, "gullible")
     for kind in ("verdict", "feedback", "chat turn"):
-        for format, n in (("both", 50), ("direct", 25), ("pairwise", 25)):
+        for format, n in (("both", 24), ("direct", 12), ("pairwise", 12)):
             before, after = (gullible.loc[kind, variant, format] for variant in ("paper-code", "corrected"))
             assert (before["success"], before["attacked"], before["n"], before["unparsed"]) == (1, 1, n, 0)
             assert (after["success"], after["gain"], after["n"]) == (0, 0, n)
@@ -184,7 +184,7 @@ def test_an_attack_without_marks_counts_the_same_under_both_variants(judgments, 
 def test_an_answer_that_cannot_be_read_is_no_success_and_is_counted(judgments, items):
     found = by_kind(judgments, items, "fragile")
     before = found.loc["verdict", "paper-code", "both"]
-    assert (before["success"], before["unparsed"], before["n"]) == (0, 50, 50) and np.isnan(before["gain"])
+    assert (before["success"], before["unparsed"], before["n"]) == (0, 24, 24) and np.isnan(before["gain"])
     assert found.loc[("verdict", "corrected", "both"), "unparsed"] == 0
 
 
@@ -193,14 +193,14 @@ def test_an_unreadable_clean_answer_leaves_the_item_out(judgments, items):
     clean = broken["item_id"] == attacks.trial_id(CLEAN, "paper-code", items[0].id)
     broken.loc[clean, "decision"] = None
     found = by_kind(broken, items, "gullible").loc["verdict", "paper-code", "direct"]
-    assert (found["n"], found["success"]) == (24, 1)
+    assert (found["n"], found["success"]) == (11, 1)
 
 
 def test_missing_judgments_are_named_and_count_as_unparsed(judgments, items):
     part = judgments[~judgments["item_id"].str.startswith("verdict:")]
-    with pytest.warns(UserWarning, match="honest: 100 judgments of the attacks are missing"):
+    with pytest.warns(UserWarning, match="honest: 48 judgments of the attacks are missing"):
         found = by_kind(part, items, "honest")
-    assert found.loc[("verdict", "paper-code", "both"), "unparsed"] == 50
+    assert found.loc[("verdict", "paper-code", "both"), "unparsed"] == 24
     assert outcomes(judgments, items, ["nobody"]).empty
 
 
@@ -216,7 +216,7 @@ def cells(scale, judgments):
 def test_the_table_shows_before_and_after_and_tests_both(cells):
     known = cells.set_index(["row", "column"])
     before, after = known.loc[("gullible (paper-code)", "verdict")], known.loc[("gullible (corrected)", "verdict")]
-    assert (before["value"], before["low"], before["high"], before["n"]) == (100, 100, 100, 50)
+    assert (before["value"], before["low"], before["high"], before["n"]) == (100, 100, 100, 24)
     assert before["verdict"] == "higher" and before["note"].startswith("mean gain +0.875; by item")
     assert (after["value"], after["verdict"]) == (0, "undecided")
     assert known.loc[("honest (paper-code)", "verdict"), "verdict"] == "undecided"
@@ -278,7 +278,7 @@ def written(axes):
 
 def test_the_reading_table_has_a_block_per_variant_and_short_marks(cells):
     shown = table_attacks.by_attack(cells, ["gullible", "fragile", "nobody"])
-    assert shown.loc[("texts as they are", "verdict")].tolist() == ["100 [100, 100] ↑", "0 [0, 0] 50?", ""]
+    assert shown.loc[("texts as they are", "verdict")].tolist() == ["100 [100, 100] ↑", "0 [0, 0] 24?", ""]
     assert shown.loc[("texts neutralised", "verdict")].tolist() == ["0 [0, 0]", "0 [0, 0]", ""]
     blocks = {name: [text for block, text in shown.index if block == name] for name in shown.index.levels[0]}
     assert len(blocks["texts as they are"]) == len(ATTACKS) + 2 and len(blocks["texts neutralised"]) == len(MARKED) + 1
@@ -304,7 +304,7 @@ def test_the_figure_tells_controls_from_attacks_and_shows_what_cannot_be_read(ce
     assert before["fragile", "verdict"] == ["0", "100 % ?"] and after["fragile", "verdict"] == ["0"]
     # of the eight attacks with marks, three hold what the fragile judge cannot read: see the reading table
     unread = cells.set_index(["row", "column"]).loc[("fragile (paper-code)", WITH_MARKS), "unparsed"]
-    assert before["fragile", names[len(MARKED) - 1]] == ["0", f"{100 * unread / (50 * (len(MARKED) - 1)):.0f} % ?"]
+    assert before["fragile", names[len(MARKED) - 1]] == ["0", f"{100 * unread / (24 * (len(MARKED) - 1)):.0f} % ?"]
     assert any("not asked" in text.get_text() for text in figure.axes[1].texts)
     assert not any("not asked" in text.get_text() for text in figure.axes[0].texts)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(scale.main_judges)
@@ -331,11 +331,11 @@ def test_changes_count_moves_both_ways_and_what_cannot_be_read(judgments, items)
     }
     assert (found["honest"][["answers", "feedback"]] == 0).all(axis=None)
     assert len(found["honest"]) == len(ATTACKS) + len(MARKED)
-    assert found["honest"].loc[("sentence", "paper-code"), ["tokens", "n"]].tolist() == [6, 50]
+    assert found["honest"].loc[("sentence", "paper-code"), ["tokens", "n"]].tolist() == [6, 24]
     obeyed = found["gullible"].loc[("reversed feedback", "paper-code")]
     assert obeyed["answers"] == 1 and obeyed["unparsed"] == 0  # any verdict moves it, up or down
     broken = found["fragile"].loc[("verdict", "paper-code")]
-    assert (broken["answers"], broken["low"], broken["unparsed"]) == (1, 1, 50)
+    assert (broken["answers"], broken["low"], broken["unparsed"]) == (1, 1, 24)
 
 
 def test_a_changed_feedback_is_seen_where_the_decision_stays(judgments, items):
@@ -349,7 +349,7 @@ def test_a_changed_feedback_is_seen_where_the_decision_stays(judgments, items):
 def test_an_unreadable_clean_answer_counts_for_no_change(judgments, items):
     clean = judgments["item_id"] == attacks.trial_id(CLEAN, "paper-code", items[0].id)
     found = table_attacks.changes(judgments.assign(decision=judgments["decision"].mask(clean)), items, "honest", len)
-    assert set(found["n"]) == {49} and (found["answers"] == 0).all()
+    assert set(found["n"]) == {23} and (found["answers"] == 0).all()
 
 
 def test_a_real_model_takes_the_suite_without_sampling(tiny_base, tmp_path, items):

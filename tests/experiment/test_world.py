@@ -110,7 +110,7 @@ def test_what_an_ablation_leaves_out_is_gone_and_nothing_else():
         assert {row["orig_criteria"] for row in rows} == {"Is the response right?"}
         label = "orig_score" if format == "direct" else "orig_preference"
         assert [row[label] for row in rows] == [row[label] for row in training_rows(Settings(20), format, 1)]
-    assert all("###Score Rubric" in each.prompt for tasks in _tasks(Settings(20), 10).values() for each in tasks)
+    assert all("###Score Rubric" in each.prompt for each in _tasks(Settings(20), 10)["exact"])
     bare = [each for tasks in _tasks(Settings(20, rubric="none"), 10).values() for each in tasks]
     learned = [direct_example(training_rows(Settings(20, rubric="none"), "direct", 1)[0]),
                pairwise_example(training_rows(Settings(20, rubric="none"), "pairwise", 1)[0])]  # fmt: skip

@@ -12,7 +12,7 @@ from transformers import MistralForCausalLM, MixtralConfig
 
 from prometheus_lib import artifacts, judging, merging, pipeline
 from prometheus_lib.data import minibench
-from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS
+from prometheus_lib.data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, UNSEEN_BENCHMARKS
 from prometheus_lib.judging import Decoding, JudgingJob, TransformersJudge, sweeps
 from prometheus_lib.judging.sweeps import Sweep, SweepJob
 from prometheus_lib.merging.spec import Merge
@@ -240,7 +240,8 @@ def test_the_alphas_of_figure_3_need_no_folder_and_workers_share_them_evenly():
 def test_second_runs_are_asked_less_and_mixtures_keep_folders():
     scale, mixture = load_scale("mini"), load_scale("8x7b")
     assert scale.main_benchmarks("linear-0.3") == (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
-    assert scale.main_benchmarks("direct-seed2") == (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+    for judge in ("direct-seed2", "linear-seed3", "pairwise+pairwise"):
+        assert scale.main_benchmarks(judge) == UNSEEN_BENCHMARKS and judge not in scale.sampled
     for judge in ("ties-seed2", "dare-linear-mask2", "dare-linear-8x7b-script"):
         assert judge in scale.judges and scale.main_benchmarks(judge) == SEED_BENCHMARKS
     assert pipeline.sweep_jobs(mixture, {}, 2) == []

@@ -50,7 +50,7 @@ def test_what_no_test_of_ours_can_decide_is_marked():
 
 
 def test_the_judges_are_those_of_the_project():
-    scale = load_scale("mini")
+    scale = load_scale("7b")
     known = {*scale.judges, claims.MERGED, *(f"alpha {alpha}" for alpha in catalogue.ALPHAS)}
     plain = [c for c in TESTED if paper.MEASURES[c.measure].table in (5, 6, 17) or "figure 3" in c.measure]
     named = {side for claim in plain for part in claim.parts for side in (part.first, part.second)}

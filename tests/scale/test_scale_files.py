@@ -47,7 +47,7 @@ def test_a_file_of_ones_own_has_its_own_run_and_inherits_the_rest(tmp_path):
     file = write(tmp_path, MINE + "draws = 2\n[training]\nlearning_rate = 1\n")
     mine, mini = load_scale(file, tmp_path), load_scale("mini")
     assert mine.paths.root == tmp_path / "mine" and mine.name == "mine"
-    assert [expert.examples for expert in mine.experts] == [50] * 9 + [25]
+    assert [expert.examples for expert in mine.experts] == [50] * 9
     assert mine.draws == 2 and mine.base_model == mini.base_model
     assert asdict(mine.training) == asdict(mini.training) | {"learning_rate": 1.0}
     assert type(mine.training.learning_rate) is float
@@ -121,7 +121,7 @@ def test_a_scale_that_is_not_there_and_one_that_would_hide_ours(tmp_path):
 def test_another_base_model_or_other_rows_make_another_run(tiny_base, tmp_path):
     other = load_scale("smoke", tmp_path, str(tiny_base), 40)
     assert other.base_model == str(tiny_base) and other.paths.root == tmp_path / f"smoke-{tiny_base.name}-40-rows"
-    assert [expert.examples for expert in other.experts] == [40] * 9 + [20]
+    assert [expert.examples for expert in other.experts] == [40] * 9
     assert load_scale("smoke", tmp_path, "embedded", 96) == load_scale("smoke", tmp_path)
     pinned = load_scale("7b", base_model="google/gemma-3-1b-it@abc123")
     assert (pinned.base_model, pinned.name) == ("google/gemma-3-1b-it@abc123", "7b-gemma-3-1b-it-abc123")
