@@ -381,12 +381,14 @@ def _reporter(report: Report) -> Any:
 
         def on_step_end(self, args, state, control, **kwargs):
             report(1)
+            if state.max_steps < 2 * args.logging_steps:  # a short run has a curve too
+                control.should_log = True
 
     return Reporter()
 
 
 def read_log(folder: str | Path) -> dict[str, Any]:
-    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps.
+    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps (short runs: every step).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

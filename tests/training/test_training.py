@@ -133,7 +133,8 @@ def test_answer_loss_is_the_full_models_loss(tiny_base, tokenizer, examples):
 
 def test_training_lowers_the_loss_and_notes_it(tiny_base, tiny_experts):
     log = training.read_log(tiny_experts / "direct")
-    assert log["rows"] == 40 and log["too_long"] == 0 and log["log"][0]["step"] == 1
+    assert log["rows"] == 40 and log["too_long"] == 0
+    assert [entry["step"] for entry in log["log"]] == [1, 2, 3, 4, 5]  # a run too short for a loss every ten steps
     assert not (tiny_experts / "direct" / training.experts.TOKENS).exists()
     base, expert = (load_file(folder / "model.safetensors") for folder in (tiny_base, tiny_experts / "direct"))
     assert set(base) == set(expert) and not any(torch.equal(base[name], expert[name]) for name in base)
