@@ -55,15 +55,17 @@ def run(source: str, names: dict) -> bool:
     return value is not None or bool(shown.getvalue()) or bool(plt.get_fignums())
 
 
-def fresh(names: dict) -> dict:
-    """Return a namespace of its own: what a cell changes in place, the next one does not see."""
-    return {n: copy.deepcopy(v) if isinstance(v, (list, dict, set, pd.DataFrame)) else v for n, v in names.items()}
+def fresh(names: dict, source: str) -> dict:
+    """Return a namespace for one cell: what it changes in place, the next one does not see."""
+    used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    kinds = (list, dict, set, pd.DataFrame)
+    return {n: copy.deepcopy(v) if n in used and isinstance(v, kinds) else v for n, v in names.items()}
 
 
 def namespace(number: str, outputs: Path) -> dict:
     """Return what a tagged cell finds: parameters, imports and set-up, with the files of earlier notebooks there."""
     names: dict = {"__name__": "__main__"}
-    smallest = number in ("00", "01", "02", "03", "04")  # the others read judgments, and those of `mini` are committed
+    smallest = number <= "05"  # the others read judgments, and those of `mini` are committed
     place = f"OUTPUTS = {str(outputs)!r}" + ("; SCALE = 'smoke'" if smallest else "")
     scale = load_scale("smoke", str(outputs))
     records.write_jsonl(scale.paths.rows("feedback"), data.load_feedback_rows(scale))
@@ -94,7 +96,7 @@ def test_tagged_cells_run_alone(number, place):
     for source in code_cells(number, "copy"):
         plt.close("all")
         try:
-            found = None if run(source, fresh(before)) else "shows nothing"
+            found = None if run(source, fresh(before, source)) else "shows nothing"
         except Exception as error:
             found = f"{type(error).__name__}: {error}"
         if found:
