@@ -388,7 +388,7 @@ def _reporter(report: Report) -> Any:
 
 
 def read_log(folder: str | Path) -> dict[str, Any]:
-    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps, or every step of a short run.
+    """Return what `train_expert` noted: rows, rows too long, seed, and the loss every ten steps (in short runs: each).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
