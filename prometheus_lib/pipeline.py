@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -154,7 +155,15 @@ def _timed_training(job: ExpertJob, report: Report, start: Callable[[ExpertJob],
     if start is None:
         training.train_expert(job, report)
     else:
-        start(job).wait(report)
+        started = start(job)
+        try:
+            started.wait(report)
+        except KeyboardInterrupt:
+            goes_on = (
+                f"{job.name}: training goes on in its own processes (log: {started.folder}); the next start finds it."
+            )
+            print(goes_on, file=sys.stderr)
+            raise
     return time.perf_counter() - began
 
 
@@ -188,7 +197,9 @@ def _chosen(scale: Scale) -> tuple[str, int]:
             f"scale {scale.name}: training does not fit {len(cards)} GPUs; what would: "
             f"python -m prometheus_lib plan --scale {scale.name}"
         )
-    return launcher, count
+    if launcher == "qlora" and not scale.training.four_bit:
+        raise DataError(f"scale {scale.name}: training fits these GPUs with `four_bit = true` in [training] only.")
+    return ("qlora" if scale.training.four_bit else launcher), count
 
 
 def _training_row(job: ExpertJob, seconds: float | None) -> dict[str, Any]:

@@ -280,7 +280,8 @@ def load_model(base: str, settings: TrainingSettings) -> Any:
 
     disable_progress_bar()
     dtype = torch.bfloat16 if settings.bf16 and settings.lora else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    packed = {"quantization_config": _four_bits()} if settings.four_bit else {}
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, **packed)
     if settings.lora is None:
         return model
     from peft import LoraConfig, get_peft_model
@@ -293,6 +294,21 @@ def load_model(base: str, settings: TrainingSettings) -> Any:
     model = get_peft_model(model, config)
     _drop_in_attention(model, lora.dropout)
     return model
+
+
+def _four_bits() -> Any:
+    """Return how a frozen base is held in four bits, in units that FSDP2 can share; needs bitsandbytes."""
+    import importlib.util
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise DataError("four_bit needs bitsandbytes; install it on the machine with the GPU: pip install bitsandbytes")
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16,
+    )  # fmt: skip
 
 
 def _drop_in_attention(model: Any, share: float) -> None:
@@ -357,14 +373,15 @@ def _save(trainer: Any, tokenizer: Any, folder: Path, settings: TrainingSettings
     model = trainer.accelerator.unwrap_model(trainer.model)
     if settings.lora is not None:
         model.save_pretrained(folder / "adapter", state_dict=state)
-        model = (_with_adapter(model, folder / "adapter") if state else model).merge_and_unload()
+        apart = state is not None or settings.four_bit
+        model = (_with_adapter(model, folder / "adapter") if apart else model).merge_and_unload()
         state = None
     model.save_pretrained(folder, state_dict=state)
     tokenizer.save_pretrained(folder)
 
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
-    """Load the base again in one piece, with an adapter that was trained in parts."""
+    """Load the base again, in one piece and all its bits, with an adapter that was trained on parts of them."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 

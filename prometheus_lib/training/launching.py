@@ -30,7 +30,7 @@ from .experts import ExpertJob
 from .settings import Lora, TrainingSettings
 
 HERE = Path(__file__).parent / "launch"  # accelerate's configurations
-CPU = "cpu"
+CPU, PACKED = "cpu", "qlora"
 LAUNCHERS = (CPU, *sorted(file.stem for file in HERE.glob("*.yaml")))
 JOB, PID, OUTPUT, PROGRESS, FAILURE = "job.json", "process.json", "log.txt", "progress.json", "failure.txt"
 POLL = 0.5  # seconds
@@ -155,6 +155,8 @@ def _check(job: ExpertJob, launcher: str, processes: int) -> None:
     if (launcher == CPU) != job.settings.use_cpu:
         wanted = "'cpu'" if job.settings.use_cpu else "one for GPUs"
         raise DataError(f"use_cpu is {job.settings.use_cpu} and the launcher {launcher!r}; choose {wanted}.")
+    if (launcher == PACKED) != job.settings.four_bit:
+        raise DataError(f"four_bit is {job.settings.four_bit} and the launcher {launcher!r}; {PACKED!r} goes with it.")
     job.settings.shared_by(processes)
 
 

@@ -51,6 +51,7 @@ class TrainingSettings:
     lora: Lora | None = None
     rows_at_once: int = 0
     checkpoint_minutes: float = 30.0
+    four_bit: bool = False  # the frozen base under adapters (QLoRA)
 
     def deciding(self) -> dict[str, Any]:
         """Return what decides the weights, for stamps: not how the work is done, and later fields only where set.

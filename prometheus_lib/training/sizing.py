@@ -156,7 +156,8 @@ def training_memory(shape: Shape, settings: TrainingSettings, devices: int = 1, 
 def choose_launcher(shape: Shape, settings: TrainingSettings, memory: float, devices: int) -> tuple[int, str]:
     """Return how many of a machine's GPUs, each with so many GB, train together, and the launcher; "" if none fits.
 
-    As many are used as the batch can be cut for.
+    As many are used as the batch can be cut for. "qlora" wants `four_bit`, and no mixture of experts: bitsandbytes
+    leaves the tensors in which transformers holds experts as they are.
 
     >>> settings = TrainingSettings(1e-5, 32, 4096, bf16=True, use_cpu=False, gradient_checkpointing=True)
     >>> shape = Shape("7B", 7_241_732_096, 7_241_732_096, 7_241_732_096, 32, 4096, 32000, 65536, None)
@@ -166,8 +167,9 @@ def choose_launcher(shape: Shape, settings: TrainingSettings, memory: float, dev
     used = next((count for count in range(devices, 0, -1) if settings.batch_size % count == 0), 0)
     if not used:
         return 0, ""
-    several = ("lora", "qlora") if settings.lora else ("fsdp2",)
-    for launcher in ("single", *several[1:]) if used == 1 else several:
+    packed = ("qlora",) if settings.lora and shape.active == shape.parameters else ()
+    several = ("lora", *packed) if settings.lora else ("fsdp2",)
+    for launcher in ("single", *packed) if used == 1 else several:
         if training_memory(shape, settings, used, packed=launcher == "qlora") <= USABLE * memory:
             return used, launcher
     return 0, ""

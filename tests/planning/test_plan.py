@@ -69,7 +69,8 @@ def test_adapters_are_counted_as_peft_makes_them(tmp_path):
         ("7b", 180, 1, (1, "single")),
         ("8x7b", 40, 8, (8, "lora")),
         ("8x7b", 80, 1, (0, "")),
-        ("8x7b", 141, 1, (1, "qlora")),
+        ("8x7b", 141, 1, (0, "")),  # bitsandbytes does not pack a mixture's experts
+        ("8x7b", 180, 1, (0, "")),
     ],
 )
 def test_a_launcher_is_chosen_for_the_gpus(scale, memory, devices, expected):
@@ -77,6 +78,13 @@ def test_a_launcher_is_chosen_for_the_gpus(scale, memory, devices, expected):
     shape = sizing.shape_of(chosen.base_model, chosen.training.lora)
     found = sizing.choose_launcher(shape, chosen.training, memory, devices)
     assert found == (expected if expected[1] else (0, ""))
+
+
+def test_a_dense_model_in_four_bits_fits_a_small_card():
+    settings = replace(load_scale("8x7b").training, rows_at_once=1)
+    shape = sizing.shape_of("mistralai/Mistral-7B-Instruct-v0.2", replace(settings.lora, rank=16))
+    found = {memory: sizing.choose_launcher(shape, settings, memory, 1) for memory in (8, 16, 24, 40)}
+    assert found[8] == (0, "") and found[40] == (1, "single") and (1, "qlora") in found.values()
 
 
 # --- work ------------------------------------------------------------------------------------------------------------

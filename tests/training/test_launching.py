@@ -92,6 +92,10 @@ def test_bad_input_is_said_as_it_is(tiny_base, rows, tmp_path):
         training.launch(job, "slurm")
     with pytest.raises(DataError, match="use_cpu is True and the launcher 'fsdp2'; choose 'cpu'"):
         training.launch(job, "fsdp2", processes=8)
+    with pytest.raises(DataError, match="four_bit is False and the launcher 'qlora'"):
+        training.launch(replace(job, settings=replace(SETTINGS, use_cpu=False)), "qlora", processes=8)
+    with pytest.raises(DataError, match="four_bit needs bitsandbytes; install it"):
+        training.load_model(str(tiny_base), replace(SETTINGS, four_bit=True, lora=Lora(4, 8, 0.0, ("q_proj",))))
     with pytest.raises(DataError, match="a batch of 8 rows cannot be cut into"):
         training.launch(job, "cpu", processes=3)
     assert not (tmp_path / "e").exists()
