@@ -3,6 +3,11 @@
 The judge's mean over all items is corrected by its error on those with labels, and the interval counts both sources of
 doubt (Angelopoulos and others, 2023). How much the judge is trusted is estimated too (their PPI++), so that a useless
 judge makes the interval no wider than the labels alone do.
+
+A judge's errors are seldom symmetric: one that prefers a side errs in one direction only. With some 60 labels Student's
+interval then holds the truth 93 times in 100. So skewness is taken out first (Hall, On the removal of skewness by
+transformation, 1992), which makes it 95 (`perf/corrected.py`). Where fewer than about five labels contradict the judge,
+nothing can know how often it errs, and it stays at 92.
 """
 
 from __future__ import annotations
@@ -92,16 +97,14 @@ def _corrected(scores: Floats, said: Floats, has: np.ndarray, groups: np.ndarray
     influence[has] = (errors - errors.mean()) / len(y)
     if len(rest):
         influence[~has] = trust * (rest - others) / len(rest)
-    spread = _spread(influence, groups)
-    plain = np.where(has, (np.where(has, said, 0.0) - y.mean()) / len(y), 0.0)
-    alone = _spread(plain[has], groups[has])
-    labelled = len(set(groups[has]))
+    both, alone = _sums(influence, groups), _sums((y - y.mean()) / len(y), groups[has])
+    labelled = len(alone)
     reach = stats.t.ppf((1 + level) / 2, labelled - 1) if labelled >= FEWEST_LABELS else math.nan
-    effective = round(len(y) * (alone / spread) ** 2) if spread > 0 else len(y)
+    spread, spread_alone = _spread(both), _spread(alone)
+    effective = round(len(y) * (spread_alone / spread) ** 2) if spread > 0 else len(y)
     return Corrected(
-        float(estimate), float(estimate - reach * spread), float(estimate + reach * spread), float(scores.mean()),
-        float(y.mean()), float(y.mean() - reach * alone), float(y.mean() + reach * alone),
-        trust, effective, int(has.sum()), len(scores),
+        float(estimate), *_ends(estimate, both, reach), float(scores.mean()),
+        float(y.mean()), *_ends(y.mean(), alone, reach), trust, effective, int(has.sum()), len(scores),
     )  # fmt: skip
 
 
@@ -114,7 +117,22 @@ def _trust(known: Floats, y: Floats, rest: int) -> float:
     return float(np.clip(covariance / variance / (1 + len(known) / rest), 0.0, 1.0))
 
 
-def _spread(influence: Floats, groups: np.ndarray) -> float:
-    """The standard error of a sum of influences whose clusters are independent."""
-    sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=influence)
+def _sums(influence: Floats, groups: np.ndarray) -> Floats:
+    """The influence of each cluster; clusters are independent."""
+    return np.bincount(np.unique(groups, return_inverse=True)[1], weights=influence)
+
+
+def _spread(sums: Floats) -> float:
+    """The standard error of the sum of independent influences."""
     return math.sqrt(len(sums) / (len(sums) - 1) * float((sums**2).sum())) if len(sums) > 1 else math.nan
+
+
+def _ends(estimate: float, sums: Floats, reach: float) -> tuple[float, float]:
+    """An interval's ends, `reach` standard errors away in the measure in which the estimate is not skewed."""
+    spread = _spread(sums)
+    skew = float((sums**3).sum()) / spread**3 if spread > 0 else 0.0
+
+    def back(t: float) -> float:
+        return t if abs(skew) < 1e-9 else 3 / skew * (float(np.cbrt(1 + skew * (t - skew / 6))) - 1)
+
+    return float(estimate - spread * back(reach)), float(estimate - spread * back(-reach))

@@ -42,13 +42,23 @@ def test_items_of_one_instruction_count_as_dependent():
 
 
 def test_a_win_rate_is_covered_too():
+    """A judge that errs in one direction only: without a look at skewness it is 93 of 100."""
     rng, inside = np.random.default_rng(2), 0
-    for _ in range(500):
+    for _ in range(1500):
         truth = (rng.random(600) < 0.62).astype(float)
         scores = np.where(rng.random(600) < 0.8, truth, 1.0)  # prefers one side
         found = corrected_mean(scores, np.where(np.arange(600) < 60, truth, np.nan))
         inside += found.low <= 0.62 <= found.high
-    assert 0.92 <= inside / 500 <= 0.98
+    assert 0.938 <= inside / 1500 <= 0.965
+
+
+def test_an_interval_of_a_skewed_estimate_is_not_symmetric():
+    """Errors on one side only: the estimate may be much too small, and hardly too large."""
+    scores, labels = np.ones(300), np.where(np.arange(300) < 60, 1.0, np.nan)
+    labels[:6] = 0.0
+    found = corrected_mean(scores, labels)
+    assert found.labels_only == pytest.approx(0.9)
+    assert found.labels_only - found.labels_low > 1.2 * (found.labels_high - found.labels_only) > 0
 
 
 def test_a_judge_that_knows_nothing_leaves_the_labels_alone():
