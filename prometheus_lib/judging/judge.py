@@ -101,6 +101,15 @@ class Judge:
                 "return each task's draws, in the order of the tasks."
             )
 
+    def probabilities(self, tasks: Sequence[Task], texts: Sequence[str]) -> list[list[float]]:
+        """Return how probable each decision of the menu is behind each given feedback, where the engine tells.
+
+        One row per task, in the order of `MENUS`: what the tokens of the decisions have, put to a sum of one.
+        """
+        raise DataError(
+            f"judge {self.name!r} does not tell how probable its decisions are: models that transformers runs here do."
+        )
+
     @staticmethod
     def in_order(arriving: Iterator[Found], count: int) -> list[list[Completion]]:
         """Wait for the answers to `count` tasks and return each one's draws, in the order of the tasks."""

@@ -15,6 +15,7 @@ Everything here works on plain columns (lists, numpy, pandas), so it runs from j
 | `runs` | several training runs on the same items: the runs as the unit, and two ways |
 | `training_runs` | the two-way interval of any statistic that has resamples |
 | `bradley_terry` | rankings from pairs, and how many pairs are needed |
+| `length_controlled` | a win rate as it would be were both responses equally long |
 | `prediction_powered` | a mean by people's labels of some items and a judge's scores of all |
 | `counting` | statistics of many resamples at once |
 
@@ -82,6 +83,7 @@ from .comparisons import (
     more_needed,
     with_item_test,
 )
+from .length_controlled import length_controlled_win_rate
 from .power import detectable, paired_spread, power
 from .prediction_powered import Corrected, corrected_mean
 from .runs import RunsMean, over_runs
@@ -137,6 +139,7 @@ __all__ = [
     "compare_many_accuracies",
     "compare_with",
     "corrected_mean",
+    "length_controlled_win_rate",
     "correlations",
     "decide",
     "detectable",

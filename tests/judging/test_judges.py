@@ -410,6 +410,26 @@ def test_finishing_takes_the_verdict_the_judge_would_have_written(forgetful, tas
     assert read[0] == read[1] and None not in read[0] and len(set(read[0])) > 3
 
 
+def test_probabilities_are_those_of_whole_answers(tasks):
+    """A slow second way: the answer with each decision, read as a whole and alone."""
+    import torch
+
+    judge = TransformersJudge("base", EMBEDDED_BASE)
+    asked, texts = [tasks[0], tasks[-1]], ["It meets the request.", "Both meet it, and one of them in more points."]
+    for task, text, found in zip(asked, texts, judge.probabilities(asked, texts), strict=True):
+        (prompt,) = writing.prompt_ids(judge.tokenizer, [task], judge.template)
+        scores = []
+        for decision in MENUS[task.format]:
+            answer = judge.tokenizer(f"{text} [RESULT] {decision}", add_special_tokens=False)["input_ids"]
+            with torch.inference_mode():
+                logits = judge.model(torch.tensor([[*prompt, *answer]])).logits[0].log_softmax(-1)
+            places = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
+            scores.append(sum(float(logits[place, token]) for place, token in zip(places, answer)))
+        assert found == pytest.approx(torch.tensor(scores).softmax(-1).tolist(), abs=1e-4) and len(set(found)) > 1
+    with pytest.raises(DataError, match="does not tell how probable"):
+        judging.TrivialJudge("random").probabilities(asked, texts)
+
+
 def test_an_untrained_judge_stays_unparsed_after_its_redraws(tiny_base, tasks, tmp_path):
     judge, store = TransformersJudge("base", tiny_base), JudgmentStore(tmp_path / "j.jsonl")
     judging.collect(judge, tasks[:3], store, SHORT, policy=Policy("redraw", 2))

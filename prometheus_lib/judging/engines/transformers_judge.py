@@ -75,6 +75,21 @@ class TransformersJudge(Judge):
         """Add "[RESULT]" and a decision from the menu to each given feedback, drawn at the decoding's temperature."""
         import torch
 
+        generator = torch.Generator().manual_seed(seed)
+        chosen = [_draw(row, decoding.temperature, generator) for row in self._decisions(tasks, texts)]
+        return [
+            Completion(finished_text(text, MENUS[task.format][place]), 1, True)
+            for task, text, place in zip(tasks, texts, chosen)
+        ]
+
+    def probabilities(self, tasks: Sequence[Task], texts: Sequence[str]) -> list[list[float]]:
+        """Return how probable each decision of the menu is behind each given feedback, one row per task."""
+        return [row.softmax(-1).tolist() for row in self._decisions(tasks, texts)]
+
+    def _decisions(self, tasks: Sequence[Task], texts: Sequence[str]) -> list[Any]:
+        """The logits of the menu's decisions behind each feedback, (decisions,) each."""
+        import torch
+
         rows = [
             candidate_ids(self.tokenizer, ids, text, MENUS[task.format], self._limit(1), self.begun)
             for ids, task, text in zip(prompt_ids(self.tokenizer, tasks, self.template), tasks, texts, strict=True)
@@ -84,12 +99,7 @@ class TransformersJudge(Judge):
         with torch.inference_mode():
             output = self.model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1)
         logits = output.logits[:, -1].float().cpu()
-        generator = torch.Generator().manual_seed(seed)
-        chosen = [_draw(row[candidates], decoding.temperature, generator) for row, (_, candidates) in zip(logits, rows)]
-        return [
-            Completion(finished_text(text, MENUS[task.format][place]), 1, True)
-            for task, text, place in zip(tasks, texts, chosen)
-        ]
+        return [row[candidates] for row, (_, candidates) in zip(logits, rows)]
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Generate every task's draws; all tasks of one call have the same number of draws."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.files import Source
-from ...metrics import bootstrap_mean, combine_orders
+from ...metrics import bootstrap_mean, combine_orders, length_controlled_win_rate
 from ...records import PairItem, few
 from ..engines.api_usage import Prices
 from .asking import Say, ask, pair_tasks_of
@@ -41,7 +41,8 @@ def compare(
     `decision_ab` and `decision_ba` (both about the row's own A and B), `consistent`, `first_place` (how often the
     response shown first won, of the orders that were read), `readable`, `feedback_ab` and `feedback_ba`. With several
     criteria these stand once for each, and `decision` is their vote by weight. In the summary: the share of B (a tie
-    counts half), of ties, of pairs decided alike in both orders, and of decisions for the response shown first
+    counts half), the same were both responses equally long (`metrics.length_controlled_win_rate`), the share of ties,
+    of pairs decided alike in both orders, and of decisions for the response shown first
     (one half where the place plays no part).
 
     >>> rows = [{"instruction": "Greet.", "response_a": "Hi.", "response_b": "Good morning to you!"}]
@@ -60,7 +61,8 @@ def compare(
     each = {c.name: _of_criterion(judged[judged["benchmark"] == c.name], own.items) for c in own.criteria}
     found = next(iter(each.values())) if len(each) == 1 else _together(own, each)
     table = beside(own.columns, {"item_id": [item.id for item in own.items]} | found)
-    rows = [row for name, columns_ in each.items() for row in _summary(name, columns_, own.clusters)]
+    longer = [len(item.response_b) - len(item.response_a) for item in own.items]
+    rows = [row for name, columns_ in each.items() for row in _summary(name, columns_, own.clusters, longer)]
     if len(each) > 1:
         rows += [_share("total", found["decision"], own.clusters)]
     return Result(
@@ -125,7 +127,7 @@ def _share(name: str, decisions: Sequence[str | None], clusters: Sequence[str]) 
     )
 
 
-def _summary(name: str, found: Mapping[str, list], clusters: Sequence[str]) -> list[dict]:
+def _summary(name: str, found: Mapping[str, list], clusters: Sequence[str], longer: Sequence[int]) -> list[dict]:
     of = "all pairs" if name == "score" else name
     unparsed = sum(2 - readable for readable in found["readable"])
     tied = [np.nan if each is None else float(each == "tie") for each in found["decision"]]
@@ -135,4 +137,6 @@ def _summary(name: str, found: Mapping[str, list], clusters: Sequence[str]) -> l
         summary_row(of, measure, bootstrap_mean(values, clusters=clusters), unparsed=unparsed)
         for measure, values in measures.items()
     ]
-    return [_share(of, found["decision"], clusters), *rows]
+    equal = length_controlled_win_rate(sides(found["decision"]), longer, clusters)
+    at_equal_length = summary_row(of, "B were both equally long", equal, unparsed=equal.unparsed)
+    return [_share(of, found["decision"], clusters), at_equal_length, *rows]

@@ -23,6 +23,7 @@ from ..tasks import Decoding
 MINIATURE, SMOLLM2 = "miniature", "smollm2"
 TOY = "a toy: it has only ever read the miniature world of this project"
 MINIATURE_DECODING = Decoding(max_new_tokens=64)  # as the miniature's judges are asked in the notebooks
+SHIPPED = Path(__file__).with_name("miniature_judge")  # made by `shipped`, and its card
 RUNS = ("my-outputs", "outputs")
 MERGED = ("linear", "task-arithmetic-default", "dare-linear")  # which of a run's merged judges is taken
 SMOLLM2_SCALES = ("small", "bridge")
@@ -55,8 +56,8 @@ def find_judge(name: Any, batch_size: int = 32) -> Named:
     """Return the judge that a word names, ready to be asked.
 
     - a `Judge`, as it is;
-    - "miniature": the merged judge of your own run of the notebooks, else the base model that comes with the package,
-      which judges weakly. Either is a toy, and says so;
+    - "miniature": the small judge of both formats that comes with the package, a toy, and says so (those of your own
+      run of the notebooks are named by their folders);
     - "smollm2": the merged judge of your own run at the scale `small` or `bridge`;
     - a model's folder or hub id, such as "prometheus-eval/prometheus-7b-v2.0", run by vLLM where a GPU and vLLM are
       there, else by transformers; a name of `judging.FAMILIES`;
@@ -76,7 +77,7 @@ def find_judge(name: Any, batch_size: int = 32) -> Named:
         raise DataError(f"judge {name!r}: give its name, a model's folder, or a Judge.")
     word = str(name).strip()
     if word.lower() == MINIATURE:
-        return _miniature(batch_size)
+        return _local(MINIATURE, str(SHIPPED), batch_size, MINIATURE_DECODING, TOY)
     if word.lower() == SMOLLM2:
         return _local(SMOLLM2, _smollm2(), batch_size, Decoding())
     if word in TRIVIAL:
@@ -115,16 +116,6 @@ def _local(name: str, source: str, batch_size: int, decoding: Decoding, toy: str
     if not toy and len(getattr(judge, "tokenizer", None) or range(TOY_PIECES)) < TOY_PIECES:
         return Named(judge, MINIATURE_DECODING, TOY)  # a judge of the miniature, given by its folder
     return Named(judge, decoding, toy)
-
-
-def _miniature(batch_size: int) -> Named:
-    """The merged judge of a run, or the base model: what there is."""
-    from ...training.settings import EMBEDDED_BASE
-
-    if folder := _merged_judge(["mini"]):
-        return _local(MINIATURE, folder, batch_size, MINIATURE_DECODING, TOY)
-    toy = f"{TOY}, the base model, which judges weakly (`python -m prometheus_lib run --scale mini` trains better ones)"
-    return _local(MINIATURE, str(EMBEDDED_BASE), batch_size, MINIATURE_DECODING, toy)
 
 
 def _merged_judge(scales: Iterable[str]) -> str | None:

@@ -16,13 +16,22 @@ from ...data.own import DIRECT_COLUMNS, RUBRIC_COLUMNS
 from ...data.rubrics.reading import PLAIN
 from ...data.table import canonical
 from ...data.values import is_blank, text_of
-from ...metrics import Ranking, bradley_terry, games_needed, more_needed, sparse_pairs, transitivity
+from ...metrics import (
+    Ranking,
+    bootstrap_mean,
+    bradley_terry,
+    games_needed,
+    length_controlled_win_rate,
+    more_needed,
+    sparse_pairs,
+    transitivity,
+)
 from ...records import DataError, DirectItem, Rubric
 from ..engines.api_usage import Prices
 from .asking import Say
 from .comparing import compare
 from .named import MINIATURE
-from .outcome import summary_row
+from .outcome import sides, summary_row
 from .reading import items_of
 from .result import Result
 
@@ -51,7 +60,8 @@ def rank(
     n (n - 1) / 2, and k opponents only about n k / 2; each is judged twice.
 
     In the table: one row per pair, with `x` and `y` (who is A and who is B) and what `compare` finds. In `ranking` and
-    the summary: each player's win rate against the average one, and rank; decisions that go round in circles; the
+    the summary: each player's win rate against the average one, and rank; the share that it wins, and would win were
+    all answers equally long (`metrics.length_controlled_win_rate`); decisions that go round in circles; the
     share of the response shown first; and how many more pairs would tell neighbours apart.
 
     >>> answers = {"Greet.": {"short": "Hi.", "long": "Good morning to you!", "middle": "Good morning!"}}
@@ -72,7 +82,7 @@ def rank(
     named = len(set(players)) < len(players) or len(set(games["cluster"])) == 1
     rankings = [bradley_terry(games)] if named else [bradley_terry(part) for _, part in games.groupby("cluster")]
     ranking = rankings[0] if len(rankings) == 1 else _beside(rankings)
-    summary = pd.DataFrame([*_players(ranking), *_circles(games), *_doubts(ranking)])
+    summary = pd.DataFrame([*_players(ranking), *_equal(ranking, table, games), *_circles(games), *_doubts(ranking)])
     checks = compared.summary[compared.summary["measure"].isin(["same in both orders", "shown first wins"])]
     summary = pd.concat([summary, checks], ignore_index=True)
     return replace(compared, kind="rank", table=table, summary=summary, ranking=ranking, labels={})
@@ -173,6 +183,22 @@ def _players(ranking: Ranking) -> list[dict]:
         | {"low": row.win_rate_low, "high": row.win_rate_high}
         for row in ranking.table.itertuples()
     ]
+
+
+def _equal(ranking: Ranking, table: pd.DataFrame, games: pd.DataFrame) -> list[dict]:
+    """What each player wins of its pairs, and would win were both answers equally long."""
+    longer = table["response_b"].str.len() - table["response_a"].str.len()
+    b_wins, rows = sides(list(table["decision"].astype(object).where(table["decision"].notna(), None))), []
+    for player in ranking.table["player"]:
+        is_b, plays = (games["y"] == player).to_numpy(), ((games["x"] == player) | (games["y"] == player)).to_numpy()
+        wins, by = np.where(is_b, b_wins, 1 - b_wins)[plays], np.where(is_b, longer, -longer)[plays]
+        clusters = games.loc[plays, "cluster"].tolist()
+        for measure, found in (
+            ("share won", bootstrap_mean(wins, clusters=clusters)),
+            ("share won were all equally long", length_controlled_win_rate(wins, by, clusters)),
+        ):
+            rows.append(summary_row(player, measure, found, unparsed=int(np.isnan(wins).sum())))
+    return rows
 
 
 def _circles(games: pd.DataFrame) -> list[dict]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import figures, page, trust
+from . import checking, figures, page, trust
 from .outcome import Outcome
 
 
@@ -37,6 +37,29 @@ class Result(Outcome):
     def sentence(self) -> str:
         """Return a sentence about judge, agreement and corrected result, to paste into a paper."""
         return trust.sentence(self)
+
+    def check(
+        self, at_least: float | None = None, at_most: float | None = None, *, of: str | None = None,
+        measure: str | None = None, surely: bool = False,
+    ) -> None:  # fmt: skip
+        """Raise AssertionError where the result is beyond a threshold: a test for what your system writes.
+
+        Checked is the mean score of all responses, the share of B, or of a ranking the wins of one player (`of`);
+        `of` and `measure` choose another row of the summary ("tone" for "mean of tone"). With `surely` the whole 95 %
+        interval has to be there, so that noise alone fails a test seldom. What could not be read at all fails.
+
+        >>> from prometheus_lib import judging
+        >>> rows = [{"instruction": "Greet.", "response": "Hello!"}]
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = judging.score(rows, "Is it kind?", judge="constant", out=folder, say=lambda text: None)
+        >>> result.check(at_least=2.5)
+        >>> result.check(at_least=3.5)
+        Traceback (most recent call last):
+            ...
+        AssertionError: all responses, mean score by constant: 3 (no interval; n 1, 0 not readable), not at least 3.5.
+        """
+        checking.check(self, at_least, at_most, of, measure, surely)
 
     def figure(self) -> Any:
         """Return a matplotlib figure of the summary."""

@@ -12,9 +12,10 @@ import pandas as pd
 from ...data.files import Source
 from ...data.rubrics.reading import Criterion
 from ...metrics import bootstrap_mean
-from ...records import DataError
+from ...records import SCORES, DataError
 from ..engines.api_usage import Prices
 from .asking import Say, ask, direct_tasks_of
+from .expecting import decision_probabilities
 from .named import MINIATURE, find_judge, warn_of_foreign
 from .outcome import beside, summary_row
 from .reading import Own, read_own, total_scale, warn_of_scales
@@ -33,6 +34,7 @@ def score(
     columns: Mapping[str, str] | None = None,
     out: str | Path | None = None,
     by: str | None = None,
+    expected: bool = False,
     prices: Prices | None = None,
     say: Say = print,
 ) -> Result:
@@ -44,15 +46,17 @@ def score(
     the library, a YAML file, ... (see `data.read_rubric`), or None where the rows bring their own. judge: one word (see
     `find_judge`). `scale`: another than 1 to 5 ("1-10", "pass/fail"). `draws`: answers per response, which are
     averaged. `columns` renames ({"output": "response"}); `by` is a column whose values get a summary each (a
-    model's name).
+    model's name). `expected` adds the score that the judge's token probabilities expect behind each feedback (as in
+    G-Eval, Liu and others, 2023, section 2), beside the sampled one: it knows how sure a judge was, and ties are rare.
+    It needs a model that transformers runs here.
 
     Judgments are kept in `out` (default: the project's my-outputs/own/judgments) and never asked for twice; what will
     be asked, and about how long it takes or costs, is said before the start.
 
     In the table: `score` (the mean of the readable draws, on the rubric's scale), `level` (its name, where the scale
     has other levels than 1 to 5), `draws` (the judge's 1 to 5), `readable` (how many), `feedback` (of the first
-    readable draw), `status`. With several criteria these stand once for each (`tone.score`), and `score` is their mean
-    by weight, on their common scale, or from 1 to 5 where they have none.
+    readable draw), `status`, and `expected` where it was asked for. With several criteria these stand once for each
+    (`tone.score`), and `score` is their mean by weight, on their common scale, or from 1 to 5 where they have none.
 
     >>> rows = [{"instruction": "Greet.", "response": "Hello!"}, {"instruction": "Greet.", "response": "Go away."}]
     >>> import tempfile
@@ -68,7 +72,10 @@ def score(
     warn_of_scales(own.criteria)
     named = find_judge(judge)
     warn_of_foreign(named, own.items)
-    judged = ask(named, direct_tasks_of(named, own, draws), out, say, prices)
+    tasks = direct_tasks_of(named, own, draws)
+    judged = ask(named, tasks, out, say, prices)
+    if expected:
+        judged = judged.assign(shares=decision_probabilities(named, tasks, judged))
     each = {c.name: _of_criterion(judged[judged["benchmark"] == c.name], own, c) for c in own.criteria}
     table = beside(own.columns, {"item_id": [item.id for item in own.items]} | _columns(own, each))
     groups = _groups(table, by)
@@ -91,6 +98,10 @@ def _of_criterion(judged: pd.DataFrame, own: Own, criterion: Criterion) -> dict[
         cells = (value, criterion.scale.level_of(value), decisions, len(read), rows["feedback"].iloc[first])
         for name, cell in zip(found, (*cells, ", ".join(dict.fromkeys(rows["status"])))):
             found[name].append(cell)
+        if "shares" in rows:
+            values = [criterion.scale.value_of(score) for score in SCORES]
+            expected = [float(np.dot(shares, values)) for shares in rows["shares"] if shares is not None]
+            found.setdefault("expected", []).append(float(np.mean(expected)) if expected else np.nan)
     if criterion.scale.plain or not criterion.scale.named:
         del found["level"]
     return found

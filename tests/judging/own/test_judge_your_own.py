@@ -15,7 +15,7 @@ from openai_server import OpenAIServer, completion, refusal
 from prometheus_lib import judging
 from prometheus_lib.__main__ import main
 from prometheus_lib.data.rubrics.reading import PLAIN
-from prometheus_lib.judging.own.named import warn_of_foreign
+from prometheus_lib.judging.own.named import SHIPPED, warn_of_foreign
 from prometheus_lib.records import DataError
 
 
@@ -291,6 +291,43 @@ def test_the_page_is_escaped_and_whole(tmp_path):
     assert page.count("<tr>") >= 4 and "data-number=" in page
 
 
+def test_a_threshold_fails_with_the_numbers(tmp_path):
+    result = scored(ROWS, tmp_path)  # 1, 3, not readable, 5
+    mean = result.summary.set_index("measure")["value"]["mean score"]
+    result.check(at_least=mean, at_most=mean)
+    with pytest.raises(AssertionError, match=rf"{mean:.3g} \(.*; n 3, 3 not readable\), not at least 4\.5"):
+        result.check(at_least=4.5)
+    with pytest.raises(AssertionError, match="not with the whole interval at least"):
+        result.check(at_least=mean - 0.01, surely=True)
+    result.check(at_least=0.5, surely=True)
+    with pytest.raises(AssertionError, match="not readable"):
+        scored([{"instruction": "Say a.", "response": "?"}], tmp_path).check(at_most=5)  # nothing was read
+    for wrong in ({}, {"at_least": float("nan")}, {"at_least": True}, {"at_least": 1, "of": "nobody"}):
+        with pytest.raises(DataError, match="check: "):
+            result.check(**wrong)
+    pairs = judging.compare(PAIRS, "Is it long?", judge=Lengths(), out=tmp_path, say=quiet)
+    pairs.check(at_least=0.1)
+    answers = {f"Say {n}.": {"short": "1", "long": "1234"} for n in range(4)}
+    ranking = judging.rank(answers, "Is it long?", judge=Lengths(), out=tmp_path, say=quiet)
+    ranking.check(at_least=0.5, of="long")
+    with pytest.raises(AssertionError):
+        ranking.check(at_least=0.5, of="short")
+    with pytest.raises(DataError, match="of='1. long'"):
+        ranking.check(at_least=0.5)  # whose?
+
+
+def test_a_ranking_shows_what_length_alone_wins(tmp_path):
+    """A judge of length alone: the long one wins all, and about half were both equally long."""
+    rng = np.random.default_rng(0)
+    answers = {f"Say {n}.": {"one": "1" * a, "two": "1" * b} for n, (a, b) in enumerate(rng.integers(1, 60, (60, 2)))}
+    answers |= {f"Go {n}.": {"one": "1" * 60, "two": "1" * 20} for n in range(30)}
+    result = judging.rank(answers, "Is it long?", judge=Lengths(), out=tmp_path, say=quiet)
+    found = result.summary.set_index(["of", "measure"])["value"]
+    assert found["one", "share won"] > 0.6
+    assert abs(found["one", "share won were all equally long"] - 0.5) < 0.12
+    assert found["one", "share won"] + found["two", "share won"] == pytest.approx(1)
+
+
 # --- judges by name, and the command ---------------------------------------------------------------------------------
 
 
@@ -337,11 +374,25 @@ def test_the_miniature_says_that_it_is_a_toy_where_items_are_foreign(tmp_path):
 
     assert judging.find_judge(EMBEDDED_BASE).toy.startswith("a toy")  # by its folder, as a run's merged judges are
     named = judging.find_judge("miniature")
-    assert named.label == "miniature (toy)"
+    assert named.label == "miniature (toy)" and sum(file.stat().st_size for file in SHIPPED.iterdir()) < 5e6
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not warn_of_foreign(named, minibench.build("mini_flask", 1, 0.1))
         assert not warn_of_foreign(named, minibench.build("mini_autoj_eval", 1, 0.1))
+    sheet = minibench.build("mini_flask", 1, 0.15)
+    rows = [
+        {
+            "instruction": i.instruction,
+            "response": i.response,
+            "reference_answer": i.reference_answer,
+            "rubric": i.rubric,
+        }
+        for i in sheet
+    ]
+    true = np.array([item.meta["true_score"] for item in sheet])
+    known = judging.score(rows, judge="miniature", out=tmp_path / "known", draws=1, expected=True, say=quiet).table
+    assert np.corrcoef(known["score"], true)[0, 1] > 0.6  # the base model is below, a foreign one near zero
+    assert known["expected"].between(1, 5).all() and np.corrcoef(known["expected"], known["score"])[0, 1] > 0.9
     mail = [
         {"instruction": "Answer the angry customer.", "response": "We apologise for the late delivery of your parcel."}
     ]
