@@ -181,8 +181,12 @@ def _read_stamp(folder: Path) -> dict[str, Any] | None:
     return stamp if isinstance(stamp, dict) and {"inputs", "settings"} <= stamp.keys() else None
 
 
-def _files(folder: Path) -> list[str]:
-    """Return the files below a folder."""
+def files_of(folder: Path) -> list[str]:
+    """Return the files below a folder, less those that looking at it leaves there.
+
+    >>> files_of(Path("no/such/folder"))
+    []
+    """
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     return sorted(path.as_posix() for path in found if not set(path.parts) & set(JUNK))
 
@@ -209,7 +213,7 @@ def build_folder(
     if is_current(folder, stamp):
         return False
     _check_nothing_added(folder)
-    temporary = _beside(folder, "part")
+    temporary = beside(folder, "part")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -217,20 +221,29 @@ def build_folder(
         raise _not_written(folder, error) from error
     try:
         build(temporary)
-        whole = {**stamp, FILES: _files(temporary)}
+        whole = {**stamp, FILES: files_of(temporary)}
         write_text_atomic(temporary / STAMP, json.dumps(whole, indent=1, sort_keys=True))
-        _put_in_place(temporary, folder)
+        put_in_place(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return True
 
 
-def check_output(folder: str | Path, inputs: Iterable[str | Path]) -> Path:
+def has_stamp(folder: Path) -> bool:
+    """Tell whether this project built a folder from inputs and settings that it noted there.
+
+    >>> has_stamp(Path("no/such/folder"))
+    False
+    """
+    return _read_stamp(folder) is not None
+
+
+def check_output(folder: str | Path, inputs: Iterable[str | Path], ours: Callable[[Path], bool] = has_stamp) -> Path:
     """Return where a folder will be built (links followed), with what killed builds left there put in order.
 
-    Raises DataError where building could destroy something: in or around an input or the working folder, and over
-    files that were not built here.
+    `ours` tells whether what is there may be replaced. Raises DataError where building could destroy something: in or
+    around an input or the working folder, and over files that were not built here.
 
     >>> check_output(".", [])
     Traceback (most recent call last):
@@ -243,7 +256,7 @@ def check_output(folder: str | Path, inputs: Iterable[str | Path]) -> Path:
             raise DataError(f"{folder}: this is a file; give the name of a folder.")
         _keep_away(folder, place, inputs)
         clear_leftovers(place)
-        if place.is_dir() and any(place.iterdir()) and _read_stamp(place) is None:
+        if place.is_dir() and any(place.iterdir()) and not ours(place):
             raise DataError(f"{folder}: this folder is not empty, and what it holds was not built here; {ELSE}")
     except (OSError, RuntimeError) as error:  # a loop of links, a folder that may not be read
         raise DataError(f"{folder}: cannot be used ({error}); give another folder.") from error
@@ -276,14 +289,14 @@ def _holds(outer: Path, inner: Path) -> bool:
 def _check_nothing_added(folder: Path) -> None:
     """Raise DataError when an earlier result holds files that somebody added."""
     stamp = _read_stamp(folder) or {}
-    added = sorted(set(_files(folder)) - {*stamp[FILES], STAMP}) if FILES in stamp else []
+    added = sorted(set(files_of(folder)) - {*stamp[FILES], STAMP}) if FILES in stamp else []
     if added:
         raise DataError(f"{folder}: {few(added)} would be lost, which was not built here; move it away first.")
 
 
-def _put_in_place(new: Path, folder: Path) -> None:
+def put_in_place(new: Path, folder: Path) -> None:
     """Rename a whole new folder to its place; an earlier one is there or aside at every moment until it is done."""
-    aside = _beside(folder, "old")
+    aside = beside(folder, "old")
     try:
         if folder.exists():
             os.rename(folder, aside)
@@ -300,7 +313,12 @@ def _not_written(folder: Path, error: OSError) -> DataError:
     return DataError(f"{folder}: could not be written ({error.strerror}); free space or check the folder above it.")
 
 
-def _beside(path: Path, kind: str) -> Path:
+def beside(path: Path, kind: str) -> Path:
+    """Return where this process keeps a folder while it is built ("part") or moved aside ("old").
+
+    >>> beside(Path("models/merged"), "part").name.startswith(".merged.")
+    True
+    """
     return path.with_name(f".{path.name}.{os.getpid()}.{kind}")
 
 

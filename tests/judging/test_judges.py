@@ -214,9 +214,10 @@ def test_models_say_in_many_ways_or_not_at_all_how_much_they_read(kind, settings
 
 
 def test_a_model_that_also_sees_reads_what_its_language_model_reads():
-    from transformers import Gemma3Config
+    from transformers import Gemma3Config, XLNetConfig
 
     assert writing.context_of(Gemma3Config(text_config={"max_position_embeddings": 700})) == 700
+    assert writing.context_of(XLNetConfig()) is None  # it says -1
 
 
 def test_the_fingerprint_follows_everything_that_decides_an_answer(tiny_base, tmp_path):

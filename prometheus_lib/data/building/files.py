@@ -6,8 +6,8 @@ belongs together meets in one bucket, and buckets are paired one after the other
 
 from __future__ import annotations
 
-import os
 import pickle
+import re
 import shutil
 import struct
 import tempfile
@@ -46,6 +46,7 @@ BUCKETS = 128
 ROWS_AT_ONCE = 4096  # rows of a Parquet row group, and of what is in memory
 ROWS_PER_FILE = 100_000
 CARD = "README.md"
+_PARTS = r"data/train-\d{5}\.parquet"
 _KINDS = ("texts", "grades")  # of a bucket's two files
 _BESIDES_ID = ("id", "orig_preference", "orig_feedback")  # what an id does not stand for
 _GRADE = struct.Struct("8s8sd")
@@ -135,8 +136,8 @@ class Statistics:
 def write_collection(folder: str | Path, rows: Iterable[Row], card: Card) -> Statistics:
     """Write rows as Parquet files with a data card; the folder appears when it is whole and replaces an older one.
 
-    The columns are those of the first row's collection. Raises DataError for rows that Parquet cannot hold, and when
-    there are none.
+    The columns are those of the first row's collection. Raises DataError for rows that Parquet cannot hold, when there
+    are none, and for a folder that holds anything but a collection, before a row is read.
     """
     folder, statistics = Path(folder), Statistics()
     with _replacing(folder) as building:
@@ -160,16 +161,27 @@ def _counted(rows: Iterable[Row], statistics: Statistics, folder: Path) -> Itera
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a new folder to fill; it takes the old one's place when nothing went wrong."""
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    """Give a new folder to fill; it takes an old collection's place, and no other folder's, when it is whole."""
+    place = artifacts.check_output(folder, (), is_collection)
+    building = artifacts.beside(place, "part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
         yield building
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(building, folder)
+        artifacts.put_in_place(building, place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def is_collection(folder: Path) -> bool:
+    """Tell whether a folder holds what `write_collection` writes, and nothing else.
+
+    >>> is_collection(Path("no/such/folder"))
+    False
+    """
+    found = set(artifacts.files_of(folder))
+    parts = found - {CARD}
+    return bool(parts) and CARD in found and all(re.fullmatch(_PARTS, name) for name in parts)
 
 
 def columns_of(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ...prompts.parsing import MARKER
+from ...records import DataError
 from ..collections import FEEDBACK_FIELDS, PREFERENCE_FIELDS
 
 Row = dict[str, Any]
@@ -25,6 +26,7 @@ FIELDS: Mapping[Collection, tuple[str, ...]] = {"feedback": FEEDBACK_FIELDS, "pr
 SIDE_FIELDS = ("orig_score_A", "orig_score_B", "orig_feedback_A", "orig_feedback_B")
 OPTIONAL: Mapping[Collection, tuple[str, ...]] = {"feedback": (), "preference": ("id", *SIDE_FIELDS)}
 SCORES = ("1", "2", "3", "4", "5")
+SET_ASIDE = b'{"where": '  # how a file of rows set aside begins
 _UNSEEN = ("Cc", "Cf", "Cn", "Mn", "Me", "Zl", "Zp", "Zs")
 
 
@@ -159,6 +161,7 @@ class Rejects:
 
     def __enter__(self) -> Rejects:
         if self.file is not None:
+            _check_replaceable(self.file)
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._out = self._open.enter_context(open(self.file, "w", encoding="ascii"))
         return self
@@ -169,6 +172,14 @@ class Rejects:
         self._open.close()
         if self.file is not None and not self.count:
             self.file.unlink()
+
+
+def _check_replaceable(file: Path) -> None:
+    """Raise DataError for a file that holds anything but rows set aside earlier."""
+    if file.is_file() and file.stat().st_size:
+        with open(file, "rb") as content:
+            if not content.read(len(SET_ASIDE)).startswith(SET_ASIDE):
+                raise DataError(f"{file}: this file holds something else, which would be lost; give another name.")
 
 
 def checked(

@@ -73,7 +73,8 @@ def context_of(config: Any) -> int | None:
     """
     text = config.get_text_config()
     names = ("max_position_embeddings", "max_seq_len")  # the second is MPT's
-    return next((getattr(text, name) for name in names if getattr(text, name, None)), None)
+    found = (getattr(text, name, None) or 0 for name in names)
+    return next((most for most in found if most > 0), None)  # XLNet says -1 for any length
 
 
 def begun_thoughts(tokenizer: Any, template: Template) -> str:

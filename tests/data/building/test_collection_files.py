@@ -89,6 +89,36 @@ def test_what_goes_wrong_leaves_the_old_collection(tmp_path):
     assert opened(folder, tmp_path).num_rows == 150 and [p.name for p in tmp_path.glob(".*")] == []
 
 
+@pytest.mark.parametrize(
+    "files",
+    [["thesis.txt"], ["README.md"], ["README.md", "data/train-00000.parquet", "data/mine.csv"], ["data/x.parquet"]],
+)
+def test_no_folder_but_a_collection_is_replaced(tmp_path, monkeypatch, files):
+    for name in files:
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text("years of work")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for folder in (tmp_path / "mine", "../mine/", "."):
+        with pytest.raises(DataError, match="not built here|the working folder"):
+            building.write_collection(folder, ROWS, CARD)
+    assert sorted(p.read_text() for p in tmp_path.rglob("*") if p.is_file()) == ["years of work"] * len(files)
+    assert building.write_collection("new", ROWS, CARD).instances == 150
+    (tmp_path / "work" / "new" / ".DS_Store").write_text("")
+    assert building.write_collection("new", ROWS[:5], CARD).instances == 5
+
+
+def test_rows_set_aside_replace_no_other_file(tmp_path):
+    file = tmp_path / "rejects.jsonl"
+    for _ in range(2):
+        with building.Rejects(file) as rejects:
+            rejects.add("row 1", "orig_score is missing", {})
+    file.write_text("years of work")
+    with pytest.raises(DataError, match="rejects.jsonl: this file holds something else, which would be lost"):
+        building.Rejects(file).__enter__()
+    assert file.read_text() == "years of work"
+
+
 # --- pairs of many rows ----------------------------------------------------------------------------------------------
 
 
