@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ STAMP, FILES = "stamp.json", "files"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"  # by which a checkout of the project is known
 ELSE = "give an empty folder, or one that is not there yet."
 JUNK = (".DS_Store", ".ipynb_checkpoints", "__pycache__", "desktop.ini")  # what looking at a folder leaves in it
+LARGE = 32 << 20  # bytes from which a file's hash is kept
+CLOCK_TICK = 2  # seconds within which a file may change without a change of its times
 CLOCKS_DIFFER = 60  # seconds between this machine's clock and that of a disk elsewhere
 # Files that decide what a model says, and what its configuration holds that does not.
 MODEL_FILES = ("*.safetensors", "*.bin", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
@@ -40,14 +44,44 @@ def project_folder() -> Path:
     return next((folder for folder in candidates if (folder / FIRST_NOTEBOOK).is_file()), here)
 
 
+def cache_folder() -> Path:
+    """Return the project's folder in the user's cache: prometheus2-notebooks."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "prometheus2-notebooks"
+
+
 def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal.
+    """Return the SHA-256 of a file's bytes in hexadecimal; a large file is read again only when it has changed.
 
     >>> file_hash(os.devnull)[:12]
     'e3b0c44298fc'
     """
+    if os.stat(path).st_size < LARGE:
+        return _hash_now(path)
+    state = _state(path)
+    note = cache_folder() / "hashes" / f"{text_hash(state[0])}.json"
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if known["state"] == state:
+            return known["sha256"]
+    found = _hash_now(path)
+    # A file that is just being written may change again within one tick of its clock.
+    if _state(path) == state and time.time() - max(state[2:]) / 1e9 > CLOCK_TICK:
+        with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomic(note, json.dumps({"state": state, "sha256": found}))
+    return found
+
+
+def _hash_now(path: str | Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _state(path: str | Path) -> list[Any]:
+    """Return what tells that a file is unchanged: its place, size, and times of its content and of its entry."""
+    found = os.stat(path)
+    return [str(Path(path).resolve()), found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def text_hash(*parts: Any) -> str:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from . import artifacts, cards, merging, training
-from .data import benchmarks, minibench
-from .data.attacks import SOURCES, victims_at
+from .data import benchmarks, check_unseen, minibench, seen_items
+from .data.attacks import first_by_hash, sources, victims_at
 from .data.biases import POSITION_SOURCE, RUBRIC_SOURCE
-from .data.catalogue import BENCHMARKS, CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
+from .data.catalogue import CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
 from .judging import engine_named, studies
 from .judging.jobs import JudgingJob, run_judge, start_judge
 from .judging.judge import Judge
@@ -33,7 +33,16 @@ from .judging.sweeps import SweepJob, run_sweep
 from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
-from .records import DataError, DirectItem, PairItem, first_instructions, write_bytes_atomic, write_items
+from .records import (
+    DataError,
+    DirectItem,
+    PairItem,
+    few,
+    first_instructions,
+    read_jsonl,
+    write_bytes_atomic,
+    write_items,
+)
 from .scale import Expert, Paths, Scale, committed_outputs
 from .scale.checks import AUTO, NO_LAUNCHER
 from .training import sizing
@@ -267,15 +276,36 @@ def merge_all(scale: Scale) -> pd.DataFrame:
 
 
 def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[str, Items]:
-    """Write every benchmark's items to its file and return them by the scale's benchmark name."""
+    """Write every benchmark's items to its file and return them by the scale's benchmark name.
+
+    Real items whose instruction the scale trains on are left out, and that is said.
+    """
     items = {}
-    for name in map(scale.benchmark_name, BENCHMARKS):
+    trained = [] if scale.miniature else _training_rows(scale)
+    for name in scale.benchmarks:
+        known = scale.benchmark_name(name)
         if scale.miniature:
-            items[name] = minibench.build(name, scale.seed, scale.benchmark_share)
+            items[known] = minibench.build(known, scale.seed, scale.benchmark_share)
         else:
-            items[name] = benchmarks.load_benchmark(name, data_dir, download=True)
-        write_items(scale.paths.benchmark(name), items[name])
+            items[known] = _unseen_items(scale, benchmarks.load_benchmark(name, data_dir, download=True), trained)
+        write_items(scale.paths.benchmark(known), items[known])
     return items
+
+
+def _unseen_items(scale: Scale, items: Items, trained: Sequence[dict[str, Any]]) -> Items:
+    """Return the items that were not trained on; of many, those that a hash of their ids chooses, in file order."""
+    seen = set(seen_items(trained, items))
+    if seen:
+        print(f"{len(seen)} items are left out, as their instruction is trained on: {few(sorted(seen))}")
+    rest = [item for item in items if item.id not in seen]
+    chosen = {item.id for item in first_by_hash(rest, scale.benchmark_items or len(rest))}
+    return [item for item in rest if item.id in chosen]
+
+
+def _training_rows(scale: Scale) -> list[dict[str, Any]]:
+    """Return the rows of the run's collections that there are."""
+    files = [scale.paths.rows(name) for name in ("feedback", "preference")]
+    return [row for file in files if file.is_file() for row in read_jsonl(file)]
 
 
 def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
@@ -289,19 +319,32 @@ def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Tas
         return list(_main_tasks(scale, scale.main_benchmarks(judge), parts, scale.sample_draws or scale.draws))
     tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items, scale.draws))
     if judge in scale.main_judges:
-        tasks += [] if scale.of_one_format(judge) else _both_formats_tasks(scale, items)
-        tasks += _reference_tasks(scale, items)
-        tasks += _study_tasks(scale, items)
+        for study in scale.studies:
+            if study != "formats" or not scale.of_one_format(judge):
+                tasks += STUDY_TASKS[study](scale, items)
     return tasks
 
 
-def _study_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    """What biases and attacks are studied with; benchmarks' own judgments are the other half of each bias."""
-    share = scale.benchmark_share
-    position, rubric, *attacked = map(scale.benchmark_name, (POSITION_SOURCE, RUBRIC_SOURCE, *SOURCES))
-    yield from studies.position_tasks(position, items[position])
-    yield from studies.rubric_tasks(items[rubric], share, scale.draws)
-    yield from studies.attack_suite(victims_at(share, *(items[name] for name in attacked)))
+def _items_of(scale: Scale, items: dict[str, Items], names: Iterable[str]) -> Iterator[tuple[str, Items]]:
+    """Yield the scale's name and the items of those of the paper's benchmarks that there are."""
+    known = map(scale.benchmark_name, names)
+    return ((name, items[name]) for name in known if name in items)
+
+
+def _position_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    """The other order; the benchmark's own judgments are one half of this bias."""
+    for name, pairs in _items_of(scale, items, [POSITION_SOURCE]):
+        yield from studies.position_tasks(name, pairs)
+
+
+def _rubric_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    for _, found in _items_of(scale, items, [RUBRIC_SOURCE]):
+        yield from studies.rubric_tasks(found, scale.benchmark_share, scale.draws)
+
+
+def _attack_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    attacked = _items_of(scale, items, sources(scale.benchmarks))
+    yield from studies.attack_suite(victims_at(scale.benchmark_share, *(found for _, found in attacked)))
 
 
 def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items], draws: int) -> Iterator[Task]:
@@ -313,17 +356,26 @@ def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items], dra
             yield from pairwise_tasks(known, items[known])
 
 
-def _both_formats_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    for name in map(scale.benchmark_name, CONSISTENCY_BENCHMARKS):
-        yield from direct_for_pairs_tasks(name, items[name], scale.draws)
+def _format_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
+    for name, pairs in _items_of(scale, items, CONSISTENCY_BENCHMARKS):
+        yield from direct_for_pairs_tasks(name, pairs, scale.draws)
 
 
 def _reference_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    for name in REFERENCE_BENCHMARKS:
-        known = scale.benchmark_name(name)
-        yield from direct_tasks(known, items[known], False, scale.draws)
-        if name not in DIRECT_BENCHMARKS:
-            yield from direct_tasks(known, items[known], True, scale.draws)
+    main = set(map(scale.benchmark_name, DIRECT_BENCHMARKS))
+    for name, found in _items_of(scale, items, REFERENCE_BENCHMARKS):
+        yield from direct_tasks(name, found, False, scale.draws)
+        if name not in main:
+            yield from direct_tasks(name, found, True, scale.draws)
+
+
+STUDY_TASKS = {
+    "formats": _format_tasks,
+    "reference": _reference_tasks,
+    "position": _position_tasks,
+    "rubric": _rubric_tasks,
+    "attacks": _attack_tasks,
+}
 
 
 def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
@@ -359,7 +411,8 @@ def _jobs(scale: Scale, folders: dict[str, str], items: dict[str, Items]) -> lis
 
 def _job(scale: Scale, judge: str, folder: str, tasks: tuple[Task, ...]) -> JudgingJob:
     out = str(scale.paths.judgments / f"{judge}.jsonl")
-    return JudgingJob(judge, folder, tasks, out, scale.decoding, scale.engine, scale.batch_size, scale.training.bf16)
+    bf16 = scale.training.bf16
+    return JudgingJob(judge, folder, tasks, out, scale.decoding, scale.engine, scale.batch_size, bf16, skip_long=True)
 
 
 def load_judge(scale: Scale, name: str) -> Judge:
@@ -368,7 +421,12 @@ def load_judge(scale: Scale, name: str) -> Judge:
 
 
 def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
-    """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added."""
+    """Collect every judgment that is not stored yet; one row per judge with what was needed and what was added.
+
+    Raises DataError where real items have an instruction that the run trains on.
+    """
+    if not scale.miniature:
+        check_unseen(_training_rows(scale), items)
     workers = available_workers(scale.workers)
     return run_judging([*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)], workers)
 

@@ -8,7 +8,7 @@ True
 
 from .aligned import by_item
 from .benchmarks import benchmark_facts, download_benchmark, load_autoj_replay, load_benchmark
-from .building.loading import load_feedback_rows, load_preference_rows
+from .building.of_scale import check_unseen, held_out_rows, load_feedback_rows, load_preference_rows, seen_items
 from .collections import (
     FEEDBACK_FIELDS,
     PREFERENCE_FIELDS,
@@ -41,6 +41,7 @@ __all__ = [
     "PREFERENCE_FIELDS",
     "benchmark_facts",
     "by_item",
+    "check_unseen",
     "check_rows",
     "data_folder",
     "direct_example",
@@ -49,6 +50,7 @@ __all__ = [
     "expert_pairs",
     "feedback_rows",
     "gpt4_against_experts",
+    "held_out_rows",
     "load_autoj_replay",
     "load_benchmark",
     "load_feedback_rows",
@@ -64,6 +66,7 @@ __all__ = [
     "read_scale",
     "read_votes",
     "response_pairs",
+    "seen_items",
     "rubric_library",
     "sample_file",
 ]

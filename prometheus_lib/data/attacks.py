@@ -11,14 +11,15 @@ the results.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
 from ..prompts.headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS
 from ..prompts.parsing import SWAPPED
 from ..prompts.wording import Variant
-from ..records import DirectItem, PairItem
+from ..records import DataError, DirectItem, PairItem
+from .catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 
 Item = DirectItem | PairItem
 BENCHMARK = "attacks"  # the benchmark name of all judgments of the suite
@@ -135,6 +136,23 @@ def first_by_hash(items: Sequence[Item], count: int) -> list[Item]:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def sources(names: Collection[str]) -> tuple[str, str]:
+    """Return the benchmarks whose items are attacked: SOURCES, or of a format that lacks its own the first there is.
+
+    Raises DataError where a format has none.
+
+    >>> sources(["mt_bench", "autoj_eval", "preference_bench"])
+    ('mt_bench', 'preference_bench')
+    """
+    found = []
+    for own, of_format in zip(SOURCES, (DIRECT_BENCHMARKS, PAIR_BENCHMARKS), strict=True):
+        there = [name for name in (own, *of_format) if name in names]
+        if not there:
+            raise DataError(f"attacks need a benchmark of each format; here are {', '.join(names) or 'none'}.")
+        found.append(there[0])
+    return found[0], found[1]
 
 
 def victims_at(share: float, direct: Sequence[DirectItem], pairs: Sequence[PairItem]) -> list[Item]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..artifacts import cache_folder
 from ..records import DataError, write_bytes_atomic, write_jsonl
 
 Row = dict[str, Any]
@@ -44,12 +45,6 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     """
     chosen = data_dir or os.environ.get(DATA_VARIABLE) or cache_folder()
     return Path(chosen).expanduser()
-
-
-def cache_folder() -> Path:
-    """Return the folder that `download_benchmark` fills: prometheus2-notebooks in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "prometheus2-notebooks"
 
 
 def places(source: Source, data_dir: str | Path | None = None, with_cache: bool = False) -> list[Path]:

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from ..parallel import Report, silent
 from ..records import DataError, few
-from .judge import Found, Judge, judgments
+from .judge import Found, Judge, judgments, not_asked
 from .policy import ONCE, Policy
 from .repairing import check_policy, repair
 from .store import JudgmentStore
@@ -38,8 +38,11 @@ def collect(
     decoding: Decoding,
     report: Report = silent,
     policy: Policy | str = ONCE,
+    skip_long: bool = False,
 ) -> int:
     """Judge what the store does not hold yet; return the number of judgments added.
+
+    With `skip_long`, prompts that do not fit are recorded as such, counted and named; without it they are a DataError.
 
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
@@ -70,11 +73,30 @@ def collect(
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     added, asked_as = 0, judge.fingerprint
     if missing:
+        long = set(judge.too_long(tasks, decoding)) if skip_long else set()
+        added = _leave_out(judge, [task for task in missing if task in long], store, decoding)
+        report(added)
+        missing = [task for task in missing if task not in long]
         judge.check(missing, decoding)
-        added = _ask(judge, tasks, set(missing), store, decoding, report)
+        added += _ask(judge, [task for task in tasks if task not in long], set(missing), store, decoding, report)
     if judge.fingerprint != asked_as:  # an API judge that had to ask in another form
         note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
     return added + repair(judge, tasks, store, decoding, policy)
+
+
+def _leave_out(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding) -> int:
+    """Record tasks whose prompts do not fit and say which; return the judgments added."""
+    if not tasks:
+        return 0
+    names = [f"{task.benchmark}/{task.item_id}" for task in tasks]
+    warnings.warn(
+        f"judge {judge.name!r}: {len(tasks)} prompts leave no room for an answer and are not asked: {few(names)}; "
+        'they are recorded as "too long".',
+        stacklevel=3,
+    )
+    return store.append(
+        [row for task in tasks for row in not_asked(judge, task, task_keys(task, judge.fingerprint, decoding))]
+    )
 
 
 def _check_distinct(tasks: Sequence[Task]) -> None:

@@ -34,6 +34,7 @@ class JudgingJob:
     batch_size: int = 192
     bf16: bool = False
     policy: Policy = ONCE
+    skip_long: bool = False  # prompts that do not fit are recorded as such and stop nothing
 
 
 def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[JudgingJob], Judge] | None = None) -> int:
@@ -58,7 +59,7 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
         return 0
     judge = (start or start_judge)(job)
     try:
-        return collect(judge, job.tasks, store, job.decoding, report, job.policy)
+        return collect(judge, job.tasks, store, job.decoding, report, job.policy, job.skip_long)
     finally:
         judge.close()
 

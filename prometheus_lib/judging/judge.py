@@ -7,14 +7,16 @@ prompts, parsing, storing, going on after a stop.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import artifacts
-from ..prompts.parsing import PARSERS, SWAPPED, Parser
+from ..prompts.parsing import PARSERS, SWAPPED, Parsed, Parser
 from ..records import DataError, Judgment
 from .answers import Completion, read_answer
+from .store import TOO_LONG
 from .tasks import Decoding, Task, batches, prompt_hash, seed_from
 
 Found = list[tuple[int, list[Completion]]]  # answers that are ready together: (place of the task, its draws)
@@ -75,6 +77,10 @@ class Judge:
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for tasks that this judge cannot answer, before anything is generated."""
+
+    def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
+        """Return the tasks whose prompts leave no room for an answer; by default any length will do."""
+        return []
 
     def generate(self, tasks: Sequence[Task], decoding: Decoding, seed: int) -> list[list[Completion]]:
         """Return every task's draws, in the order of the tasks; all of them have the same number of draws."""
@@ -145,14 +151,27 @@ def judgments(judge: Judge, task: Task, keys: Sequence[str], completions: Sequen
         read = read_answer(completion, judge.parsers[task.format])
         decision = _plain(judge, read.decision)
         decision = SWAPPED.get(decision, decision) if task.order == "ba" else decision
-        result.append(
-            Judgment(
-                judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
-                task.order, draw, decision, read.feedback, read.status, 1, completion.tokens, key,
-                prompt_hash=prompt_hash(task.prompt),
-            )
-        )  # fmt: skip
+        result.append(_judgment(judge, task, key, draw, replace(read, decision=decision), 1, completion.tokens))
     return result
+
+
+def not_asked(judge: Judge, task: Task, keys: Sequence[str]) -> list[Judgment]:
+    """Return what is recorded of a task whose prompt does not fit: no decision, no answer, status "too long".
+
+    >>> class Critic(Judge):
+    ...     name, fingerprint = "j", "f"
+    >>> [each.status for each in not_asked(Critic(), Task("b", "1", "direct", False, "ab", 2, "prompt"), ["k1", "k2"])]
+    ['too long', 'too long']
+    """
+    return [_judgment(judge, task, key, draw, Parsed(None, "", TOO_LONG), 0, 0) for draw, key in enumerate(keys)]
+
+
+def _judgment(judge: Judge, task: Task, key: str, draw: int, read: Parsed, attempts: int, tokens: int) -> Judgment:
+    return Judgment(
+        judge.name, judge.fingerprint, task.benchmark, task.item_id, task.format, task.with_reference,
+        task.order, draw, read.decision, read.feedback, read.status, attempts, tokens, key,
+        prompt_hash=prompt_hash(task.prompt),
+    )  # fmt: skip
 
 
 def _plain(judge: Judge, decision: Any) -> int | str | None:

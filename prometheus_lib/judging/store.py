@@ -26,6 +26,7 @@ Place = tuple[str, str, str]
 Question = tuple[str, str, str, str, bool, str]  # judge, benchmark, item, format, with reference, order
 QUESTION = ("judge", "benchmark", "item_id", "format", "with_reference", "order")
 COLUMNS = tuple(field.name for field in fields(Judgment))
+TOO_LONG = "too long"  # status of what was not asked, as its prompt leaves no room for an answer
 ADDED_LATER = {"policy": "once", "prompt_hash": ""}  # fields that files of earlier versions lack, and what they mean
 
 
@@ -215,7 +216,7 @@ class JudgmentStore:
         self.fingerprints.add(row.get("fingerprint", ""))
         if row.get("policy", "once") == "once":
             self.answers.setdefault(question_of(row), {})[row["key"]] = row.get("draw", 0)
-        if row.get("status", "ok") != "ok":
+        if row.get("status", "ok") not in ("ok", TOO_LONG):  # a prompt that does not fit is not asked again
             self.failed[place_of(row)] = row.get("feedback", "")
 
     def _write(self, data: bytes, count: int) -> None:

@@ -206,6 +206,10 @@ class SweptJudge(Judge):
             )
         return self._judge
 
+    def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
+        """Return the tasks that the engine cannot answer because of their length."""
+        return self.current.too_long(tasks, decoding)
+
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError for tasks that the engine cannot answer."""
         self.current.check(tasks, decoding)
@@ -395,4 +399,4 @@ def _collect(sweep: Sweep, merge: Merge, job: JudgingJob, report: Report) -> int
         note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
         return 0
-    return collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy)
+    return collect(sweep.set(merge), job.tasks, store, job.decoding, report, job.policy, job.skip_long)

@@ -76,6 +76,17 @@ def further_merges(named: Iterable[Merge]) -> Iterator[Merge]:
         yield make(name, seed=mask.seed)
 
 
+def all_merges(density: float, scaling: float, seed: int) -> Iterator[Merge]:
+    """Yield the paper's merges and the further ones.
+
+    >>> len({merge.name for merge in all_merges(0.9, 1.0, 42)})
+    33
+    """
+    named = tuple(paper_merges(density, scaling, seed))
+    yield from named
+    yield from further_merges(named)
+
+
 def of_run(merge: Merge, run: str) -> Merge:
     """Return the same merge of the experts that were trained with the seed of another run.
 

@@ -20,6 +20,7 @@ from .. import records
 from ..data import DATA_VARIABLE
 from ..parallel import PROGRESS_FILE, available_workers, environment, submit_all, worker_pool
 from ..tables import images
+from .withholding import known_runs, withhold
 
 # A kernel that is killed while it has workers leaves semaphores, which Python's tracker removes and reports.
 QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
@@ -32,17 +33,20 @@ class NotebookFailed(RuntimeError):
 
 
 def execute_all(
-    notebooks: Sequence[Path], folder: Path, values: dict[str, Any], real_data: str
+    notebooks: Sequence[Path], folder: Path, values: dict[str, Any], real_data: str, withheld: Sequence[Path] = ()
 ) -> Iterator[tuple[Path, float]]:
     """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last.
 
     Each is executed in a process of its own, which ends with its kernel when this one is interrupted or dies.
+    Outputs that show texts of the files `withheld` are not kept.
     """
     if len(notebooks) > 1:
         print(f"side by side: {', '.join(notebook.stem for notebook in notebooks)}", file=sys.stderr)
     failure = None
     with environment(PYTHONWARNINGS=QUIET), worker_pool(min(available_workers(), len(notebooks))) as pool:
-        call = partial(execute, folder=folder, values=values, real_data=real_data, bar=len(notebooks) == 1)
+        call = partial(
+            execute, folder=folder, values=values, real_data=real_data, bar=len(notebooks) == 1, withheld=withheld
+        )
         running = dict(zip(submit_all(pool, call, notebooks), notebooks, strict=True))
         for done in as_completed(running):
             if error := done.exception():
@@ -54,7 +58,14 @@ def execute_all(
         raise failure
 
 
-def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "", bar: bool = True) -> float:
+def execute(
+    notebook: Path,
+    folder: Path,
+    values: dict[str, Any],
+    real_data: str = "",
+    bar: bool = True,
+    withheld: Sequence[Path] = (),
+) -> float:
     """Execute one notebook into `folder` and return the seconds; a failed one is kept as `<name>.failed.ipynb`.
 
     `bar` shows a line that counts cells. The folder of real data goes to the notebook by the environment, so that the
@@ -73,7 +84,7 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str
             kept = f" (the executed notebook is kept: {failed})"
         raise NotebookFailed(f"{notebook.name}, {what}{kept}")
     failed.unlink(missing_ok=True)
-    make_shareable(running)
+    make_shareable(running, withheld)
     os.replace(running, done)
     return time.perf_counter() - start
 
@@ -102,8 +113,8 @@ def _papermill(notebook: Path, running: Path, values: dict[str, Any], bar: bool)
     return ""
 
 
-def make_shareable(notebook: Path) -> None:
-    """Drop what papermill notes about this machine's paths, and make the pictures smaller."""
+def make_shareable(notebook: Path, withheld: Sequence[Path] = ()) -> None:
+    """Drop what papermill notes about this machine's paths and texts of files `withheld`; make pictures smaller."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     noted = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "environment_variables"):
@@ -118,6 +129,8 @@ def make_shareable(notebook: Path) -> None:
                 line = f"{name} = {json.dumps(value)}"
                 source = re.sub(rf"^{name} = .*$", lambda _, line=line: line, source, flags=re.MULTILINE)
             cell["source"] = source
+    if withheld and (count := withhold(content, known_runs(withheld))):
+        print(f"{notebook.name}: {count} outputs are not kept, as they show texts of the real data", file=sys.stderr)
     images.shrink_outputs(content)
     records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 

@@ -26,6 +26,7 @@ from .executing import execute_all
 from .manifest import describe_settings, timing_table, write_manifest
 from .notebooks import READERS, check_parameters, choose, given_parameters, notebook_files, stages
 from .skipping import RunRecord, files_below, inputs_hash
+from .withholding import withheld_files
 
 
 def run_notebooks(
@@ -112,7 +113,8 @@ def _run_stage(
         return
     before = files_below(settings.paths.root)
     try:
-        for notebook, took in execute_all(list(waiting), settings.paths.notebooks, values, real_data):
+        hidden = withheld_files(settings, real_data)
+        for notebook, took in execute_all(list(waiting), settings.paths.notebooks, values, real_data, hidden):
             seconds[notebook.stem] = round(took, 1)
     finally:
         for notebook, record in waiting.items():

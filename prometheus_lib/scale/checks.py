@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..data.building.of_scale import VICUNA
+from ..data.catalogue import BENCHMARKS
 from ..judging.engines import ENGINES
 from ..judging.tasks import MENUS
+from ..merging.catalogue import all_merges
+from ..merging.spec import EXPERTS
 from ..records import DataError
 from ..training.launching import LAUNCHERS
-from .settings import Scale
+from .settings import STUDIES, Scale
 from .typed import nearest
 
 NO_LAUNCHER, AUTO = "none", "auto"
 SCHEDULES = ("cosine", "linear", "constant", "constant_with_warmup")
 COUNTS = {
-    "": ("collection_instructions", "batch_size", "workers", "resamples", "draws"),
+    "": ("collection_instructions", "batch_size", "workers", "resamples", "draws", "loss_rows"),
     "training": ("batch_size", "max_length"),
     "training.lora": ("rank", "alpha"),
     "decoding": ("max_new_tokens",),
@@ -23,7 +27,7 @@ COUNTS = {
 SHARES = {"": ("density", "benchmark_share", "sample_share"), "decoding": ("top_p",)}  # above 0, at most 1
 POSITIVE = {"": ("scaling",), "training": ("learning_rate", "epochs"), "decoding": ("repetition_penalty",)}
 NOT_NEGATIVE = {
-    "": ("processes", "sample_draws"),
+    "": ("processes", "sample_draws", "benchmark_items"),
     "training": ("warmup", "weight_decay", "rows_at_once", "checkpoint_minutes"),
     "decoding": ("temperature",),
 }
@@ -44,6 +48,9 @@ def check_scale(scale: Scale, where: str) -> None:
     merges = [merge.name for merge in (*scale.merges, *scale.sweep)]
     _check_known([scale.merged_judge], merges, f"{where}: merged_judge")
     _check_known(scale.main_judges, scale.judges, f"{where}: main_judges")
+    _check_known(scale.benchmarks, BENCHMARKS, f"{where}: benchmarks")
+    _check_known(scale.studies, STUDIES, f"{where}: studies")
+    _check_known([scale.without_hub] if scale.without_hub else [], [VICUNA], f"{where}: without_hub")
 
 
 def _check_experts(scale: Scale, where: str) -> None:
@@ -52,9 +59,10 @@ def _check_experts(scale: Scale, where: str) -> None:
         raise DataError(f"{where}: two experts are called {twice[0]!r}; give one another name.")
     for expert in scale.experts:
         _check_known(expert.formats, MENUS, f"{where}: formats of expert {expert.name!r}")
-    merged = {name for merge in (*scale.merges, *scale.sweep) for name in (merge.first, merge.second)}
-    if lacking := sorted(merged - set(names)):
+    if lacking := [name for name in EXPERTS if name not in names]:
         raise DataError(f"{where}: merges need the experts {', '.join(lacking)}; add them to `experts`.")
+    every = [merge.name for merge in all_merges(scale.density, scale.scaling, scale.seed)]
+    _check_known(scale.only_merges, every, f"{where}: only_merges")
 
 
 def _check_numbers(scale: Scale, keys: dict[str, tuple[str, ...]], where: str, right: Any, wanted: str) -> None:

@@ -21,7 +21,7 @@ from .typed import record
 
 COMMITTED_OUTPUTS, OWN_OUTPUTS = "outputs", "my-outputs"
 HERE = Path(__file__).parent
-SCALES = ("smoke", "mini", "7b", "8x7b")  # each is a file here
+SCALES = ("smoke", "mini", "bridge", "small", "7b", "8x7b")  # each is a file here
 EMBEDDED = "embedded"  # how a file names the base model that comes with the library
 
 Table = dict[str, Any]

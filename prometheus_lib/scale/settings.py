@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, UNSEEN_BENCHMARKS
+from ..data.catalogue import BENCHMARKS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, UNSEEN_BENCHMARKS
 from ..judging.tasks import Decoding
-from ..merging.catalogue import ALPHAS, RUNS, SECOND_RUN, THIRD_RUN, alpha_judge, further_merges, paper_merges
+from ..merging.catalogue import ALPHAS, RUNS, SECOND_RUN, all_merges, alpha_judge, paper_merges
 from ..merging.spec import Merge
 from ..training.settings import TrainingSettings
+
+STUDIES = ("formats", "reference", "position", "rubric", "attacks")  # beside the benchmarks: Tables 13, 16, biases
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Expert:
 class Scale:
     """Everything that differs between scales; `load_scale` reads it from a file.
 
+    `benchmarks` are those of the paper that the scale has, of each at most `benchmark_items` items (0: all), and
+    `studies` what the main judges are asked beside them. `only_merges` names the merges that are made; without it all
+    are whose experts are trained. `without_hub` names the rows to train on where the hub cannot be reached, and on
+    `loss_rows` rows of each format losses are measured between and around the experts.
+
     >>> from prometheus_lib.scale import load_scale
     >>> load_scale("mini").judges[:4]
     ('base', 'direct', 'pairwise', 'direct-seed2')
@@ -95,6 +103,12 @@ class Scale:
     in_place: bool = True
     launcher: str = "none"  # training in worker processes; "auto" chooses one of `training.LAUNCHERS` for the GPUs
     processes: int = 0  # that train one expert together (0: as many as fit)
+    benchmarks: tuple[str, ...] = BENCHMARKS
+    benchmark_items: int = 0
+    studies: tuple[str, ...] = STUDIES
+    only_merges: tuple[str, ...] = ()
+    without_hub: str = ""
+    loss_rows: int = 30
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""
@@ -103,20 +117,26 @@ class Scale:
     @property
     def merges(self) -> tuple[Merge, ...]:
         """Return the merges of Tables 5, 6 and 17, each a model folder."""
-        return tuple(paper_merges(self.density, self.scaling, self.seed))
+        return self._made(paper_merges(self.density, self.scaling, self.seed))
 
     @property
     def sweep(self) -> tuple[Merge, ...]:
         """Return the further merges: Figure 3's alphas, further pairs of experts, a second mask, Table 10's recipe.
 
         They are judged without a model folder, except where weights cannot be changed in place (`in_place` is False:
-        mixtures of experts). A third pair of experts is merged where the scale trains one.
+        mixtures of experts).
         """
+        own = {merge.name for merge in paper_merges(self.density, self.scaling, self.seed)}
+        every = all_merges(self.density, self.scaling, self.seed)
+        return self._made(merge for merge in every if merge.name not in own)
+
+    def _made(self, merges: Iterable[Merge]) -> tuple[Merge, ...]:
+        """Return those of the merges whose experts are trained and that the scale does not leave out."""
         trained = {expert.name for expert in self.experts}
         return tuple(
             merge
-            for merge in further_merges(self.merges)
-            if not merge.name.endswith(THIRD_RUN) or {merge.first, merge.second} <= trained
+            for merge in merges
+            if {merge.first, merge.second} <= trained and (not self.only_merges or merge.name in self.only_merges)
         )
 
     @property
@@ -142,14 +162,15 @@ class Scale:
         return tuple(f"{judge}{run}" for run in RUNS if f"{judge}{run}" in known)
 
     def main_benchmarks(self, judge: str) -> tuple[str, ...]:
-        """Return the benchmarks that a judge is asked in any case: all eight, or fewer outside the paper's tables.
+        """Return the benchmarks that a judge is asked in any case: those of the scale that are among the paper's eight,
+        or fewer outside the paper's tables.
 
         Replicas of the main judges, and merges of one format (Table 6), are asked those outside the training domain.
         """
-        if judge in self._compared_unseen:
-            return UNSEEN_BENCHMARKS
         further = {merge.name for merge in self.sweep} - {alpha_judge(alpha) for alpha in ALPHAS}
-        return SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+        asked = SEED_BENCHMARKS if judge in further else (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
+        asked = UNSEEN_BENCHMARKS if judge in self._compared_unseen else asked
+        return tuple(name for name in asked if name in self.benchmarks)
 
     @property
     def _compared_unseen(self) -> set[str]:

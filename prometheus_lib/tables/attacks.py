@@ -22,9 +22,9 @@ from ..data.attacks import (
     BENCHMARK,
     CLEAN,
     CONTROLS,
-    SOURCES,
     VARIANTS,
     Item,
+    sources,
     target,
     trial_id,
     victims_at,
@@ -164,9 +164,9 @@ def table_attacks(run: Run) -> pd.DataFrame:
     >>> table_attacks(example_run()).empty  # nobody was attacked there
     True
     """
-    if len(run.present(SOURCES)) < len(SOURCES):
+    if not (run.judgments["benchmark"] == BENCHMARK).any():
         return cells_table(BENCHMARK, [])
-    items = victims_at(run.scale.benchmark_share, *(run.items[name] for name in SOURCES))
+    items = victims_at(run.scale.benchmark_share, *(run.items[name] for name in sources(run.items)))
     frame = _with_totals(outcomes(run.judgments, items, run.scale.main_judges), with_marks(items))
     groups = dict(list(frame.groupby(["row", "kind"], sort=False)))
     contrasts = _contrasts(run.scale.main_judges, run.scale.merged_judge, groups)
@@ -323,6 +323,8 @@ def figure(cells: pd.DataFrame) -> Figure:
     import matplotlib.pyplot as plt
 
     shown = cells[cells["kind"] == "judge"]
+    if shown.empty:
+        return _nothing_to_see()
     shown, columns = shown.assign(unread=_unread(shown)), _columns(shown)
     plain = f" ({VARIANTS[0]})"
     judges = [row.removesuffix(plain) for row in dict.fromkeys(shown["row"]) if row.endswith(plain)]
@@ -339,6 +341,16 @@ def figure(cells: pd.DataFrame) -> Figure:
     figure.colorbar(image, ax=axes, shrink=0.7, label="items with a better verdict than without the text, in percent")
     key = "↑ the test shows a move towards the better verdict, ↓ away from it.   ?: answers that cannot be read."
     figure.supxlabel(f"{key}   Controls are no attacks: they show what added text does, whatever it asks for.", size=10)
+    return figure
+
+
+def _nothing_to_see() -> Figure:
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(5, 1), layout="constrained")
+    plt.close(figure)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "no attacks were judged", ha="center", va="center")
     return figure
 
 

@@ -154,7 +154,7 @@ def _average_row(
         for name in run.present(names):
             place = measure_column(name, run.items[name], human and name == "flask")
             cells.append(interval_cell(row.row, place, found[name], unit, row.kind))
-        averages[column] = metrics.average([found.get(name) for name in names])
+        averages[column] = metrics.average([found.get(name) for name in run.asked(names)])
         cells.append(interval_cell(row.row, column, averages[column], unit, row.kind))
     parts = {"corrected": averages[DIRECT_AVERAGE], "as printed": found.get("feedback_bench")} if overall else {}
     for variant, part in parts.items():
@@ -174,7 +174,7 @@ def _truth_row(
     ]  # fmt: skip
     parts = ((direct, EXACT, DIRECT_TRUTH), (direct, ERROR, DIRECT_ERROR), (pair, PAIR_RIGHT, PAIR_TRUTH))
     averages = {
-        column: metrics.average([found.get(name, {}).get(measure) for name in names])
+        column: metrics.average([found.get(name, {}).get(measure) for name in run.asked(names)])
         for names, measure, column in parts
     }
     if overall:

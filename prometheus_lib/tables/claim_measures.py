@@ -110,7 +110,8 @@ def _best_alpha(run: Run, part: Part, setting: Setting) -> Interval | None:
     asked = run.of(*judges.values())
 
     def curve(names: Sequence[str]) -> dict[float, Interval | None]:
-        return {alpha: setting.average(asked, judge, names) for alpha, judge in judges.items()}
+        known = {alpha: each for alpha, each in judges.items() if setting.seed or each in run.scale.judges}
+        return {alpha: setting.average(asked, judge, names) for alpha, judge in known.items()}
 
     return _gap_of_best(*map(curve, _ALL.values()))
 
@@ -156,7 +157,7 @@ def _best_of(alphas: Floats, values: Floats) -> Floats:
 
 def _readable(run: Run, part: Part, setting: Setting) -> Interval | None:
     names = run.present(PAIR_BENCHMARKS)
-    if names != list(PAIR_BENCHMARKS):
+    if not names or names != run.asked(PAIR_BENCHMARKS):
         return None
     judges = [setting.judge(side) for side in (part.first, part.second)]
     run = run.of(*judges)

@@ -350,4 +350,4 @@ def gold_gaps(items: Sequence[PairItem]) -> Floats:
         winner = _winner(item, item.label)
         wins[item.cluster, winner or ""] = wins.get((item.cluster, winner or ""), 0) + 1
     counts = [[wins.get((item.cluster, text), 0) for text in (item.response_a, item.response_b)] for item in items]
-    return np.abs(np.diff(np.array(counts, dtype=float), axis=1)).ravel()
+    return np.abs(np.diff(np.array(counts, dtype=float).reshape(-1, 2), axis=1)).ravel()

@@ -126,7 +126,8 @@ def along_alpha(run: Run, yardstick: str = TRUTH) -> dict[str, dict[float, Inter
     """
     run, found = run.of(*map(alpha_judge, ALPHAS)), {}
     for what, names in BENCHMARKS.items():
-        curve = {alpha: in_points(run, alpha_judge(alpha), names, yardstick) for alpha in ALPHAS}
+        alphas = [alpha for alpha in ALPHAS if alpha_judge(alpha) in run.scale.judges]
+        curve = {alpha: in_points(run, alpha_judge(alpha), names, yardstick) for alpha in alphas}
         found[what] = curve if all(curve.values()) else {}
     return found
 

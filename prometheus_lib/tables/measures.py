@@ -98,7 +98,8 @@ def judge_average(
     >>> round(judge_average(example_run(), "linear", RESEARCH_DIRECT).estimate, 1)
     1.0
     """
-    if run.present(names) != list(names):
+    names = run.asked(names)
+    if run.present(names) != names:
         return None
     return metrics.average([judge_measured(run, judge, name, human, resamples) for name in names])
 

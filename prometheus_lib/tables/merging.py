@@ -66,7 +66,8 @@ def figure_3(run: Run) -> pd.DataFrame:
 
 
 def _alpha_sweep(run: Run, names: Sequence[str]) -> dict[float, Interval]:
-    if run.present(names) != list(names):
+    names = run.asked(names)
+    if run.present(names) != names:
         return {}
     judges = {alpha: alpha_judge(alpha) for alpha in ALPHAS}
     found = {a: metrics.average([judge_measured(run, judge, name) for name in names]) for a, judge in judges.items()}

@@ -37,7 +37,7 @@ def judge_panels(
     judged = cells[cells["kind"] == "judge"]
     judges = list(dict.fromkeys(judged["row"]))[::-1]
     figure, axes = _panels(len(columns), len(judges), sharex=True, sharey=True)
-    for ax, column in zip(axes, columns, strict=True):
+    for ax, column in zip(axes, columns):
         part = judged[judged["column"] == column]
         if looks is None:
             _dots_by_judge(ax, part.set_index("row").reindex(judges))
@@ -76,7 +76,7 @@ def difference_panels(panels: Mapping[str, pd.DataFrame], xlabel: str, margin: f
     ('scoring', ['ties - linear'])
     """
     figure, axes = _panels(len(panels), max(map(len, panels.values()), default=1))
-    for ax, (title, rows) in zip(axes, panels.items(), strict=True):
+    for ax, (title, rows) in zip(axes, panels.items()):  # one empty panel where there are none
         if margin:
             ax.axvspan(-margin, margin, color="0.92", zorder=0)
         ax.axvline(0, color=BLACK, linewidth=1)

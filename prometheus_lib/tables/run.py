@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import artifacts, metrics
 from ..data import benchmarks
-from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES, TITLES
+from ..data.catalogue import PAIR_BENCHMARKS, REAL_NAMES
 from ..data.votes import read_votes
 from ..judging.reading import check_one_kind, current_judgments
 from ..metrics import Floats
@@ -117,6 +117,10 @@ class Run:
             self.memory["part"] = replace(self, scale=scale, items=items, draws=self.scale.sample_draws or None)
         return self.memory["part"]
 
+    def asked(self, names: Iterable[str]) -> list[str]:
+        """Return those of the benchmarks that this run's scale has: an average over them is its average."""
+        return [name for name in names if name in self.scale.benchmarks]
+
     def on_real(self) -> Run:
         """Return a run over the real benchmark files without judges: `with_judgments` brings them in."""
         scale = replace(self.scale, miniature=False, main_judges=())
@@ -156,8 +160,8 @@ class Run:
         """Decisions (items, draws), None where unparsed or missing; read once, as many tables ask for the same."""
         key = (judge, self.scale.benchmark_name(name), format, with_reference, order)
         if (key, side) not in self.memory:
-            found = self._groups.get(key)
-            ids = [f"{item.id}{side}" for item in self.items[name]]
+            found = self._groups.get(key) if name in self.items else None
+            ids = [f"{item.id}{side}" for item in self.items.get(name, ())]
             if found is not None and self.draws is not None:
                 found = found[found["draw"] < self.draws]
             self.memory[key, side] = None if found is None else _decision_table(found, ids, f"{judge}, {name}")
@@ -204,8 +208,8 @@ def load_run(scale: Scale, data_dir: str | Path | None = None, real: bool = True
     prometheus_lib.records.DataError: ...no judgment files...
     """
     judgments = current_judgments(scale.paths.judgments, policy="once")
-    files = {name: scale.paths.benchmark(scale.benchmark_name(name)) for name in TITLES}
-    items, left_out = _load_each({name: partial(read_items, file) for name, file in files.items()})
+    loaders = {name: _items_loader(scale, name, judgments, data_dir) for name in scale.benchmarks}
+    items, left_out = _load_each(loaders)
     if not items:
         raise DataError(f"{scale.paths.data / 'benchmarks'}: no benchmark files; build and judge the benchmarks first.")
     if not real:
@@ -219,6 +223,19 @@ def load_run(scale: Scale, data_dir: str | Path | None = None, real: bool = True
     )
     left_out |= {f"{name} (real)": reason for name, reason in (missing | missing_too).items()}
     return Run(scale, judgments, items, found, others.get("replay"), others.get("votes"), left_out)
+
+
+def _items_loader(scale: Scale, name: str, judgments: pd.DataFrame, data_dir: str | Path | None) -> Callable[[], Items]:
+    """Return what reads a benchmark's items: from the run's file, else from the released file those that were judged.
+
+    A committed run on real items keeps their ids only.
+    """
+    known = scale.benchmark_name(name)
+    file = scale.paths.benchmark(known)
+    if scale.miniature or file.is_file():
+        return partial(read_items, file)
+    judged = set(judgments.loc[judgments["benchmark"] == known, "item_id"].str.partition("#")[0])
+    return lambda: [item for item in benchmarks.load_benchmark(name, data_dir) if item.id in judged]
 
 
 def _load_each(loaders: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:

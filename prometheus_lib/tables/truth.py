@@ -164,7 +164,8 @@ def truth_average(run: Run, judge: str, names: Sequence[str], resamples: int = C
     >>> truth_average(example_run(), "linear", RESEARCH_PAIR).estimate
     100.0
     """
-    if run.present(names) != list(names):
+    names = run.asked(names)
+    if run.present(names) != names:
         return None
     return metrics.average([truth_measured(run, judge, name, resamples) for name in names])
 

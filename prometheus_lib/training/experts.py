@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ..parallel import Report, silent
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
 from .checkpoints import STAMP, last_checkpoint, others, remove_work, saver, work_folder
+from .packing import collate, joined
 from .processes import meet, rank
 from .room import is_full
 from .settings import TrainingSettings
@@ -143,8 +144,12 @@ def tokenise(tokenizer: Any, examples: Sequence[Example], max_length: int) -> tu
     return rows, len(examples) - len(rows)
 
 
-def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: int, file: Path) -> tuple[Any, int]:
+def tokenise_to_disk(
+    tokenizer: Any, examples: Sequence[Example], max_length: int, file: Path, share_prompts: bool = False
+) -> tuple[Any, int]:
     """Tokenise into an Arrow file; return it as a memory-mapped Dataset of `tokenise`'s rows, and the rows too long.
+
+    With `share_prompts`, rows of one prompt are joined (see `packing`).
 
     A Python list takes 145 bytes per token (67 GB for the paper's joint training), Arrow four, and those on disk.
 
@@ -160,11 +165,12 @@ def tokenise_to_disk(tokenizer: Any, examples: Sequence[Example], max_length: in
 
     ids = ListOf(Value("int32"))
     too_long = 0
-    with ArrowWriter(path=str(file), features=Features({"input_ids": ids, "labels": ids})) as writer:
+    columns = ("input_ids", "labels", *(("starts",) if share_prompts else ()))
+    with ArrowWriter(path=str(file), features=Features(dict.fromkeys(columns, ids))) as writer:
         for start in range(0, len(examples), TOKENISED_TOGETHER):
             rows, left_out = tokenise(tokenizer, examples[start : start + TOKENISED_TOGETHER], max_length)
             too_long += left_out
-            for row in rows:
+            for row in joined(rows, max_length) if share_prompts else rows:
                 writer.write(row)
         writer.finalize()
     return Dataset.from_file(str(file)), too_long
@@ -213,12 +219,16 @@ def _train(job: ExpertJob, folder: Path, work: Path, report: Report, callbacks: 
 
     artifacts.check_base_model(job.base)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    rows, too_long = tokenise_to_disk(tokenizer, job.examples(), job.settings.max_length, work / TOKENS)
+    settings = job.settings
+    rows, too_long = tokenise_to_disk(
+        tokenizer, job.examples(), settings.max_length, work / TOKENS, settings.share_prompts
+    )
     if not len(rows):
         raise DataError(f"{job.name}: no training row fits into max_length={job.settings.max_length} tokens.")
     meet(job.settings.use_cpu)  # the others read these rows
     log = _learn(job, tokenizer, rows, folder, work, report, callbacks)
-    summary = {"name": job.name, "rows": len(rows), "too_long": too_long, "seed": job.seed, "log": log}
+    answers = sum(map(len, rows["starts"])) if settings.share_prompts else len(rows)
+    summary = {"name": job.name, "rows": answers, "too_long": too_long, "seed": job.seed, "log": log}
     write_text_atomic(folder / LOG, json.dumps(summary, indent=1))
     write_text_atomic(folder / cards.CARD, expert_card(job, summary))
 
@@ -342,10 +352,13 @@ def fine_tune(
     from transformers.trainer_callback import PrinterCallback
 
     disable_progress_bars()
+    if len(rows) * settings.epochs <= settings.batch_size:  # a warm-up's first step, the only one, moves nothing
+        settings = replace(settings, warmup=0.0)
     trainer = trainer_class(settings)(
         model=model,
         args=sft_config(settings, seed, work or folder),
         train_dataset=Dataset.from_list(rows) if isinstance(rows, list) else rows,
+        data_collator=collate if settings.share_prompts else None,
         processing_class=tokenizer,
         callbacks=[_reporter(report), *([saver(settings.checkpoint_minutes)] if work else []), *callbacks],
     )

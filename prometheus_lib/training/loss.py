@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .trainers import IGNORED
+from .packing import IGNORED
+from .trainers import answer_logits
 
 
 def answer_loss(model: Any, rows: Sequence[dict[str, list[int]]], batch_size: int = 10) -> float:
@@ -22,9 +23,9 @@ def answer_loss(model: Any, rows: Sequence[dict[str, list[int]]], batch_size: in
     with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            labels = _padded(batch, "labels", IGNORED)[:, 1:].to(model.device)
-            logits = model(_padded(batch, "input_ids", 0).to(model.device)).logits[:, :-1].float()
-            total += cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum").item()
+            ids, labels = (_padded(batch, *each).to(model.device) for each in (("input_ids", 0), ("labels", IGNORED)))
+            _, logits, targets = answer_logits(model, {"input_ids": ids}, labels)
+            total += cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum").item()
             count += (labels != IGNORED).sum().item()
     return total / count
 

@@ -31,7 +31,7 @@ class TrainingSettings:
 
     `batch_size` counts the rows of one optimiser step, over all devices. A device computes at most `rows_at_once` of
     them at a time (0: its whole share), and their gradients are added up. A checkpoint is written every
-    `checkpoint_minutes`.
+    `checkpoint_minutes`. With `share_prompts` all answers to one prompt are one row (`packing`), computed by itself.
 
     >>> TrainingSettings(learning_rate=1e-5, batch_size=4, max_length=4096, bf16=True, use_cpu=False).epochs
     1.0
@@ -52,6 +52,7 @@ class TrainingSettings:
     rows_at_once: int = 0
     checkpoint_minutes: float = 30.0
     four_bit: bool = False  # the frozen base under adapters (QLoRA)
+    share_prompts: bool = False
 
     def deciding(self) -> dict[str, Any]:
         """Return what decides the weights, for stamps: not how the work is done, and later fields only where set.
@@ -76,7 +77,7 @@ class TrainingSettings:
         ((2, 2), (1, 1))
         """
         share = max(1, self.batch_size // devices)
-        at_once = min(self.rows_at_once or share, share)
+        at_once = 1 if self.share_prompts else min(self.rows_at_once or share, share)
         if self.batch_size % (at_once * devices):
             raise DataError(
                 f"a batch of {self.batch_size} rows cannot be cut into {at_once} at once on each of {devices} devices; "

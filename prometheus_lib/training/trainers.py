@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import KEPT
+from .packing import IGNORED
 from .processes import world
 from .settings import TrainingSettings
-
-IGNORED = -100  # the label of a token that is not learned
 
 
 def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
@@ -35,7 +34,7 @@ def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
         adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no",
         save_total_limit=KEPT, report_to="none",
         disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
-        dataset_kwargs={"skip_prepare_dataset": True},
+        dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=not settings.share_prompts,
     )  # fmt: skip
 
 
@@ -63,20 +62,14 @@ def trainer_class(settings: TrainingSettings) -> type:
     from torch.nn.functional import cross_entropy
     from trl import SFTTrainer
 
-    if not settings.use_cpu:
+    if not (settings.use_cpu or settings.share_prompts):
         return SFTTrainer
 
     class AnswerTrainer(SFTTrainer):
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             labels = inputs.pop("labels")
-            first = int((labels != IGNORED).int().argmax(dim=1).min())
-            # The position before the first answer token predicts it; everything earlier needs no logits.
-            keep = labels.shape[1] - first + 1
-            outputs = model(**inputs, use_cache=False, logits_to_keep=keep)
-            total = cross_entropy(
-                outputs.logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(),
-                ignore_index=IGNORED, reduction="sum",
-            )  # fmt: skip
+            outputs, logits, targets = answer_logits(model, inputs, labels)
+            total = cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
             if num_items_in_batch is None:
                 loss = total / (labels != IGNORED).sum()
             else:  # counted over all processes, whose gradients are averaged and not added
@@ -84,6 +77,18 @@ def trainer_class(settings: TrainingSettings) -> type:
             return (loss, outputs) if return_outputs else loss
 
     return AnswerTrainer
+
+
+def answer_logits(model: Any, inputs: dict[str, Any], labels: Any) -> tuple[Any, Any, Any]:
+    """Return the model's outputs, logits (positions, vocabulary) from the answers on, and the labels they predict."""
+    sources = inputs.pop("sources", None)
+    if sources is not None:  # a joined row
+        outputs = model(**inputs, use_cache=False, logits_to_keep=sources)
+        return outputs, outputs.logits[0], labels[labels != IGNORED]
+    first = int((labels != IGNORED).int().argmax(dim=1).min())
+    # The position before the first answer token predicts it; everything earlier needs no logits.
+    outputs = model(**inputs, use_cache=False, logits_to_keep=labels.shape[1] - first + 1)
+    return outputs, outputs.logits[:, :-1].flatten(0, 1), labels[:, first:].flatten()
 
 
 def whole_state(trainer: Any) -> dict[str, Any] | None:

@@ -9,8 +9,10 @@ from .loading import HUB, HubSource, load_collection, read_rows, stream_collecti
 from .pairing import MOST, PAIR_COLUMNS, PairCounts, pair_id, pair_up
 from .schema import Rejects, problem
 from .told import WrongDecisions, miniature_conclusion, told_rows
+from .vicuna import vicuna_rows
 
 __all__ = [
+    "vicuna_rows",
     "scale_card",
     "told_rows",
     "WrongDecisions",

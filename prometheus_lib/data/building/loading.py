@@ -13,13 +13,12 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...records import DataError
-from ..collections import feedback_rows, preference_rows
 from .hashing import instruction_key, place
 from .schema import Collection, Rejects, Row, checked
 
@@ -58,10 +57,21 @@ HUB: dict[Collection, HubSource] = {
 }  # fmt: skip
 
 
-def fetch(collection: Collection) -> Path:
+def reachable(collection: Collection) -> bool:
+    """Tell, after ten seconds at most, whether the hub answers about a published collection."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(HUB[collection].repository, revision=HUB[collection].revision, timeout=10)
+    except Exception:  # the hub client raises many unrelated types
+        return False
+    return True
+
+
+def fetch(collection: Collection, cached_only: bool = False) -> Path:
     """Download a published collection at its pinned revision into the hub's cache and return its folder.
 
-    Raises DataError when it cannot be had, with what to do by hand.
+    Raises DataError when it cannot be had, with what to do by hand; with `cached_only` it is not asked for.
     """
     from huggingface_hub import snapshot_download
 
@@ -69,7 +79,11 @@ def fetch(collection: Collection) -> Path:
     try:
         return Path(
             snapshot_download(
-                source.repository, repo_type="dataset", revision=source.revision, allow_patterns=source.files
+                source.repository,
+                repo_type="dataset",
+                revision=source.revision,
+                allow_patterns=source.files,
+                local_files_only=cached_only,
             )
         )
     except Exception as error:  # the hub client raises many unrelated types
@@ -104,34 +118,6 @@ def stream_collection(
 def load_collection(collection: Collection, source: str | Path | None = None, **options: Any) -> list[Row]:
     """Return what `stream_collection` yields as a list: about 1 GB for the published Feedback Collection."""
     return list(stream_collection(collection, source, **options))
-
-
-def load_feedback_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
-    """Return the scale's Feedback Collection: generated in the miniature world, else the published one, checked.
-
-    >>> from types import SimpleNamespace
-    >>> len(load_feedback_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
-    10
-    """
-    return _scale_rows("feedback", feedback_rows, scale, rejects)
-
-
-def load_preference_rows(scale: Any, rejects: Rejects | None = None) -> list[Row]:
-    """Return the scale's Preference Collection: generated in the miniature world, else the published one, checked.
-
-    >>> from types import SimpleNamespace
-    >>> len(load_preference_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
-    20
-    """
-    return _scale_rows("preference", preference_rows, scale, rejects)
-
-
-def _scale_rows(
-    collection: Collection, generate: Callable[[int, int], list[Row]], scale: Any, rejects: Rejects | None
-) -> list[Row]:
-    if scale.miniature:
-        return generate(scale.seed, scale.collection_instructions)
-    return load_collection(collection, rejects=rejects)
 
 
 def _chosen(collection: Collection, source: Path, rows: int, seed: int) -> set[bytes]:

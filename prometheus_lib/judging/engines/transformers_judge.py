@@ -20,6 +20,7 @@ from .writing import (
     check_whole_model,
     context_of,
     finished_text,
+    longer,
     prompt_ids,
     voice,
 )
@@ -66,6 +67,10 @@ class TransformersJudge(Judge):
     def _limit(self, new_tokens: int) -> int | None:
         context = context_of(self.model.config)
         return None if context is None else context - new_tokens
+
+    def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
+        """Return the tasks whose prompts do not fit into the context with an answer behind them."""
+        return longer(tasks, prompt_ids(self.tokenizer, tasks, self.template), self._limit(decoding.max_new_tokens))
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""

@@ -23,6 +23,7 @@ from .writing import (
     check_lengths,
     check_whole_model,
     finished_text,
+    longer,
     prompt_ids,
     task_seeds,
     voice,
@@ -133,6 +134,10 @@ class VLLMJudge(Judge):
     def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint of a model judged with the environment's settings, without starting anything."""
         return (artifacts.judge_fingerprint(source, bf16, engine_settings({}, cpu=False).get("quantization")),)
+
+    def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
+        """Return the tasks whose prompts do not fit into the context with an answer behind them."""
+        return longer(tasks, prompt_ids(self.tokenizer, tasks, self.template), self._limit(decoding.max_new_tokens))
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names all items that do not fit, before anything is generated."""

@@ -88,6 +88,11 @@ def begun_thoughts(tokenizer: Any, template: Template) -> str:
     return opened_thoughts(render_chat(tokenizer, "", "direct", template))
 
 
+def longer(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int | None) -> list[Task]:
+    """Return the tasks whose prompts have more than `limit` tokens (None: any length will do)."""
+    return [task for task, row in zip(tasks, ids, strict=True) if limit is not None and len(row) > limit]
+
+
 def check_lengths(tasks: Sequence[Task], ids: Sequence[Sequence[int]], limit: int | None) -> None:
     """Raise DataError that names the items whose prompts have more than `limit` tokens (None: any length will do)."""
     if limit is None:
