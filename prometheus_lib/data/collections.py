@@ -25,11 +25,12 @@ PREFERENCE_FIELDS = (
     "orig_instruction", "orig_response_A", "orig_response_B", "orig_reference_answer", "orig_criteria",
     "orig_feedback", "orig_preference",
 )  # fmt: skip
+CHECKLIST_FIELDS = (*FEEDBACK_FIELDS, "orig_marks")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One training example: format ("direct" or "pairwise"), rendered user prompt and the answer to learn.
+    """One training example: format ("direct", "pairwise" or "checklist"), rendered user prompt and the answer to learn.
 
     >>> pairwise_example(preference_rows(seed=1, instructions=1)[0]).format
     'pairwise'
@@ -186,6 +187,17 @@ def pair_item(row: dict[str, Any], id: str = "", **more: Any) -> PairItem:
 def answer_text(feedback: str, decision: str | int) -> str:
     """Return the text a judge learns to write: feedback, then the decision behind "[RESULT]"."""
     return f"{feedback} [RESULT] {decision}"
+
+
+def checklist_example(row: dict[str, Any], with_reference: bool = True) -> Example:
+    """Render a Feedback Collection row with marks (`orig_marks`: "yes no yes yes") for training in a third format.
+
+    >>> row = feedback_rows(seed=1, instructions=1)[4] | {"orig_marks": "yes yes yes yes"}
+    >>> checklist_example(row).completion.endswith("[RESULT] yes yes yes yes")
+    True
+    """
+    prompt = prompts.render_checklist(direct_item(row), with_reference)
+    return Example("checklist", prompt, answer_text(row["orig_feedback"], row["orig_marks"]))
 
 
 def direct_example(row: dict[str, Any], with_reference: bool = True) -> Example:

@@ -12,7 +12,7 @@
 from .analysis import changes, difference, differences, helps, told, verdicts
 from .cells import CellJob, run_cell
 from .design import Design, Settings, read_design
-from .figure import ablation_figure, map_figure
+from .figure import ablation_figure, formats_figure, map_figure
 from .results import (
     arm_table,
     coverage,
@@ -36,6 +36,7 @@ __all__ = [
     "difference",
     "differences",
     "estimate",
+    "formats_figure",
     "grid_table",
     "helps",
     "jobs_of",

@@ -20,7 +20,7 @@ from .design import MEASURES, POINT, Design, Hypothesis, level_text
 from .results import Results, outcome_table
 
 LEVEL = 0.05
-NOT_RUN = "not run yet"
+NOT_RUN, ONE_SEED = "not run yet", "one seed: not tested"
 # The main figure's two comparisons: the merge with joint training, and with the expert of the measure's format.
 AGAINST = {"joint training": {"exact": "joint", "pair": "joint"}, "expert": {"exact": "direct", "pair": "pairwise"}}
 
@@ -55,7 +55,7 @@ def differences(design: Design, results: Results, merge: str = "linear") -> pd.D
         {"knob": knob, "level": level, "cell": cell, "against": against, "measure": measure,
          **_ends(difference(design, results, cell, measure, merge, other[measure]))}
         for knob in design.knobs for level, cell in design.levels(knob).items()
-        for against, other in AGAINST.items() for measure in MEASURES
+        for against, other in AGAINST.items() for measure in other
         if any((cell, seed) in results for seed in design.seeds)
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -98,7 +98,7 @@ def _tested(design: Design, results: Results, each: Hypothesis) -> RunsMean | No
 
 def _verdict(each: Hypothesis, found: RunsMean | None, p_value: float, p_none: float) -> str:
     if found is None or found.runs < 2:
-        return NOT_RUN
+        return NOT_RUN if found is None else ONE_SEED
     if p_value < LEVEL:
         return REPRODUCED if (found.mean > 0) == (each.sign == "+") else NOT_REPRODUCED
     return NO_EFFECT if p_none < LEVEL else UNDECIDED
@@ -168,7 +168,7 @@ def changes(design: Design, results: Results) -> pd.DataFrame:
     for cell in design.turned():
         seeds = [seed for seed in design.seeds if (cell, seed) in results and (POINT, seed) in results]
         for arm in design.arms if seeds else ():
-            for measure in MEASURES:
+            for measure in design.measures:
                 one, two = (outcome_table(results, each, arm, measure, seeds) for each in (cell, POINT))
                 rows.append({"cell": cell, "arm": arm, "measure": measure, **_ends(over_runs(one - two))})
     return pd.DataFrame(rows)

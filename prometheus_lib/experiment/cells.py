@@ -19,14 +19,23 @@ from ..judging.answers import read_answer
 from ..judging.judge import Judge
 from ..judging.sweeps import Sweep
 from ..judging.tasks import Decoding, Task, direct_tasks, pairwise_tasks
+from ..merging import merge_folders
 from ..parallel import Report, silent
-from ..prompts import render_pairwise
+from ..prompts import CHECKLIST, parse_checklist, render_checklist, render_pairwise
 from ..records import write_text_atomic
 from ..scale import load_scale
 from ..training.experts import ExpertJob, train_expert
 from ..training.settings import TrainingSettings
-from .design import MEASURES, Arm, Design, Settings
-from .world import base_folder, base_identity, build_base, items_hash, unseen_items, write_training_rows
+from .design import Arm, Design, Settings
+from .world import (
+    base_folder,
+    base_identity,
+    build_base,
+    items_hash,
+    unseen_items,
+    with_marks,
+    write_training_rows,
+)
 
 RULES = 1  # part of every stamp: raise it when a cell's result would come out otherwise from the same settings
 BATCH = 100  # tasks that are generated together
@@ -71,7 +80,7 @@ class CellJob:
 
     def stamp(self) -> str:
         """Return what identifies all that decides the result; results with another stamp are not read."""
-        arms = [asdict(arm) for arm in self.design.arms.values()]
+        arms = [arm.identity() for arm in self.design.arms.values()]
         given = (asdict(self.settings), self.seed, arms, asdict(self.training), asdict(GREEDY))
         return artifacts.text_hash(RULES, base_identity(self.settings), *given, items_hash(self.design.instructions))
 
@@ -79,7 +88,9 @@ class CellJob:
         """Return the cost in training steps, answers counted as the steps that take as long."""
         shares = [share for arm in self.design.arms.values() for share in arm.trains.values()]
         steps = sum(shares) * self.settings.examples / self.training.batch_size
-        return round(steps + len(self.design.arms) * len(MEASURES) * self.design.instructions / ANSWERS_PER_STEP)
+        return round(
+            steps + len(self.design.arms) * len(self.design.measures) * self.design.instructions / ANSWERS_PER_STEP
+        )
 
 
 def run_cell(job: CellJob, report: Report = silent) -> dict[str, Any]:
@@ -114,7 +125,7 @@ def _expert(job: CellJob, arm: Arm, base: Path, scratch: Path) -> ExpertJob:
             format,
             str(write_training_rows(job.settings, format, seed, scratch)),
             round(share * job.settings.examples),
-            job.settings.reference if format == "direct" else job.settings.pair_reference,
+            job.settings.pair_reference if format == "pairwise" else job.settings.reference,
         )
         for format, share in arm.trains.items()
     )
@@ -124,6 +135,7 @@ def _expert(job: CellJob, arm: Arm, base: Path, scratch: Path) -> ExpertJob:
 def _judged(job: CellJob, base: Path, scratch: Path, report: Report) -> dict[str, dict[str, str]]:
     """Return the outcomes of every arm in both measures."""
     tasks = _tasks(job.settings, job.design.instructions)
+    tasks = {measure: tasks[measure] for measure in job.design.measures}
     answers = len(tasks) * job.design.instructions
     found = {}
     for name, judge in _judges(job, base, scratch):
@@ -138,7 +150,12 @@ def _tasks(settings: Settings, instructions: int) -> dict[str, list[Task]]:
     ranking = pairwise_tasks("map", pairs)
     if settings.pair_reference:
         ranking = [replace(task, with_reference=True, prompt=render_pairwise(task.item, True)) for task in ranking]
-    return {"exact": direct_tasks("map", direct, settings.reference, draws=1), "pair": ranking}
+    scoring = direct_tasks("map", direct, settings.reference, draws=1)
+    listing = [
+        replace(task, format=CHECKLIST, prompt=render_checklist(task.item, settings.reference), item=item)
+        for task, item in zip(scoring, with_marks(direct), strict=True)
+    ]
+    return {"exact": scoring, "pair": ranking, "list": listing}
 
 
 def _judges(job: CellJob, base: Path, scratch: Path) -> Iterator[tuple[str, Judge]]:
@@ -149,6 +166,11 @@ def _judges(job: CellJob, base: Path, scratch: Path) -> Iterator[tuple[str, Judg
     for arm in arms:
         if not arm.merges:
             yield arm.name, TransformersJudge(arm.name, scratch / "experts" / arm.name if arm.trains else base)
+    parents = {name for arm in arms for name in arm.merges}
+    for arm in arms:
+        if arm.merges and arm.name in parents:
+            parts = (scratch / "experts" / name for name in arm.merges)
+            merge_folders(arm.merge(job.seed), base, *parts, scratch / "experts" / arm.name)
     with Sweep(base, scratch / "experts") as sweep:
         for arm in arms:
             if arm.merges:
@@ -163,16 +185,18 @@ def outcomes(judge: Judge, tasks: Sequence[Task]) -> str:
     >>> outcomes(TrivialJudge("constant"), direct_tasks("map", direct, with_reference=True, draws=1))
     '0010000100'
     """
-    found = []
+    found, parsers = [], {**judge.parsers, CHECKLIST: parse_checklist}
     for start in range(0, len(tasks), BATCH):
         batch = tasks[start : start + BATCH]
         for task, draws in zip(batch, judge.generate(batch, GREEDY, GREEDY.seed), strict=True):
-            decision = read_answer(draws[0], judge.parsers[task.format]).decision
+            decision = read_answer(draws[0], parsers[task.format]).decision
             found.append("-" if decision is None else str(int(decision == _truth(task))))
     return "".join(found)
 
 
 def _truth(task: Task) -> int | str:
+    if task.format == CHECKLIST:
+        return task.item.meta["marks"]
     return task.item.meta["true_score"] if task.format == "direct" else task.item.label
 
 

@@ -18,9 +18,9 @@ from ..scale.typed import nearest, record
 
 DESIGNS = Path(__file__).parent / "designs"
 POINT = "paper"  # the name of the cell in which no knob is turned
-MEASURES = {"exact": "exact score, %", "pair": "pair right, %"}
+MEASURES = {"exact": "exact score, %", "pair": "pair right, %", "list": "all points right, %"}
 RUBRICS = ("full", "coarse", "none")
-FORMATS = ("direct", "pairwise")
+FORMATS = {"direct": "exact", "pairwise": "pair", "checklist": "list"}  # and the measure of each
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Settings:
 class Arm:
     """A judge of the experiment: the base, trained on shares of the examples of each format, or merged from two.
 
+    `alpha` is the weight of the first of the two, which may be a merge itself.
+
     >>> Arm("joint-half", direct=0.5, pairwise=0.5).trains
     {'direct': 0.5, 'pairwise': 0.5}
     """
@@ -71,10 +73,12 @@ class Arm:
     name: str
     direct: float = 0.0
     pairwise: float = 0.0
+    checklist: float = 0.0
     seed: int = 0
     merges: tuple[str, ...] = ()
     method: str = ""
     density: float = 1.0
+    alpha: float = 0.5
 
     def __post_init__(self) -> None:
         for format in FORMATS:
@@ -93,7 +97,12 @@ class Arm:
     def merge(self, seed: int) -> Merge:
         """Return the merge that this arm is; `seed` draws the masks of the methods that need some."""
         first, second = self.merges
-        return Merge(self.name, self.method, first, second, density=self.density, seed=seed)
+        return Merge(self.name, self.method, first, second, alpha=self.alpha, density=self.density, seed=seed)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the judge, for stamps: without what came later and is not used."""
+        later = {"checklist": 0.0, "alpha": 0.5}
+        return {key: value for key, value in asdict(self).items() if later.get(key) != value or key not in later}
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,16 @@ class Design:
     knobs: Mapping[str, tuple[Any, ...]]
     arms: Mapping[str, Arm]
     hypotheses: tuple[Hypothesis, ...] = ()
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Return what every arm is measured by: both formats of the paper, and a third where an arm learns it.
+
+        >>> read_design("map").measures
+        ('exact', 'pair')
+        """
+        third = any(arm.checklist for arm in self.arms.values())
+        return tuple(measure for format, measure in FORMATS.items() if format != "checklist" or third)
 
     @property
     def cells(self) -> dict[str, Settings]:
@@ -178,7 +197,7 @@ def read_design(name: str | Path) -> Design:
     >>> read_design("mop")
     Traceback (most recent call last):
     ...
-    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['ablations', 'map'].
+    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['ablations', 'map', 'third_format'].
     """
     file = Path(name) if Path(name).suffix == ".toml" else DESIGNS / f"{name}.toml"
     if not file.is_file():
@@ -219,14 +238,19 @@ def _check(design: Design, file: Path) -> None:
     _known(design.knobs, [each.name for each in fields(Settings)], f"{file}, [knobs]: unknown knob")
     for cell, turned in design.turned().items():
         _made(Settings, asdict(design.point) | turned, f"{file}, [knobs] {cell}")
-    trained = [arm.name for arm in design.arms.values() if arm.trains]
+    mergeable = []
     for arm in design.arms.values():
-        _known(arm.merges, trained, f"{file}, [arms.{arm.name}]: it merges an arm that is not trained,")
+        _known(
+            arm.merges,
+            mergeable,
+            f"{file}, [arms.{arm.name}]: it merges an arm that is not trained or merged before it,",
+        )
+        mergeable += [arm.name] if arm.trains or arm.merges else []
     for each in design.hypotheses:
         where = f"{file}, hypothesis {each.id}:"
         _known([each.cell], design.cells, f"{where} unknown cell")
         _known([each.first, each.second], design.arms, f"{where} unknown arm")
-        _known([each.measure], MEASURES, f"{where} unknown measure")
+        _known([each.measure], design.measures, f"{where} unknown measure")
         _known([each.sign], "+-", f"{where} unknown sign")
     _want(len(set(design.seeds)) == len(design.seeds) >= 1, f"{file}: give at least one seed, none of them twice.")
     _want(design.margin > 0, f"{file}: margin is {design.margin}; give points above 0.")

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..tables.palette import FORMAT_COLOURS, GREY
+from ..tables.palette import FORMAT_COLOURS, GREY, judge_format
 from .analysis import AGAINST, changes, differences, helps
 from .design import MEASURES, Design, level_text
-from .results import Results
+from .results import Results, arm_table
 
 STYLES = {"exact": (FORMAT_COLOURS["direct"], "o", "-"), "pair": (FORMAT_COLOURS["pairwise"], "s", "--")}
 NAMES = {
@@ -47,7 +47,7 @@ def map_figure(design: Design, results: Results, merge: str = "linear") -> Figur
         grid[row][0].set_ylabel(f"{merge} merge minus {against}\n(points)")
     handles = [plt.Line2D([], [], color=c, marker=m, linestyle=s) for c, m, s in STYLES.values()]
     figure.legend(
-        handles, [name.removesuffix(", %") for name in MEASURES.values()], loc="outside lower center", ncols=2
+        handles, [MEASURES[measure].removesuffix(", %") for measure in STYLES], loc="outside lower center", ncols=2
     )
     figure.suptitle(headline(design, table, merge))
     return figure
@@ -87,14 +87,52 @@ def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
         return "No cell has been run yet."
     rows = table[table["against"] == "joint training"].drop_duplicates(["cell", "measure"])
     counts = helps(rows, design.margin).value_counts()
-    seeds = (
-        f"{rows['seeds'].min()} to {rows['seeds'].max()}" if rows["seeds"].nunique() > 1 else f"{rows['seeds'].max()}"
-    )
     return (
         f"Against joint training the {merge} merge helps in {counts.get('helps', 0)} of {len(rows)} comparisons and "
-        f"hurts in {counts.get('hurts', 0)}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {seeds} seeds, "
+        f"hurts in {counts.get('hurts', 0)}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {_seeds(rows)}, "
         f"{design.instructions} unseen instructions; grey: within {design.margin:g} points)"
     )
+
+
+def _seeds(rows: pd.DataFrame) -> str:
+    """Say how many seeds stand behind rows: "1 seed", "2 to 5 seeds"."""
+    fewest, most = int(rows["seeds"].min()), int(rows["seeds"].max())
+    return f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most > 1)}"
+
+
+def formats_figure(design: Design, results: Results) -> Figure:
+    """Draw what every arm reaches in each format of the paper's point: one panel per measure, one line per arm.
+
+    Bars are 95 % intervals over seeds; what could not be read is written beside the points (%).
+
+    >>> from .design import read_design
+    >>> len(formats_figure(read_design("third_format"), {}).axes)
+    3
+    """
+    table, arms = arm_table(design, results), list(design.arms)
+    figure, grid = plt.subplots(1, len(design.measures), figsize=(9.6, 3.2), sharey=True, layout="constrained")
+    plt.close(figure)
+    for axes, measure in zip(grid, design.measures, strict=True):
+        rows = table[table["measure"] == measure] if len(table) else table
+        for row in rows.itertuples():
+            trained = "merged" if design.arms[row.arm].merges else judge_format(row.arm)
+            place, colour = arms.index(row.arm), FORMAT_COLOURS[trained]
+            axes.errorbar(row.mean, place, xerr=[[row.mean - row.low], [row.high - row.mean]], color=colour, marker="o")
+            if row.unreadable >= 1:
+                axes.annotate(
+                    f"{row.unreadable:.0f} % unreadable",
+                    (row.mean, place),
+                    (6, 4),
+                    textcoords="offset points",
+                    fontsize=7,
+                )
+        axes.set(xlabel=MEASURES[measure], xlim=(-3, 103))
+    grid[0].set_yticks(range(len(arms)), arms)
+    grid[0].invert_yaxis()
+    figure.suptitle(
+        f"{design.title} ({_seeds(table)}, {design.instructions} instructions)" if len(table) else "Not run yet"
+    )
+    return figure
 
 
 def ablation_figure(design: Design, results: Results) -> Figure:
@@ -118,11 +156,11 @@ def ablation_figure(design: Design, results: Results) -> Figure:
                 at = [arms.index(arm) + (0.12 if measure == "pair" else -0.12) for arm in rows["arm"]]
                 ends = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
                 axes.errorbar(rows["difference"], at, xerr=ends, color=colour, marker=marker, linestyle="")
-        axes.set_title(cell if len(there) else f"{cell}: not run", fontsize=10)
+        axes.set_title(f"{cell} ({_seeds(there)})" if len(there) else f"{cell}: not run", fontsize=10)
         axes.set_xlabel("minus the paper's point (points)")
     grid[0].set_yticks(range(len(arms)), arms)
     handles = [plt.Line2D([], [], color=c, marker=m, linestyle="") for c, m, _ in STYLES.values()]
     figure.legend(
-        handles, [name.removesuffix(", %") for name in MEASURES.values()], loc="outside lower center", ncols=2
+        handles, [MEASURES[measure].removesuffix(", %") for measure in STYLES], loc="outside lower center", ncols=2
     )
     return figure

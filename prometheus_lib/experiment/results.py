@@ -16,7 +16,7 @@ from ..metrics.runs import over_runs
 from ..records import DataError
 from ..scale.reading import COMMITTED_OUTPUTS, OWN_OUTPUTS
 from .cells import CellJob
-from .design import MEASURES, Design
+from .design import Design
 
 Results = Mapping[tuple[str, int], Mapping[str, Any]]  # by cell and seed
 
@@ -121,7 +121,7 @@ def arm_table(design: Design, results: Results) -> pd.DataFrame:
     return pd.DataFrame([
         _arm_row(design, results, cell, arm, measure)
         for cell in design.cells if any((cell, seed) in results for seed in design.seeds)
-        for arm in design.arms for measure in MEASURES
+        for arm in design.arms for measure in design.measures
     ])  # fmt: skip
 
 

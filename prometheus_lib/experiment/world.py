@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..data.collections import direct_item, feedback_row, feedback_rows, pair_it
 from ..records import DirectItem, PairItem, write_jsonl
 from ..training import base_model
 from ..training.settings import EMBEDDED_BASE
-from .design import FORMATS, Settings
+from .design import Settings
 
 TEST = "map"  # names the random numbers of the test items, which no training data share
 RESPONSES = 5  # graded ones per instruction, in both collections
@@ -36,8 +37,9 @@ def training_rows(settings: Settings, format: str, seed: int) -> list[dict[str, 
     """
     domain = replace(miniworld.SEEN, combinations=tuple(_combinations(settings.own_criteria, format)))
     instructions = -(-settings.examples // RESPONSES)
-    if format == "direct":
-        return [_shown(row, settings) for row in feedback_rows(seed, instructions, domain)]
+    if format != "pairwise":
+        rows = [_shown(row, settings) for row in feedback_rows(seed, instructions, domain)]
+        return rows if format == "direct" else [row | {"orig_marks": _marks(row["orig_feedback"])} for row in rows]
     rows = _in_conflict(preference_rows(seed, instructions, domain), settings.conflict, seed)
     return [_with_rubric(row, settings.rubric) for row in rows]
 
@@ -60,9 +62,14 @@ def _with_rubric(row: dict[str, str], rubric: str) -> dict[str, str]:
     return row | {name: text for name, text in RUBRIC_TEXTS.get(rubric, {}).items() if name in row}
 
 
+def _marks(feedback: str) -> str:
+    """Return yes or no for each detail, in the order in which the feedback names them."""
+    return " ".join("yes" if word == "right" else "no" for word in re.findall(r"which is (right|wrong)\.", feedback))
+
+
 def _combinations(own: int, format: str) -> Iterator[tuple[str, ...]]:
     """Yield the rubrics of the training data that ask about no criterion of the other format's own."""
-    others = miniworld.ATTRIBUTES[1 - FORMATS.index(format) :: 2][: own // 2]
+    others = miniworld.ATTRIBUTES[format != "pairwise" :: 2][: own // 2]
     return (each for each in miniworld.SEEN.combinations if not set(each) & set(others))
 
 
@@ -105,6 +112,21 @@ def unseen_items(instructions: int, rubric: str = "full") -> tuple[list[DirectIt
         row = _pair(family, sorted(rng.sample(range(RESPONSES), 2)), number % 2 == 0)
         pairs.append(pair_item(_with_rubric(row, rubric), f"{TEST}/{number:03d}"))
     return direct, pairs
+
+
+def with_marks(items: Sequence[DirectItem]) -> list[DirectItem]:
+    """Return `unseen_items`' responses with the truth of a checklist: yes or no for each detail, in order.
+
+    >>> [item.meta["marks"].count("yes") for item in with_marks(unseen_items(10)[0])][:5]
+    [0, 1, 2, 3, 4]
+    """
+    marked = []
+    for number, item in enumerate(items):
+        family = miniworld.draw_family(miniworld.rng_for(TEST, number), miniworld.UNSEEN)
+        answer = family.answers[item.meta["true_score"] - 1]
+        right = ("yes" if answer.values[detail] == family.task.facts[detail] else "no" for detail in family.details)
+        marked.append(replace(item, meta={**item.meta, "marks": " ".join(right)}))
+    return marked
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """What a judge reads, and how its answer is read."""
 
 from .chat import DATE, JOINERS, chat_ids, check_bos, check_chat_template, joined, render_chat
+from .checklist import CHECKLIST, CHECKLIST_TASK, parse_checklist, render_checklist
 from .conversation import render_conversation
 from .headers import DIRECT_HEADERS, FEEDBACK_HEADER, PAIRWISE_HEADERS, TASK_HEADER
 from .injection import ESCAPE, escape_tokens, neutralise, restore, special_tokens, unknown_tokens
@@ -50,6 +51,8 @@ from .wording import (
 )
 
 __all__ = [
+    "CHECKLIST",
+    "CHECKLIST_TASK",
     "DATE",
     "DIRECT_HEADERS",
     "DIRECT_SYSTEM_PROMPT",
@@ -89,11 +92,13 @@ __all__ = [
     "opened_thoughts",
     "parse_auto_j_direct",
     "parse_auto_j_pairwise",
+    "parse_checklist",
     "parse_direct",
     "parse_pairwise",
     "parse_released",
     "read_pair_feedback",
     "render_chat",
+    "render_checklist",
     "render_conversation",
     "render_direct",
     "render_pair_feedback",

@@ -148,10 +148,10 @@ def _join(task: str, headers: tuple[str, ...], sections: list[str | None], varia
 
 
 def chat_messages(prompt: str, format: str) -> list[dict[str, str]]:
-    """Return system and user message for a rendered prompt; `format` is "direct" or "pairwise".
+    """Return system and user message for a rendered prompt; `format` is "direct", "pairwise" or "checklist".
 
     >>> chat_messages("###Task Description: ...", "pairwise")[1]
     {'role': 'user', 'content': '###Task Description: ...'}
     """
-    system = {"direct": DIRECT_SYSTEM_PROMPT, "pairwise": PAIRWISE_SYSTEM_PROMPT}[format]
+    system = PAIRWISE_SYSTEM_PROMPT if format == "pairwise" else DIRECT_SYSTEM_PROMPT
     return [{"role": "system", "content": system}, {"role": "user", "content": prompt}]

@@ -19,10 +19,12 @@ from filelock import FileLock
 
 from .. import artifacts, cards
 from ..data.collections import (
+    CHECKLIST_FIELDS,
     FEEDBACK_FIELDS,
     PREFERENCE_FIELDS,
     Example,
     check_rows,
+    checklist_example,
     direct_example,
     pairwise_example,
     shuffled,
@@ -37,6 +39,11 @@ from .room import is_full
 from .settings import TrainingSettings
 from .trainers import IGNORED, sft_config, trainer_class, whole_state
 
+COLLECTIONS = {
+    "direct": (FEEDBACK_FIELDS, direct_example),
+    "pairwise": (PREFERENCE_FIELDS, pairwise_example),
+    "checklist": (CHECKLIST_FIELDS, checklist_example),
+}
 LOG = "training_log.json"
 TOKENS = "tokens.arrow"  # the tokenised rows, there while an expert is trained
 LOSSES = 12  # of the loss curve, in a card
@@ -111,11 +118,9 @@ def read_examples(format: str, file: str, count: int | float | None, with_refere
     ...     len(read_examples("direct", str(file), 0.5, with_reference=True, seed=42))
     5
     """
-    direct = format == "direct"
-    fields = FEEDBACK_FIELDS if direct else PREFERENCE_FIELDS
+    fields, render = COLLECTIONS[format]
     rows = read_jsonl(file)
     check_rows(rows, fields, file)
-    render = direct_example if direct else pairwise_example
     chosen = shuffled(range(len(rows)), seed)[: rows_wanted(count, len(rows), file)]
     return [render(rows[index], with_reference) for index in chosen]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import prometheus_lib.experiment as experiment
-from prometheus_lib.experiment.analysis import NOT_RUN
-from prometheus_lib.experiment.design import MEASURES, Hypothesis
+from prometheus_lib.experiment.analysis import NOT_RUN, ONE_SEED
+from prometheus_lib.experiment.design import Hypothesis
 from prometheus_lib.experiment.figure import headline
 from prometheus_lib.tables.claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 
@@ -25,7 +25,7 @@ def made(shares: dict[str, float], cells=tuple(MAP.cells), seeds=MAP.seeds, spre
 def arms(shares, rng, spread, items) -> dict:
     luck = rng.normal(0, spread)  # of the seed: all arms share it
     return {
-        arm: {m: text(rng, shares.get(arm, 0.5) + luck + rng.normal(0, spread / 4), items) for m in MEASURES}
+        arm: {m: text(rng, shares.get(arm, 0.5) + luck + rng.normal(0, spread / 4), items) for m in ("exact", "pair")}
         for arm in MAP.arms
     }
 
@@ -56,7 +56,7 @@ def test_a_clear_difference_or_none_gets_its_verdict(shares, sign, verdict):
 
 def test_noise_leaves_it_undecided_and_one_seed_is_no_test():
     assert verdict_of(made({"linear": 0.53}, ["paper"], spread=0.4)) == UNDECIDED
-    assert verdict_of(made({"linear": 0.9}, ["paper"], seeds=(1,))) == NOT_RUN
+    assert verdict_of(made({"linear": 0.9}, ["paper"], seeds=(1,))) == ONE_SEED
     assert verdict_of({}) == NOT_RUN
 
 
@@ -121,4 +121,4 @@ def test_an_ablation_is_compared_with_the_point_seed_by_seed():
     table = experiment.changes(design, results).set_index(["cell", "arm", "measure"])["difference"]
     assert table["feedback=False", "direct", "exact"] == -50 and table["feedback=False", "linear", "pair"] == 0
     titles = [axes.get_title() for axes in experiment.ablation_figure(design, results).axes]
-    assert titles[0] == "feedback=False" and titles[1] == "rubric=coarse: not run"
+    assert titles[0] == "feedback=False (2 seeds)" and titles[1] == "rubric=coarse: not run"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from prometheus_lib import artifacts
 from prometheus_lib.experiment import design as designs
 from prometheus_lib.experiment import read_design
-from prometheus_lib.experiment.design import MEASURES, POINT, Settings
+from prometheus_lib.experiment.design import POINT, Settings
 from prometheus_lib.records import DataError
 
 SMALL = """
@@ -53,7 +54,7 @@ def test_the_map_has_all_arms_and_every_hypothesis_can_be_answered():
     assert len({each.id for each in design.hypotheses}) == len(design.hypotheses)
     joint, half = design.arms["joint"].trains, design.arms["joint-half"].trains
     assert sum(joint.values()) == 2 and sum(half.values()) == sum(design.arms["direct"].trains.values()) == 1
-    assert {each.measure for each in design.hypotheses} == set(MEASURES)
+    assert {each.measure for each in design.hypotheses} == set(design.measures)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +108,21 @@ def test_levels_stand_in_order_with_the_point_among_them():
 def test_every_design_of_the_library_can_be_read():
     for file in designs.DESIGNS.glob("*.toml"):
         assert read_design(file.stem).name == file.stem
+
+
+def test_what_came_later_leaves_the_stamps_of_older_designs_as_they_were():
+    arms = [arm.identity() for arm in read_design("map").arms.values()]
+    assert artifacts.text_hash(arms) == "b0c81ae09873cc48"  # as when the map was run
+    third = read_design("third_format").arms
+    assert third["checklist"].identity()["checklist"] == 1.0 and third["three"].identity()["alpha"] == 2 / 3
+
+
+def test_a_merge_may_be_merged_again_but_not_before_it_is_there(tmp_path):
+    design = read_design("third_format")
+    assert design.measures == ("exact", "pair", "list") and design.arms["three"].merges == ("two", "checklist")
+    text = (designs.DESIGNS / "third_format.toml").read_text()
+    (tmp_path / "loop.toml").write_text(
+        text.replace('merges = ["two", "checklist"]', 'merges = ["three", "checklist"]')
+    )
+    with pytest.raises(DataError, match="merges an arm that is not trained or merged before it"):
+        read_design(tmp_path / "loop.toml")

@@ -40,6 +40,12 @@ method = "linear"
 merges = ["direct", "pairwise"]
 method = "dare-linear"
 density = 0.9
+[arms.checklist]
+checklist = 1.0
+[arms.three]
+merges = ["linear", "checklist"]
+method = "linear"
+alpha = 0.667
 """
 
 
@@ -69,6 +75,7 @@ def test_every_cell_and_seed_has_one_small_file_with_all_outcomes(design, place)
         result = json.loads(file.read_text())
         assert file.stat().st_size < 5000 and set(result["arms"]) == set(design.arms)
         for arm in result["arms"].values():
+            assert tuple(arm) == ("exact", "pair", "list")
             assert all(len(text) == design.instructions and set(text) <= set("01-") for text in arm.values())
     assert list((place / "work").iterdir()) == [], "experts are removed when their cell is done"
 

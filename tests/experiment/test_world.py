@@ -8,10 +8,18 @@ from collections import Counter
 import pytest
 
 from prometheus_lib.data import miniworld
-from prometheus_lib.data.collections import direct_example, pairwise_example
+from prometheus_lib.data.collections import checklist_example, direct_example, pairwise_example
 from prometheus_lib.experiment.cells import _tasks
 from prometheus_lib.experiment.design import Settings
-from prometheus_lib.experiment.world import base_folder, base_identity, build_base, training_rows, unseen_items
+from prometheus_lib.experiment.world import (
+    base_folder,
+    base_identity,
+    build_base,
+    training_rows,
+    unseen_items,
+    with_marks,
+)
+from prometheus_lib.prompts import parse_checklist
 from prometheus_lib.training import EMBEDDED_BASE, base_model
 
 POINT = Settings(examples=200)
@@ -111,7 +119,8 @@ def test_what_an_ablation_leaves_out_is_gone_and_nothing_else():
         label = "orig_score" if format == "direct" else "orig_preference"
         assert [row[label] for row in rows] == [row[label] for row in training_rows(Settings(20), format, 1)]
     assert all("###Score Rubric" in each.prompt for each in _tasks(Settings(20), 10)["exact"])
-    bare = [each for tasks in _tasks(Settings(20, rubric="none"), 10).values() for each in tasks]
+    asked = _tasks(Settings(20, rubric="none"), 10)
+    bare = [*asked["exact"], *asked["pair"]]
     learned = [direct_example(training_rows(Settings(20, rubric="none"), "direct", 1)[0]),
                pairwise_example(training_rows(Settings(20, rubric="none"), "pairwise", 1)[0])]  # fmt: skip
     assert not any("###Score Rubric" in each.prompt or "Score 1:" in each.prompt for each in [*bare, *learned])
@@ -132,3 +141,24 @@ def test_judges_are_shown_what_their_experts_were_trained_with():
     shown = [task.item.reference_answer in task.prompt for tasks in asked.values() for task in
              (tasks["exact"][0], tasks["pair"][0])]  # fmt: skip
     assert shown == [True, False, False, False, True, True]
+
+
+def test_a_checklists_truth_is_the_scores_and_its_rows_say_what_the_feedback_does():
+    for item in with_marks(unseen_items(40)[0]):
+        assert len(item.meta["marks"].split()) == 4
+        assert item.meta["marks"].count("yes") + 1 == item.meta["true_score"]
+    rows = training_rows(Settings(20), "checklist", 1)
+    assert [{k: v for k, v in row.items() if k != "orig_marks"} for row in rows] == training_rows(
+        Settings(20), "direct", 1
+    )
+    assert all(str(row["orig_marks"].count("yes") + 1) == row["orig_score"] for row in rows)
+    assert len({row["orig_marks"] for row in rows}) > 5
+
+
+def test_a_checklist_is_asked_as_it_was_learned_and_needs_the_reference_as_scores_do():
+    task, bare = (_tasks(Settings(20, reference=shown), 10)["list"][0] for shown in (True, False))
+    learned = checklist_example(training_rows(Settings(20), "checklist", 1)[0])
+    assert task.format == learned.format == "checklist"
+    assert task.prompt.split("###")[1] == learned.prompt.split("###")[1]
+    assert task.item.reference_answer in task.prompt and task.item.reference_answer not in bare.prompt
+    assert parse_checklist(learned.completion).decision == learned.completion.partition("[RESULT] ")[2]
