@@ -194,10 +194,10 @@ def read_design(name: str | Path) -> Design:
 
     >>> read_design("map").point.examples
     2000
-    >>> read_design("mop")
+    >>> read_design("mop")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['ablations', 'map', 'third_format'].
+    prometheus_lib.records.DataError: mop: no such design; give a TOML file or one of ['ablations', ...].
     """
     file = Path(name) if Path(name).suffix == ".toml" else DESIGNS / f"{name}.toml"
     if not file.is_file():
