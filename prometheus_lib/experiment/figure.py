@@ -128,7 +128,7 @@ def formats_figure(design: Design, results: Results) -> Figure:
                 )
         axes.set(xlabel=MEASURES[measure], xlim=(-3, 103))
     grid[0].set_yticks(range(len(arms)), arms)
-    grid[0].invert_yaxis()
+    grid[0].set_ylim(len(arms) - 0.5, -0.8)
     figure.suptitle(
         f"{design.title} ({_seeds(table)}, {design.instructions} instructions)" if len(table) else "Not run yet"
     )
