@@ -44,7 +44,7 @@ def map_figure(design: Design, results: Results, merge: str = "linear") -> Figur
     for row, against in enumerate(AGAINST):
         for column, knob in enumerate(design.knobs):
             _panel(grid[row][column], design, knob, table, against)
-        grid[row][0].set_ylabel(f"{merge} merge minus {against}\n(points)")
+        grid[row][0].set_ylabel(f"{merge} minus\n{against} (points)")
     handles = [plt.Line2D([], [], color=c, marker=m, linestyle=s) for c, m, s in STYLES.values()]
     figure.legend(
         handles, [MEASURES[measure].removesuffix(", %") for measure in STYLES], loc="outside lower center", ncols=2
