@@ -147,3 +147,18 @@ def test_accelerate_takes_each_configuration(launcher, monkeypatch):
     if node:
         assert (parsed.machine_rank, parsed.main_process_ip, parsed.num_machines) == (1, "10.0.0.1", 2)
     assert yaml.safe_load(Path(words[4]).read_text())["compute_environment"] == "LOCAL_MACHINE"
+
+
+def test_the_stock_trainer_of_gpus_learns_what_ours_does(tiny_base, tmp_path):
+    """With `use_cpu` off TRL's own loss is taken; torch falls back to the CPU where there is no GPU."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    rows, _ = training.tokenise(tokenizer, list(map(data.direct_example, data.feedback_rows(1, 4))), 512)
+    losses = {}
+    for use_cpu in (True, False):
+        settings = replace(SETTINGS, use_cpu=use_cpu)
+        model, out = training.load_model(str(tiny_base), settings), tmp_path / str(use_cpu)
+        log = training.fine_tune(model, tokenizer, rows, settings, 42, out, lambda done, tokens=0: None)
+        losses[training.trainers.trainer_class(settings).__name__] = [each["loss"] for each in log]
+    assert losses["SFTTrainer"] == pytest.approx(losses["AnswerTrainer"], abs=2e-3)
