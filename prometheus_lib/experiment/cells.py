@@ -38,6 +38,7 @@ from .world import (
 )
 
 RULES = 1  # part of every stamp: raise it when a cell's result would come out otherwise from the same settings
+LATER = {"four_bit": False, "share_prompts": False}  # training settings that came after results: only where set
 BATCH = 100  # tasks that are generated together
 ANSWERS_PER_STEP = 45  # answers that take as long as one training step, for progress and estimates
 GREEDY = Decoding(temperature=0.0, top_p=1.0, max_new_tokens=64, repetition_penalty=1.0)
@@ -81,7 +82,10 @@ class CellJob:
     def stamp(self) -> str:
         """Return what identifies all that decides the result; results with another stamp are not read."""
         arms = [arm.identity() for arm in self.design.arms.values()]
-        given = (asdict(self.settings), self.seed, arms, asdict(self.training), asdict(GREEDY))
+        training = {
+            key: value for key, value in asdict(self.training).items() if key not in LATER or value != LATER[key]
+        }
+        given = (asdict(self.settings), self.seed, arms, training, asdict(GREEDY))
         return artifacts.text_hash(RULES, base_identity(self.settings), *given, items_hash(self.design.instructions))
 
     def units(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prometheus_lib import artifacts
+from prometheus_lib import artifacts, experiment
 from prometheus_lib.experiment import design as designs
 from prometheus_lib.experiment import read_design
 from prometheus_lib.experiment.design import POINT, Settings
@@ -126,3 +126,12 @@ def test_a_merge_may_be_merged_again_but_not_before_it_is_there(tmp_path):
     )
     with pytest.raises(DataError, match="merges an arm that is not trained or merged before it"):
         read_design(tmp_path / "loop.toml")
+
+
+@pytest.mark.parametrize("name", ["map", "ablations", "third_format"])
+def test_committed_results_are_those_of_this_code_and_base_model(name):
+    """A setting that is new and not used must leave stamps alone; another base model needs the experiment run anew."""
+    design = read_design(name)
+    folder = experiment.result_folders(design)[1]
+    jobs = experiment.jobs_of(design, folder, folder)
+    assert len(experiment.read_results(jobs)) == len(list(folder.glob("*.json")))
