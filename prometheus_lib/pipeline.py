@@ -36,6 +36,7 @@ from .parallel import Report, available_workers, run_jobs
 from .records import (
     DataError,
     DirectItem,
+    MissingFile,
     PairItem,
     few,
     first_instructions,
@@ -259,6 +260,9 @@ def judge_results(tables: Path, judge: str) -> str:
 def merge_all(scale: Scale) -> pd.DataFrame:
     """Write every merge that is judged from a model folder; one row per merge."""
     dtype = "bfloat16" if scale.training.bf16 else "float32"
+    _check_made(
+        scale, (scale.paths.experts / name for merge in scale.merge_folders for name in (merge.first, merge.second))
+    )
 
     def merge_one(merge: Merge, report: Report) -> dict[str, Any]:
         start = time.perf_counter()
@@ -270,6 +274,16 @@ def merge_all(scale: Scale) -> pd.DataFrame:
         return {**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built}
 
     return _table(run_jobs(merge_one, scale.merge_folders, len(scale.merge_folders), "merge", title="merging"))
+
+
+def _check_made(scale: Scale, folders: Iterable[str | Path]) -> None:
+    """Raise MissingFile, with the command that makes it, where a model of this run is not there yet."""
+    for folder in map(Path, folders):
+        if folder.is_relative_to(scale.paths.root) and not folder.is_dir():
+            raise MissingFile(
+                f"{folder}: this model is not there yet; run the notebooks before this one: "
+                "`make reproduce`, or `python -m prometheus_lib run`, at this scale makes what is missing."
+            )
 
 
 # --- benchmarks and judgments ----------------------------------------------------------------------------------------
@@ -428,6 +442,7 @@ def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     if not scale.miniature:
         check_unseen(_training_rows(scale), items)
     workers = available_workers(scale.workers)
+    _check_made(scale, (job.folder for job in judging_jobs(scale, items)))
     return run_judging([*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)], workers)
 
 

@@ -34,11 +34,11 @@ def working_copies(folder: str | Path | None = None, notebooks: str | Path | Non
     ...     (copies / "00_start_here.ipynb").is_file(), kept
     (True, [])
     """
-    place = Path(folder) if folder else artifacts.project_folder() / FOLDER
+    place, sources = Path(folder) if folder else artifacts.project_folder() / FOLDER, notebook_files(notebooks)
     place.mkdir(parents=True, exist_ok=True)
     origins = _origins(place)
     kept = []
-    for source in notebook_files(notebooks):
+    for source in sources:
         copy, new = place / source.name, _cells_hash(source)
         if copy.is_file() and origins.get(source.name) == new:
             continue  # with what it shows, and with changes
@@ -88,13 +88,14 @@ def parser() -> argparse.ArgumentParser:
         epilog="Other options go to JupyterLab, such as --no-browser or --port 8889.",
     )  # fmt: skip
     found.add_argument("--folder", default=None, metavar="DIR", help=f"where the copies lie (default: {FOLDER})")
+    found.add_argument("--notebooks", default=None, metavar="DIR", help="the notebooks (default: the project's)")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Copy what is not there yet, start JupyterLab, and return its exit status."""
     options, others = parser().parse_known_args(arguments)
-    folder, kept = working_copies(options.folder)
+    folder, kept = working_copies(options.folder, options.notebooks)
     print(f"copies to work in: {shown(folder)}")
     for name in kept:
         print(f"kept as you changed it, though the project's has changed too: {name} (delete it to get the new one)")

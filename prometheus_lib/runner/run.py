@@ -24,6 +24,7 @@ from ..records import DataError
 from ..report import write_report
 from .executing import execute_all
 from .manifest import describe_settings, timing_table, write_manifest
+from .needs import check_needs
 from .notebooks import READERS, check_parameters, choose, given_parameters, notebook_files, stages
 from .skipping import RunRecord, files_below, inputs_hash
 from .withholding import withheld_files
@@ -67,6 +68,7 @@ def run_notebooks(
     _say_where(settings.paths.root)
     if chosen[0].stem[:2] in READERS:
         start_from_committed(settings)
+    check_needs(chosen, settings.paths.root, named)
     start, seconds = time.perf_counter(), {}
     for stage in stages(chosen):
         waiting = _waiting(stage, settings.paths.root, inputs, everything=bool(force or only))

@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prometheus_lib import artifacts, pipeline, scale
+from prometheus_lib import artifacts, data, pipeline, scale
+from prometheus_lib.__main__ import COMMANDS
 from prometheus_lib.judging.store import judgment_files, load_judgments
 
 ROOT = artifacts.project_folder()
@@ -79,13 +80,14 @@ def installed(tmp_path_factory) -> Path:
     shutil.copytree(ROOT / "prometheus_lib", source / "prometheus_lib", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(target), str(source)], check=True)
+    assert not (ROOT / "build").exists()  # the copy was built, not the checkout
     return target
 
 
-def call(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run a command of the installed library in a folder."""
+def call(installed: Path, folder: Path, *arguments: str, option: str = "-m") -> subprocess.CompletedProcess:
+    """Run a command of the installed library, or code, in a folder."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", *arguments]
+    command = [sys.executable, option, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -93,13 +95,44 @@ def test_every_file_of_the_library_is_installed(installed):
     assert listing(installed / "prometheus_lib") == listing(ROOT / "prometheus_lib")
 
 
-@pytest.mark.parametrize("command", [("prometheus_lib.run",), ("prometheus_lib", "run"), ("prometheus_lib", "verify")])
-def test_outside_a_checkout_a_command_says_what_is_missing_and_writes_nothing(installed, tmp_path, command):
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("prometheus_lib.run", "--notebooks"),
+        ("prometheus_lib run", "--notebooks"),
+        ("prometheus_lib lab", "--notebooks"),
+        ("prometheus_lib verify", "no judgment files"),
+        ("prometheus_lib compare", "nothing to compare with"),
+        ("prometheus_lib readme", "in a clone of the repository"),
+    ],
+)
+def test_outside_a_checkout_a_command_says_what_is_missing_and_writes_nothing(installed, tmp_path, command, message):
     before = listing(installed)
-    done = call(installed, tmp_path, *command)
+    done = call(installed, tmp_path, *command.split())
     assert done.returncode != 0 and "Traceback" not in done.stderr and done.stdout.count("total") == 0
-    assert ("--notebooks" if "verify" not in command else "no judgment files") in done.stderr
+    assert message in done.stderr and len([line for line in done.stderr.splitlines() if "DATA_DIR" not in line]) == 1
     assert listing(installed) == before and listing(tmp_path) == set()
+
+
+def test_outside_a_checkout_every_command_has_help(installed, tmp_path):
+    code = "import sys; from prometheus_lib.__main__ import COMMANDS, main\nfor name in COMMANDS:\n"
+    code += "    try:\n        main([name, '--help'])\n    except SystemExit as end:\n        assert not end.code, name"
+    done = call(installed, tmp_path, code, option="-c")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: python -m prometheus_lib") == len(COMMANDS)
+
+
+def test_outside_a_checkout_what_needs_no_notebook_works(installed, tmp_path):
+    (tmp_path / "mine.csv").write_text("instruction,response\nSay hello.,Hello!\n")
+    arguments = ("judge", "mine.csv", "--rubric", "helpfulness", "--judge", "miniature", "--draws", "1")
+    done = call(installed, tmp_path, "prometheus_lib", *arguments)
+    assert done.returncode == 0 and (tmp_path / "mine.csv-judged" / "score.html").is_file(), done.stderr
+    assert "warning: these items are not of the world" in done.stderr and "return score(" not in done.stderr
+    done = call(installed, tmp_path, "prometheus_lib", "map", "--plan")
+    assert done.returncode == 0 and "results wanted" in done.stderr
+    code = "from prometheus_lib import data, paper; print(len(data.rubric_library()), len(paper.CLAIMS) > 20)"
+    found = call(installed, tmp_path, code, option="-c")
+    assert found.stdout.split() == [str(len(data.rubric_library())), "True"], found.stderr
 
 
 def write_notebook(folder: Path, name: str) -> None:

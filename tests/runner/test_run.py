@@ -15,7 +15,7 @@ import pytest
 from prometheus_lib.__main__ import main
 from prometheus_lib.records import DataError
 from prometheus_lib.report import LIMIT, report_state
-from prometheus_lib.runner import notebooks, run_notebooks
+from prometheus_lib.runner import needs, notebooks, run_notebooks
 
 NUMBERS = [path.stem[:2] for path in notebooks.notebook_files()]
 
@@ -235,6 +235,29 @@ def test_from_and_only_choose_notebooks():
     assert [p.stem[:2] for p in notebooks.choose(files, None, "6")] == ["06"]
     with pytest.raises(DataError):
         notebooks.choose(files, "99", None)
+
+
+@pytest.mark.parametrize(
+    ("number", "needed", "first"),
+    [("2", "data/feedback_collection.jsonl", "01"), ("03", "data/feedback_collection.jsonl", "01"),
+     ("04", "experts", "01"), ("5", "experts", "01"), ("08", "judgments", "01")],
+)  # fmt: skip
+def test_what_an_earlier_notebook_writes_is_asked_for_by_its_number(number, needed, first, tmp_path, capsys):
+    assert main(["run", "--scale", "smoke", "--only", number, "--outputs", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    writer = needs.WRITERS[needed]
+    assert f"needs {tmp_path / 'smoke' / needed}, which notebook {writer} writes" in error
+    assert error.endswith(f"--scale smoke --from {first}\n") and not list(tmp_path.rglob("*.ipynb"))
+
+
+def test_only_what_is_missing_is_asked_for(tmp_path):
+    ours = {path.stem[:2]: path for path in notebooks.notebook_files()}
+    for name in ("data/feedback_collection.jsonl", "data/preference_collection.jsonl", "experts/x"):
+        (tmp_path / name).mkdir(parents=True)
+    needs.check_needs([ours["03"], ours["04"], ours["05"]], tmp_path, "mini")
+    assert needs.first_needed("05", tmp_path) == "04" and needs.first_needed("09", tmp_path) == "04"
+    with pytest.raises(DataError, match="05_collect_judgments needs .*merged, which notebook 04 writes"):
+        needs.check_needs([ours["05"]], tmp_path, "mini")
 
 
 def test_missing_data_files_are_named_and_the_run_goes_on(smoke, tmp_path):
