@@ -14,7 +14,9 @@ from typing import Any
 
 from .. import scale
 from ..artifacts import project_folder
+from ..planning import make_plan, this_machine
 from ..records import DataError, MissingFile, write_text_atomic
+from ..training.sizing import shape_of
 from .notebooks import notebook_files
 from .overview import notebooks_table
 
@@ -72,12 +74,21 @@ def scales_table(minutes: Mapping[str, float]) -> str:
     lines = ["| SCALE | what | hardware | base model | trains | time |", "|---|---|---|---|---|---|"]
     for name in scale.SCALES:
         settings = scale.load_scale(name)
-        time = f"{minutes[name]:.0f} minutes" if name in minutes else "no committed run"
+        time = f"{minutes[name]:.0f} minutes" if name in minutes else _estimated(settings)
         base = "embedded" if Path(settings.base_model).is_absolute() else settings.base_model.rpartition("/")[2]
         what = scale.scale_file(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         cells = (f"`{name}`", what, settings.hardware, base, _trains(settings), time)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _estimated(settings: scale.Scale) -> str:
+    """Say what a scale for GPUs would take on the first that hold it; "-" for a CPU, whose speed must be measured."""
+    if settings.training.use_cpu:
+        return "-"
+    shape = shape_of(settings.base_model, settings.training.lora)
+    offer = make_plan(settings, this_machine(settings.paths.root), None, shape).offers[0]
+    return f"estimated: {offer.hours:.0f} hours and {offer.dollars:.0f} dollars on {offer.count} {offer.gpu.name}"
 
 
 def _trains(settings: scale.Scale) -> str:

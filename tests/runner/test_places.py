@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from prometheus_lib import artifacts, data, pipeline, scale
+from prometheus_lib import artifacts, pipeline, scale
 from prometheus_lib.__main__ import COMMANDS
+from prometheus_lib.data import DATA_VARIABLE
 from prometheus_lib.judging.store import judgment_files, load_judgments
 
 ROOT = artifacts.project_folder()
@@ -95,44 +97,55 @@ def test_every_file_of_the_library_is_installed(installed):
     assert listing(installed / "prometheus_lib") == listing(ROOT / "prometheus_lib")
 
 
-@pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        ("prometheus_lib.run", "--notebooks"),
-        ("prometheus_lib run", "--notebooks"),
-        ("prometheus_lib lab", "--notebooks"),
-        ("prometheus_lib verify", "no judgment files"),
-        ("prometheus_lib compare", "nothing to compare with"),
-        ("prometheus_lib readme", "in a clone of the repository"),
-    ],
-)
-def test_outside_a_checkout_a_command_says_what_is_missing_and_writes_nothing(installed, tmp_path, command, message):
+EVERY_COMMAND = """
+import contextlib, io, json, sys
+from prometheus_lib.__main__ import main
+found = {}
+for line in sys.argv[1:]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(line.split())
+        except SystemExit as end:
+            status = end.code or 0
+    found[line] = [status, out.getvalue(), err.getvalue()]
+print(json.dumps(found))
+"""
+NEEDS_A_CLONE = {
+    "run": "--notebooks",
+    "lab": "--notebooks",
+    "verify": "no judgment files",
+    "compare": "nothing to compare with",
+    "readme": "in a clone of the repository",
+}
+
+
+def test_outside_a_checkout_a_command_works_or_says_in_one_line_what_is_missing(installed, tmp_path):
+    """In one process, which imports the library once."""
     before = listing(installed)
-    done = call(installed, tmp_path, *command.split())
-    assert done.returncode != 0 and "Traceback" not in done.stderr and done.stdout.count("total") == 0
-    assert message in done.stderr and len([line for line in done.stderr.splitlines() if "DATA_DIR" not in line]) == 1
+    lines = [*NEEDS_A_CLONE, "map --plan", *(f"{name} --help" for name in COMMANDS)]
+    done = call(installed, tmp_path, EVERY_COMMAND, *lines, option="-c")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name, message in NEEDS_A_CLONE.items():
+        status, out, error = found[name]
+        said = [line for line in error.splitlines() if DATA_VARIABLE not in line]
+        assert status and len(said) == 1 and message in said[0] and "total" not in out, (name, error)
+    assert found["map --plan"][0] == 0 and "results wanted" in found["map --plan"][2]
+    for name in COMMANDS:
+        status, out, _ = found[f"{name} --help"]
+        assert status == 0 and out.startswith(f"usage: python -m prometheus_lib {name} ["), name
     assert listing(installed) == before and listing(tmp_path) == set()
 
 
-def test_outside_a_checkout_every_command_has_help(installed, tmp_path):
-    code = "import sys; from prometheus_lib.__main__ import COMMANDS, main\nfor name in COMMANDS:\n"
-    code += "    try:\n        main([name, '--help'])\n    except SystemExit as end:\n        assert not end.code, name"
-    done = call(installed, tmp_path, code, option="-c")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: python -m prometheus_lib") == len(COMMANDS)
-
-
-def test_outside_a_checkout_what_needs_no_notebook_works(installed, tmp_path):
+def test_outside_a_checkout_the_old_place_of_run_and_the_judge_of_ones_own_work(installed, tmp_path):
+    done = call(installed, tmp_path, "prometheus_lib.run")
+    assert done.returncode == 1 and "--notebooks" in done.stderr and "Traceback" not in done.stderr
     (tmp_path / "mine.csv").write_text("instruction,response\nSay hello.,Hello!\n")
     arguments = ("judge", "mine.csv", "--rubric", "helpfulness", "--judge", "miniature", "--draws", "1")
     done = call(installed, tmp_path, "prometheus_lib", *arguments)
     assert done.returncode == 0 and (tmp_path / "mine.csv-judged" / "score.html").is_file(), done.stderr
     assert "warning: these items are not of the world" in done.stderr and "return score(" not in done.stderr
-    done = call(installed, tmp_path, "prometheus_lib", "map", "--plan")
-    assert done.returncode == 0 and "results wanted" in done.stderr
-    code = "from prometheus_lib import data, paper; print(len(data.rubric_library()), len(paper.CLAIMS) > 20)"
-    found = call(installed, tmp_path, code, option="-c")
-    assert found.stdout.split() == [str(len(data.rubric_library())), "True"], found.stderr
 
 
 def write_notebook(folder: Path, name: str) -> None:
