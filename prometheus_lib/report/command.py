@@ -9,14 +9,17 @@ from ..scale import add_scale_options, stored_scale
 from .page import write_report
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    found = argparse.ArgumentParser(prog="python -m prometheus_lib report", description=__doc__)
+    add_scale_options(found)
+    found.add_argument("--outputs", default=None, metavar="DIR", help="where the run lies (default: the committed one)")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page of a scale's run and say where it lies; return 0. DataError where there is no run."""
-    parser = argparse.ArgumentParser(prog="python -m prometheus_lib report", description=__doc__)
-    add_scale_options(parser)
-    parser.add_argument(
-        "--outputs", default=None, metavar="DIR", help="where the run lies (default: the committed one)"
-    )
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     path = write_report(stored_scale(given.scale, given.outputs, given.base_model, given.rows))
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -125,11 +125,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the blocks of README.md from the committed run of a scale; return 0."""
-    path = project_folder() / "README.md"
+    given, path = parser().parse_args(arguments), project_folder() / "README.md"
     if not path.is_file():
         raise MissingFile(f"{path}: file not found; run this command in a clone of the repository.")
     text = path.read_text(encoding="utf-8")
-    for name, block in blocks(scale.committed_outputs() / parser().parse_args(arguments).scale).items():
+    for name, block in blocks(scale.committed_outputs() / given.scale).items():
         text = with_block(text, name, block)
         print(f"{path.name}: {name}, {len(block.splitlines())} lines")
     write_text_atomic(path, text)
