@@ -441,9 +441,9 @@ def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     """
     if not scale.miniature:
         check_unseen(_training_rows(scale), items)
-    workers = available_workers(scale.workers)
-    _check_made(scale, (job.folder for job in judging_jobs(scale, items)))
-    return run_judging([*judging_jobs(scale, items), *sweep_jobs(scale, items, workers)], workers)
+    workers, jobs = available_workers(scale.workers), judging_jobs(scale, items)
+    _check_made(scale, (job.folder for job in jobs))
+    return run_judging([*jobs, *sweep_jobs(scale, items, workers)], workers)
 
 
 def repair_judgments(
