@@ -72,7 +72,7 @@ def notebooks_table(notebooks: Iterable[Path], seconds: Mapping[str, float]) -> 
     """Return notebook, question, what comes out and minutes as Markdown; "-" where no run is known.
 
     >>> from .notebooks import notebook_files
-    >>> notebooks_table(notebook_files()[:1], {"00_start_here": 24.2}).splitlines()[-1][-8:]
+    >>> notebooks_table(notebook_files()[:1], {"00_start_here": 24.2}).splitlines()[-1][-7:]
     '| 0.4 |'
     """
     lines = ["| notebook | question | what comes out | minutes |", "|---|---|---|---|"]
