@@ -107,6 +107,8 @@ def alone_page() -> str:
     return "\n".join(["# Modules outside the rooms\n", *parts])
 
 
+for stale in set(WRITTEN.rglob("*.md")) - {WRITTEN / "rooms" / f"{room}.md" for room in rooms()}:
+    stale.unlink()  # the page of a room that has gone
 for room in rooms():
     write(f"rooms/{room}", room_page(room))
 write("alone", alone_page())
