@@ -6,6 +6,7 @@ and where the model is to be had.
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -167,3 +168,23 @@ def _to_hub(source: Path, target: str, card: str, private: bool) -> str:
             "(`hf auth login`), check the name and the network, or give a folder, as ./folder."
         ) from error
     return f"{api.endpoint}/{target}"
+
+
+def judge_results(tables: Path, judge: str) -> str:
+    """Return what Tables 3 and 4 of a run hold about a judge, with 95 % intervals, as Markdown; "" where it is in none.
+
+    >>> judge_results(artifacts.project_folder() / "outputs" / "mini" / "tables", "linear").splitlines()[0]
+    '| benchmark | value | 95 % interval | n | unparsed |'
+    """
+    lines = []
+    for file in (tables / name for name in ("table_03.csv", "table_04.csv")):
+        if file.is_file():
+            with open(file, encoding="utf-8", newline="") as stream:
+                rows = [row for row in csv.DictReader(stream) if row["row"] == judge and row["low"]]
+            lines += [
+                f"| {row['column'].replace('|', ':')} | {row['value']} | {row['low']} to {row['high']} | {row['n']} | "
+                f"{row['unparsed']} |"
+                for row in rows
+            ]
+    head = ["| benchmark | value | 95 % interval | n | unparsed |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *lines]) if lines else ""

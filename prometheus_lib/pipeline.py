@@ -5,7 +5,6 @@ Each function returns a table of what was done and what was skipped because its 
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import sys
@@ -230,28 +229,7 @@ def publish(scale: Scale, judge: str, target: str | Path, private: bool = True) 
     >>> publish(load_scale("mini"), "linear", "owner/my-judge")  # doctest: +SKIP
     'https://huggingface.co/owner/my-judge'
     """
-    return cards.push(scale.model_folder(judge), target, judge_results(scale.paths.tables, judge), private)
-
-
-def judge_results(tables: Path, judge: str) -> str:
-    """Return what Tables 3 and 4 of a run hold about a judge, with 95 % intervals, as Markdown; "" where it is in none.
-
-    >>> from prometheus_lib.scale import stored_scale
-    >>> judge_results(stored_scale("mini").paths.tables, "linear").splitlines()[0]
-    '| benchmark | value | 95 % interval | n | unparsed |'
-    """
-    lines = []
-    for file in (tables / name for name in ("table_03.csv", "table_04.csv")):
-        if file.is_file():
-            with open(file, encoding="utf-8", newline="") as stream:
-                rows = [row for row in csv.DictReader(stream) if row["row"] == judge and row["low"]]
-            lines += [
-                f"| {row['column'].replace('|', ':')} | {row['value']} | {row['low']} to {row['high']} | {row['n']} | "
-                f"{row['unparsed']} |"
-                for row in rows
-            ]
-    head = ["| benchmark | value | 95 % interval | n | unparsed |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *lines]) if lines else ""
+    return cards.push(scale.model_folder(judge), target, cards.judge_results(scale.paths.tables, judge), private)
 
 
 # --- merging ---------------------------------------------------------------------------------------------------------

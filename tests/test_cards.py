@@ -79,7 +79,7 @@ def test_results_of_a_run_stand_in_the_card(tiny_experts, tmp_path):
     pipeline.publish(scale, "direct", tmp_path / "pushed")
     text = (tmp_path / "pushed" / cards.CARD).read_text()
     assert "| Vicuna Bench : pearson | 0.61 | 0.5 to 0.7 | 160 | 2 |" in text
-    assert pipeline.judge_results(scale.paths.tables, "linear") == ""
+    assert cards.judge_results(scale.paths.tables, "linear") == ""
 
 
 def test_a_licence_is_that_of_the_base(tmp_path):
