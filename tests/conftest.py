@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 
 # Two threads collapse on a busy machine, and one thread gives the same bits everywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A run started in the background inherits that Ctrl-C is ignored, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests start processes in folders of their own: a relative folder of data means the one named where pytest was started.
 if os.environ.get("PROMETHEUS_DATA_DIR"):

@@ -20,7 +20,7 @@ def check_ready(scale: Scale, notebooks: Collection[str]) -> None:
     >>> from prometheus_lib.scale import load_scale
     >>> check_ready(load_scale("mini"), ["03", "05"])
     """
-    if JUDGES in notebooks and scale.engine == "vllm" and importlib.util.find_spec("vllm") is None:
+    if JUDGES in notebooks and scale.engine == "vllm" and not _has_vllm():
         raise DataError(
             f"scale {scale.name} judges with vLLM, which is not installed; do so first (nothing was downloaded yet): "
             f"{sys.executable} -m pip install -r requirements.txt -r requirements-gpu.txt"
@@ -30,6 +30,12 @@ def check_ready(scale: Scale, notebooks: Collection[str]) -> None:
             f"scale {scale.name} trains on GPUs, and torch sees none here; what it takes, and on which GPUs it would "
             f"run: python -m prometheus_lib plan --scale {scale.name}"
         )
+
+
+def _has_vllm() -> bool:
+    """Tell whether vLLM is installed; any folder of that name on the path would be found, but has no origin."""
+    found = importlib.util.find_spec("vllm")
+    return found is not None and found.origin is not None
 
 
 def _has_gpu() -> bool:

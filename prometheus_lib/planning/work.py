@@ -171,18 +171,21 @@ def _asked(scale: Scale) -> tuple[dict[str, float], dict[str, float]]:
     """
     items = {name: minibench.build(f"mini_{name}", scale.seed, SAMPLE) for name in BENCHMARKS}
     weight = {scale.benchmark_name(name): _size(scale, name) / len(found) for name, found in items.items()}
-    small = replace(scale, benchmark_share=SAMPLE)
+    small = replace(scale, benchmark_share=SAMPLE, sample_share=1.0, sample_draws=0)
     known = {scale.benchmark_name(name): found for name, found in items.items()}
     prompts, draws = {"direct": 0.0, "pairwise": 0.0}, {"direct": 0.0, "pairwise": 0.0}
     counted: dict = {}
     for judge in scale.judges:
-        kind = scale.main_benchmarks(judge), judge in scale.main_judges
+        main, part = judge in scale.main_judges, judge in scale.sampled
+        kind = scale.main_benchmarks(judge), main, main and scale.of_one_format(judge)
         if kind not in counted:
             counted[kind] = pipeline.judging_tasks(small, judge, known)
         for task in counted[kind]:
-            times = weight.get(task.benchmark, scale.benchmark_share / SAMPLE)
+            times = weight.get(task.benchmark, scale.benchmark_share / SAMPLE) * (scale.sample_share if part else 1)
             prompts[task.format] += times
-            draws[task.format] += times * task.draws
+            draws[task.format] += times * (
+                scale.sample_draws if part and task.draws > 1 and scale.sample_draws else task.draws
+            )
     return prompts, draws
 
 

@@ -147,11 +147,18 @@ def _join(task: str, headers: tuple[str, ...], sections: list[str | None], varia
     return f"{task}\n\n{''.join(parts)}{FEEDBACK_HEADER}"
 
 
+# A checklist judges one response, as direct assessment does.
+SYSTEM_PROMPTS = {
+    "direct": DIRECT_SYSTEM_PROMPT,
+    "pairwise": PAIRWISE_SYSTEM_PROMPT,
+    "checklist": DIRECT_SYSTEM_PROMPT,
+}
+
+
 def chat_messages(prompt: str, format: str) -> list[dict[str, str]]:
     """Return system and user message for a rendered prompt; `format` is "direct", "pairwise" or "checklist".
 
     >>> chat_messages("###Task Description: ...", "pairwise")[1]
     {'role': 'user', 'content': '###Task Description: ...'}
     """
-    system = PAIRWISE_SYSTEM_PROMPT if format == "pairwise" else DIRECT_SYSTEM_PROMPT
-    return [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+    return [{"role": "system", "content": SYSTEM_PROMPTS[format]}, {"role": "user", "content": prompt}]

@@ -498,8 +498,6 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
         worker = subprocess.Popen(
             [sys.executable, "-c", WORKER, given, str(path), str(TESTS)],
             stderr=subprocess.PIPE,
-            # A run started in the background inherits that Ctrl-C is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         _, complaint = worker.communicate(timeout=60)
         assert worker.returncode != 0 and (how == signal.SIGKILL or b"KeyboardInterrupt" in complaint)
