@@ -6,6 +6,7 @@ and where the model is to be had.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import shutil
@@ -83,15 +84,11 @@ def versions() -> dict[str, str]:
     >>> "torch" in versions()
     True
     """
-    installed = {found.metadata["Name"]: found.version for found in map(_distribution, PACKAGES) if found}
-    return {name: installed[name] for name in PACKAGES if name in installed}
-
-
-def _distribution(name: str) -> metadata.Distribution | None:
-    try:
-        return metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return None
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _use(name: str) -> str:

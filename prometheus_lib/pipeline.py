@@ -317,6 +317,12 @@ def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Tas
     return tasks
 
 
+def asked_alike(scale: Scale, judge: str) -> tuple[Any, ...]:
+    """Return what is equal for judges that are asked the same: see `judging_tasks`."""
+    main = judge in scale.main_judges
+    return scale.main_benchmarks(judge), main, main and scale.of_one_format(judge), judge in scale.sampled
+
+
 def _items_of(scale: Scale, items: dict[str, Items], names: Iterable[str]) -> Iterator[tuple[str, Items]]:
     """Yield the scale's name and the items of those of the paper's benchmarks that there are."""
     known = map(scale.benchmark_name, names)
@@ -393,8 +399,7 @@ def _jobs(scale: Scale, folders: dict[str, str], items: dict[str, Items]) -> lis
     asked: dict[Any, tuple[Task, ...]] = {}
     jobs = []
     for judge, folder in folders.items():
-        main = judge in scale.main_judges
-        kind = scale.main_benchmarks(judge), main, main and scale.of_one_format(judge), judge in scale.sampled
+        kind = asked_alike(scale, judge)
         if kind not in asked:
             asked[kind] = tuple(judging_tasks(scale, judge, items))
         jobs.append(_job(scale, judge, folder, asked[kind]))

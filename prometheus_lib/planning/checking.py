@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Collection
 
+from ..judging.engines.vllm_judge import has_vllm
 from ..records import DataError
 from ..scale import Scale
 
@@ -20,7 +20,7 @@ def check_ready(scale: Scale, notebooks: Collection[str]) -> None:
     >>> from prometheus_lib.scale import load_scale
     >>> check_ready(load_scale("mini"), ["03", "05"])
     """
-    if JUDGES in notebooks and scale.engine == "vllm" and not _has_vllm():
+    if JUDGES in notebooks and scale.engine == "vllm" and not has_vllm():
         raise DataError(
             f"scale {scale.name} judges with vLLM, which is not installed; do so first (nothing was downloaded yet): "
             f"{sys.executable} -m pip install -r requirements.txt -r requirements-gpu.txt"
@@ -30,12 +30,6 @@ def check_ready(scale: Scale, notebooks: Collection[str]) -> None:
             f"scale {scale.name} trains on GPUs, and torch sees none here; what it takes, and on which GPUs it would "
             f"run: python -m prometheus_lib plan --scale {scale.name}"
         )
-
-
-def _has_vllm() -> bool:
-    """Tell whether vLLM is installed; any folder of that name on the path would be found, but has no origin."""
-    found = importlib.util.find_spec("vllm")
-    return found is not None and found.origin is not None
 
 
 def _has_gpu() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..parallel import available_workers
 from ..records import DataError
+from ..training.room import free_disk
 
 TABLE = Path(__file__).with_name("gpus.toml")
 
@@ -67,11 +67,10 @@ def this_machine(place: Path) -> Machine:
     import psutil
     import torch
 
-    above = next(folder for folder in (place.resolve(), *place.resolve().parents) if folder.is_dir())
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpus = [torch.cuda.get_device_properties(number) for number in range(found)]
     return Machine(
-        available_workers(), psutil.virtual_memory().total / 1e9, shutil.disk_usage(above).free / 1e9,
+        available_workers(), psutil.virtual_memory().total / 1e9, free_disk(place.resolve())[1],
         tuple(_known(gpu.name, gpu.total_memory / 1e9) for gpu in gpus),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from statistics import mean
 from .. import pipeline
 from ..data import direct_example, feedback_rows, minibench, pairwise_example, preference_rows
 from ..data.catalogue import BENCHMARKS
-from ..prompts import DIRECT_SYSTEM_PROMPT, PAIRWISE_SYSTEM_PROMPT
+from ..prompts import SYSTEM_PROMPTS
 from ..scale import Expert, Scale
 
 # Rows of the published collections, and items of the paper's benchmarks (Table 2; BiGGen Bench: rows of `human_eval`).
@@ -28,7 +28,6 @@ ROWS = 40  # of each collection
 TYPICAL = {"direct": (4721, 698), "pairwise": (4906, 1821)}
 CHARACTERS = 4.0  # per token, where the tokenizer is not at hand
 MARKS = 12  # tokens of a chat template
-SYSTEM = {"direct": DIRECT_SYSTEM_PROMPT, "pairwise": PAIRWISE_SYSTEM_PROMPT}
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,14 @@ def lengths_of(scale: Scale) -> Lengths:
     count, counted = token_counter(scale.base_model)
     sample, source = _sample(scale)
     if sample is None:
-        characters = {format: (len(SYSTEM[format]) + prompt, answer) for format, (prompt, answer) in TYPICAL.items()}
+        characters = {
+            format: (len(SYSTEM_PROMPTS[format]) + prompt, answer) for format, (prompt, answer) in TYPICAL.items()
+        }
         tokens = {f: (prompt / CHARACTERS, answer / CHARACTERS) for f, (prompt, answer) in characters.items()}
     else:
         tokens = {
             format: (
-                mean(count(SYSTEM[format] + "\n\n" + e.prompt) for e in rows),
+                mean(count(SYSTEM_PROMPTS[format] + "\n\n" + e.prompt) for e in rows),
                 mean(count(e.completion) for e in rows),
             )
             for format, rows in sample.items()
@@ -171,21 +172,19 @@ def _asked(scale: Scale) -> tuple[dict[str, float], dict[str, float]]:
     """
     items = {name: minibench.build(f"mini_{name}", scale.seed, SAMPLE) for name in BENCHMARKS}
     weight = {scale.benchmark_name(name): _size(scale, name) / len(found) for name, found in items.items()}
-    small = replace(scale, benchmark_share=SAMPLE, sample_share=1.0, sample_draws=0)
+    small = replace(scale, benchmark_share=SAMPLE, sample_share=1.0)
     known = {scale.benchmark_name(name): found for name, found in items.items()}
     prompts, draws = {"direct": 0.0, "pairwise": 0.0}, {"direct": 0.0, "pairwise": 0.0}
     counted: dict = {}
     for judge in scale.judges:
-        main, part = judge in scale.main_judges, judge in scale.sampled
-        kind = scale.main_benchmarks(judge), main, main and scale.of_one_format(judge)
+        kind = pipeline.asked_alike(scale, judge)
         if kind not in counted:
             counted[kind] = pipeline.judging_tasks(small, judge, known)
+        share = scale.sample_share if judge in scale.sampled else 1.0
         for task in counted[kind]:
-            times = weight.get(task.benchmark, scale.benchmark_share / SAMPLE) * (scale.sample_share if part else 1)
+            times = share * weight.get(task.benchmark, scale.benchmark_share / SAMPLE)
             prompts[task.format] += times
-            draws[task.format] += times * (
-                scale.sample_draws if part and task.draws > 1 and scale.sample_draws else task.draws
-            )
+            draws[task.format] += times * task.draws
     return prompts, draws
 
 

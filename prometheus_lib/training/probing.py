@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts
-from ..prompts import DIRECT_SYSTEM_PROMPT, PAIRWISE_SYSTEM_PROMPT
+from ..prompts import DIRECT_SYSTEM_PROMPT
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, few
 
-SYSTEM_PROMPTS = {"direct": DIRECT_SYSTEM_PROMPT, "pairwise": PAIRWISE_SYSTEM_PROMPT}
+FORMATS = ("direct", "pairwise")
 WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # how classes of models that write end
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # how transformers names them
 NO_WEIGHTS = "there are no weights (model*.safetensors or pytorch_model*.bin)"
@@ -64,7 +64,7 @@ def probe(base: str, longest: int = 0, prompt: str = "Judge this response.") -> 
     if lacking := _lacking(base):
         raise DataError(f"{base}: {lacking}; get the whole model.")
     facts["context"] = getattr(text, "max_position_embeddings", None)
-    rendered = {format: render_chat(tokenizer, prompt, format) for format in SYSTEM_PROMPTS}
+    rendered = {format: render_chat(tokenizer, prompt, format) for format in FORMATS}
     ids = chat_ids(tokenizer, list(rendered.values()))
     facts |= _of_chat(tokenizer, rendered["direct"], ids[0], prompt)
     return Probe(base, facts, tuple(_problems(facts, tokenizer, text, ids, longest)))

@@ -32,14 +32,23 @@ def check_room(shape: Shape, settings: TrainingSettings, experts: int, together:
             f"training needs at least {wanted:.1f} GB of memory and {free:.1f} GB are free; nothing was started. Close "
             "other programs, train one expert at a time (workers = 1), or take a smaller base model or [training.lora]."
         )
-    above = next(place for place in (folder, *folder.parents) if place.is_dir())
     wanted = (SAVED * shape.parameters * experts + KEPT * CHECKPOINT * shape.trained * together) / GB
-    free = shutil.disk_usage(above).free / GB
+    above, free = free_disk(folder)
     if wanted > free:
         raise DataError(
             f"{above}: {experts} experts and their checkpoints take {wanted:.1f} GB and {free:.1f} GB are free; "
             "nothing was started. Make room there, or name a folder on another disk (OUTPUTS)."
         )
+
+
+def free_disk(place: Path) -> tuple[Path, float]:
+    """Return the nearest folder above a place that there is, and the GB that are free on its disk.
+
+    >>> free_disk(Path.cwd() / "not" / "there")[0] == Path.cwd()
+    True
+    """
+    above = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    return above, shutil.disk_usage(above).free / GB
 
 
 def is_full(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ Answers are handed on as they are ready: no batch waits for its slowest answer, 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,12 @@ from .writing import (
 
 SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
+
+
+def has_vllm() -> bool:
+    """Tell whether vLLM is installed; any folder of that name on the path would be found, but has no origin."""
+    found = importlib.util.find_spec("vllm")
+    return found is not None and found.origin is not None
 
 
 def engine_settings(given: dict[str, Any], cpu: bool) -> dict[str, Any]:

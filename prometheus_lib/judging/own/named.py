@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import warnings
@@ -16,6 +15,7 @@ from ...records import DataError, DirectItem, PairItem
 from ..engines import APIJudge, TransformersJudge, TrivialJudge, VLLMJudge
 from ..engines.api_settings import SERVERS, APISettings, load_settings
 from ..engines.trivial import TRIVIAL
+from ..engines.vllm_judge import has_vllm
 from ..families import FAMILIES, judge_for
 from ..judge import Judge
 from ..tasks import Decoding
@@ -107,7 +107,7 @@ def _decoding_of(judge: Judge) -> Decoding:
 def _local_engine() -> type[TransformersJudge] | type[VLLMJudge]:
     import torch
 
-    found = torch.cuda.is_available() and importlib.util.find_spec("vllm")
+    found = torch.cuda.is_available() and has_vllm()
     return VLLMJudge if found else TransformersJudge
 
 

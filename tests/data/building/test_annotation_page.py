@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import browsing
 import pytest
+from browsing import quiet_context
 
 from prometheus_lib.data import building
 from prometheus_lib.data.building import annotation
@@ -26,21 +28,12 @@ def folder(tmp_path):
 @pytest.fixture
 def context(browser):
     """A browser's window without a network; afterwards nothing may have been asked for, and nothing have gone wrong."""
-    context = browser.new_context(offline=True)
-    asked, wrong = [], []
-    context.on("request", lambda request: asked.append(request.url))
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.on("console", lambda line: wrong.append(line.text) if line.type in ("error", "warning") else None)
-    yield context
-    context.close()
-    assert not wrong
-    assert not [url for url in asked if not url.startswith(("file:", "blob:"))]
+    with quiet_context(browser, allowed=("file:", "blob:")) as context:
+        yield context
 
 
 def opened(context, folder):
-    page = context.new_page()
-    page.goto((folder / "anna.html").as_uri())
-    return page
+    return browsing.opened(context, folder / "anna.html")
 
 
 def count(page):
@@ -57,9 +50,7 @@ def fill(page, items, choice=lambda name, number: 0):
 
 def saved(page):
     """Click on "Save as CSV"; return the downloaded file's name and text."""
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    return download.value.suggested_filename, download.value.path().read_bytes().decode()
+    return browsing.saved(page, page.get_by_role("button", name="Save as CSV"))
 
 
 def load(page, name, text):
