@@ -26,7 +26,7 @@ from ..records import write_text_atomic
 from ..scale import load_scale
 from ..training.experts import ExpertJob, train_expert
 from ..training.settings import TrainingSettings
-from .design import Arm, Design, Settings
+from .design import Arm, Design, Settings, without_later
 from .world import (
     base_folder,
     base_identity,
@@ -82,9 +82,7 @@ class CellJob:
     def stamp(self) -> str:
         """Return what identifies all that decides the result; results with another stamp are not read."""
         arms = [arm.identity() for arm in self.design.arms.values()]
-        training = {
-            key: value for key, value in asdict(self.training).items() if key not in LATER or value != LATER[key]
-        }
+        training = without_later(asdict(self.training), LATER)
         given = (asdict(self.settings), self.seed, arms, training, asdict(GREEDY))
         return artifacts.text_hash(RULES, base_identity(self.settings), *given, items_hash(self.design.instructions))
 

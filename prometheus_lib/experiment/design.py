@@ -23,6 +23,17 @@ RUBRICS = ("full", "coarse", "none")
 FORMATS = {"direct": "exact", "pairwise": "pair", "checklist": "list"}  # and the measure of each
 
 
+def without_later(values: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return values without those that came `later` and stand at what they are where nobody sets them.
+
+    So stamps, and with them results, stay as they were.
+
+    >>> without_later({"seed": 1, "alpha": 0.5, "checklist": 1.0}, {"alpha": 0.5, "checklist": 0.0})
+    {'seed': 1, 'checklist': 1.0}
+    """
+    return {key: value for key, value in values.items() if key not in later or value != later[key]}
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the knobs turn; DataError for a value that cannot be meant.
@@ -101,8 +112,7 @@ class Arm:
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the judge, for stamps: without what came later and is not used."""
-        later = {"checklist": 0.0, "alpha": 0.5}
-        return {key: value for key, value in asdict(self).items() if later.get(key) != value or key not in later}
+        return without_later(asdict(self), {"checklist": 0.0, "alpha": 0.5})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..pages import Shown, View
 from ..paper import claim_named
 from ..paper.claims import CLAIM, CLAIM_KINDS, PRIMARY
 from ..tables.claims import NO_EFFECT, NOT_REPRODUCED, ONE_RUN, REPRODUCED, show_difference
-from ..tables.report import claim_lines
+from ..tables.report import claim_lines, claim_text
 from .places import Place, cells_of_claims, measure_place
 from .stored import Stored
 from .strips import Strip, strip
@@ -65,7 +65,7 @@ def _card(stored: Stored, id: str, row: pd.Series, line: pd.Series, parts: pd.Da
     words = f"{id}: ours {row['this run']}; the paper: {paper}; differences within {row['margin']:g} count as none"
     note = row["note"] or (line["why"] if not row["likely reason"] else "")
     return Card(
-        id, row["claim"][0].upper() + row["claim"][1:], row["where"] or "our own control", row["measure"], row["role"],
+        id, claim_text(row), row["where"] or "our own control", row["measure"], row["role"],
         row["verdict"], LOOKS.get(row["verdict"], "open"),
         "" if row["over training runs"] == ONE_RUN else row["over training runs"], paper, row["this run"],
         row["by the raters"], f"{row['margin']:g}", row["likely reason"], row["what would tell"], note,

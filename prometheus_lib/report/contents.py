@@ -16,7 +16,7 @@ from ..tables.cells import show_p
 from ..tables.files import display_table, interval_text, to_csv, value_text
 from ..tables.published import DIRECT_AVERAGE, PAIR_AVERAGE
 from ..tables.registry import caption, file_name
-from ..tables.report import QUESTIONS, verdict_counts
+from ..tables.report import QUESTIONS, claim_text, verdict_counts
 from ..tables.truth import DIRECT_TRUTH, PAIR_TRUTH
 from .cards import LOOKS
 from .places import Place, cells_of_figures
@@ -49,8 +49,8 @@ def findings(stored: Stored) -> dict[str, list[Said]]:
 
 
 def _said(id: str, row: pd.Series) -> Said:
-    text, look = row["claim"][0].upper() + row["claim"][1:], LOOKS.get(row["verdict"], "open")
-    return Said(id, text, row["verdict"], look, row["this run"], row["over training runs"])
+    look = LOOKS.get(row["verdict"], "open")
+    return Said(id, claim_text(row), row["verdict"], look, row["this run"], row["over training runs"])
 
 
 def counts(stored: Stored) -> list[tuple[str, str, int]]:

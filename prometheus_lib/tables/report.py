@@ -62,11 +62,15 @@ def findings(ledger: pd.DataFrame) -> dict[str, str]:
     return {title: " ".join(_sentence(ledger.loc[id]) for id in ids) for title, ids in QUESTIONS.items()}
 
 
+def claim_text(row: pd.Series) -> str:
+    """Return a claim of the ledger as a sentence begins: "Merging scores better than joint training"."""
+    return row["claim"][0].upper() + row["claim"][1:]
+
+
 def _sentence(row: pd.Series) -> str:
     """One claim in words: "Merging scores better than joint training: **not reproduced** (-11.6 [-19.0, -4.3])."."""
     seeds = "" if row["over training runs"] == ONE_RUN else f"; over training runs: {row['over training runs']}"
-    text = row["claim"][0].upper() + row["claim"][1:]
-    return f"{text}: **{row['verdict']}** ({row['this run']}{seeds})."
+    return f"{claim_text(row)}: **{row['verdict']}** ({row['this run']}{seeds})."
 
 
 def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
