@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Items = list[DirectItem] | list[PairItem]
+WORTH_WORKERS = 1e8  # steps times parameters: starting a worker takes as long as a hundred steps of a toy
 
 
 # --- the committed run -----------------------------------------------------------------------------------------------
@@ -149,11 +150,12 @@ def train_experts(scale: Scale) -> pd.DataFrame:
     if waiting:
         training.probe(scale.base_model, scale.training.max_length).check()
     steps = sum(job.steps() for job in waiting)
-    # Starting a worker takes as long as about a hundred small steps.
-    workers = available_workers(scale.workers) if steps > 100 and scale.launcher == NO_LAUNCHER else 1
+    workers = 1
     if waiting:
         shape = sizing.shape_of(scale.base_model, scale.training.lora)
-        check_room(shape, scale.training, len(waiting), min(workers, len(waiting)), scale.paths.experts)
+        worth = steps * shape.parameters > WORTH_WORKERS and scale.launcher == NO_LAUNCHER
+        workers = available_workers(min(scale.workers, len(waiting))) if worth else 1
+        check_room(shape, scale.training, len(waiting), workers, scale.paths.experts)
     train = partial(_timed_training, start=starter(scale) if waiting else None)
     seconds = dict(zip((j.name for j in waiting), run_jobs(train, waiting, steps, "step", workers, "training")))
     return _table([_training_row(job, seconds.get(job.name)) for job in expert_jobs(scale)])
