@@ -55,3 +55,10 @@ def test_code_cells_hold_code_and_bars_fit_notebooks(number):
     code = cells(number, "code")
     assert all(ast.parse(source).body for source in code)
     assert not re.search(r"^(from tqdm import|import tqdm\b)", "\n".join(code), re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", FILES)
+def test_whoever_asks_a_judge_has_its_base_model_at_hand(number):
+    code = "\n".join(cells(number, "code"))
+    asks = re.search(r"scale\.model_folder|pipeline\.(load_judge|train|merge|collect)_?", code)
+    assert "pipeline.with_base(load_scale(" in code or not asks
