@@ -125,9 +125,9 @@ class Part:
 class Claim:
     """A hypothesis: one sentence, its place in the paper, and the differences that all have to be above zero.
 
-    `why` explains a kind other than "claim"; `miniature` explains why at a miniature scale it is a sanity check at
-    most; `caution` says how its test misleads. A control says nothing about the paper: its difference has no direction
-    beforehand. Why a claim may fail stands in `paper.reasons`.
+    `why` explains a kind other than "claim"; `schooled` explains why it is a sanity check at most where the base model
+    was schooled to judge; `caution` says how its test misleads. A control says nothing about the paper: its difference
+    has no direction beforehand. Why a claim may fail stands in `paper.reasons`.
 
     >>> claim = Claim("X1", "merging", "Merging beats joint.", "Table 5", "scoring", (Part("linear", "joint"),))
     >>> claim.margin, claim.role, [part.label for part in claim.parts]
@@ -143,7 +143,7 @@ class Claim:
     role: str = SECONDARY
     kind: str = CLAIM
     why: str = ""
-    miniature: str = ""
+    schooled: str = ""
     caution: str = ""
 
     @property
@@ -151,13 +151,13 @@ class Claim:
         """Return the difference up to which there counts as none, in the unit of the measure."""
         return MEASURES[self.measure].margin
 
-    def kind_at(self, miniature: bool) -> str:
-        """Return what kind of hypothesis this is at a miniature scale or at the paper's.
+    def kind_at(self, schooled: bool) -> str:
+        """Return what kind of hypothesis this is with a base model that was schooled to judge, or with another.
 
-        >>> claim_named("C01").kind_at(miniature=True), claim_named("C01").kind_at(miniature=False)
+        >>> claim_named("C01").kind_at(schooled=True), claim_named("C01").kind_at(schooled=False)
         ('sanity check', 'claim')
         """
-        return SANITY if miniature and self.miniature and self.kind == CLAIM else self.kind
+        return SANITY if schooled and self.schooled and self.kind == CLAIM else self.kind
 
 
 def _against(first: str, others: Iterable[str]) -> tuple[Part, ...]:
@@ -190,9 +190,9 @@ _ONE = "one difference of its {} is zero by algebra: with weights alpha and 1 - 
 
 CLAIMS: tuple[Claim, ...] = (
     Claim("C01", "main results", "the merged judge scores better than the base model", "5.1, Table 5",
-          "scoring", (Part(MERGED, "base"),), miniature=WEAK),
+          "scoring", (Part(MERGED, "base"),), schooled=WEAK),
     Claim("C02", "main results", "the merged judge ranks better than the base model", "5.2, Table 5",
-          "ranking", (Part(MERGED, "base"),), miniature=WEAK),
+          "ranking", (Part(MERGED, "base"),), schooled=WEAK),
     Claim("C03", "joint training", "merging scores better than joint training", "6.1, Table 5",
           "scoring", (Part(MERGED, "joint"),), PRIMARY),
     Claim("C04", "joint training", "merging ranks better than joint training", "6.1, Table 5",
@@ -234,11 +234,11 @@ CLAIMS: tuple[Claim, ...] = (
           "reference answer", _REFERENCE, caution="Table 16 has more judges; these two are those that are here"),
     Claim("C22", "reference answer", "the merged judge without it still beats the base model with it", "F, Table 16",
           "reference answer", _on_each(f"{MERGED}, {_WITHOUT}", f"base, {_WITH}", ("biggen_bench", "flask")),
-          miniature=WEAK),
+          schooled=WEAK),
     Claim("C23", "consistency", "training makes repeated scores more consistent", "E, Table 14",
-          "agreement of draws", _on_each(MERGED, "base", _UNSEEN), miniature=WEAK),
+          "agreement of draws", _on_each(MERGED, "base", _UNSEEN), schooled=WEAK),
     Claim("C24", "consistency", "training makes pairwise decisions more transitive", "E, Table 15",
-          "transitivity", (Part(MERGED, "base"),), miniature=WEAK),
+          "transitivity", (Part(MERGED, "base"),), schooled=WEAK),
     Claim("C25", "consistency", "the merged judge ranks better by decision than by its scores", "E, Table 13",
           "format gap", _on_each(f"{MERGED} by decision", f"{MERGED} by scores", _PAIRS)),
     Claim("C26", "coefficients", "judges keep their order under Kendall's tau", "C, Table 11",
@@ -260,11 +260,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("C33", "methods", "the same with weights 1 and 1 where a method does not normalise them", "G, Table 17",
           "overall, table 17", _against("dare-linear-default", PLAIN_SUMS)),
     Claim("C34", "consistency", "the merged judge's formats differ less than the base model's", "E, Table 13",
-          "size of the format gap", (Part("base", MERGED),), miniature=WEAK),
+          "size of the format gap", (Part("base", MERGED),), schooled=WEAK),
     Claim("C35", "main results", "the direct expert scores better than the base model", "6.1, Table 5",
-          "scoring", (Part("direct", "base"),), miniature=WEAK),
+          "scoring", (Part("direct", "base"),), schooled=WEAK),
     Claim("C36", "main results", "the pairwise expert ranks better than the base model", "6.1, Table 5",
-          "ranking", (Part("pairwise", "base"),), miniature=WEAK),
+          "ranking", (Part("pairwise", "base"),), schooled=WEAK),
     Claim("K01", "joint training", "merging against joint training on half of the examples, in scoring", "",
           "scoring", (Part(MERGED, "joint-half"),), kind=CONTROL, why="is it the length of joint training that hurts?"),
     Claim("K02", "joint training", "merging against joint training on half of the examples, in ranking", "",

@@ -18,6 +18,7 @@ from ..tables.published import DIRECT_AVERAGE, PAIR_AVERAGE
 from ..tables.registry import caption, file_name
 from ..tables.report import QUESTIONS, claim_text, verdict_counts
 from ..tables.truth import DIRECT_TRUTH, PAIR_TRUTH
+from ..tables.worlds import REPORT
 from .cards import LOOKS
 from .places import Place, cells_of_figures
 from .stored import EXPERIMENT, JUDGMENTS, Stored
@@ -166,6 +167,23 @@ def experiment_view(stored: Stored) -> View | None:
         for id, each in found["hypotheses"].items()
     ]
     return frame_view(pd.DataFrame(rows), "hypotheses", "Hypotheses of the designed experiment")
+
+
+class Worlds(NamedTuple):
+    """Several worlds: what each is, in what they agree, and the claims side by side."""
+
+    about: dict[str, str]
+    agreements: list[str]
+    view: View
+
+
+def worlds(stored: Stored) -> Worlds | None:
+    """Return the claims in several worlds, once a second one had run when the claims were put to the test."""
+    found = stored.metrics.get(REPORT, {}).get("worlds")
+    if not found:
+        return None
+    view = frame_view(pd.DataFrame(found["claims"]), "side-by-side", "The same claims in several worlds", csv=True)
+    return Worlds(found["about"], found["agreements"], view)
 
 
 def _p(value: float | None) -> str:

@@ -79,6 +79,7 @@ def _values(stored: Stored) -> dict[str, Any]:
         "counted": counted(stored.ledger, stored.evidence) if known else "",
         "findings": contents.findings(stored), "judges": contents.judges_view(stored),
         "groups": groups_of_cards(stored), "hypotheses": contents.experiment_view(stored),
+        "worlds": contents.worlds(stored),
         "tables": contents.tables(stored), "audit": audit_findings(), "limits": LIMITS, "not_here": contents.not_here(),
         "missing": stored.missing, "stamp": contents.stamp(stored), "seconds": contents.seconds_view(stored),
         "settings": contents.settings_text(stored),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,9 @@ from ..records import DataError, MissingFile
 from ..scale import Scale
 from ..tables.files import load_table
 from ..tables.registry import ENTRIES, file_name
+from ..tables.worlds import REPORT, read_claims
 
-REPORT = "10"  # the numbers of the notebook that puts the claims to the test
 JUDGMENTS, EXPERIMENT = "05", "11"
-_LEDGER_NUMBERS = dict.fromkeys(("printed", "repaired", "margin"), "float64") | {"more needed": "Int64"}
-_EVIDENCE_NUMBERS = dict.fromkeys(
-    ("difference", "low", "high", "margin", "printed", "rated", "rated low", "rated high", "two-way low",
-     "two-way high"), "float64",
-) | dict.fromkeys(("n", "clusters", "more needed"), "Int64")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,9 @@ def read_stored(scale: Scale) -> Stored:
     figures = {path.stem: path for path in sorted(paths.figures.glob("*.svg"))}
     notebooks = {path.name: _json(path) for path in _executed(paths.notebooks)}
     manifest = _json(paths.root / "manifest.json") if (paths.root / "manifest.json").is_file() else {}
-    ledger, evidence = _claims(metrics.get(REPORT), paths.metrics / f"{REPORT}.json")
-    found = Stored(paths.root, scale.name, metrics, cells, figures, notebooks, manifest, ledger, evidence)
-    return _with_missing(found)
+    claims = read_claims(paths.metrics / f"{REPORT}.json") if REPORT in metrics else (None, None)
+    stored = Stored(paths.root, scale.name, metrics, cells, figures, notebooks, manifest, *claims)
+    return _with_missing(stored)
 
 
 def source_files(root: Path) -> list[Path]:
@@ -108,20 +102,6 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path}: not an object of JSON; run the notebook that writes it again.")
     return found
-
-
-def _claims(found: Mapping[str, Any] | None, path: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """The ledger (index: ids) and its evidence, as `tables.claims` made them."""
-    if found is None:
-        return None, None
-    try:
-        ledger = pd.DataFrame.from_dict(found["ledger"], orient="index").astype(_LEDGER_NUMBERS)
-        evidence = pd.DataFrame(found["evidence"]).astype(_EVIDENCE_NUMBERS)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not the ledger of this project ({error!r}); run the report's notebook again."
-        ) from error
-    return ledger, evidence
 
 
 def _with_missing(found: Stored) -> Stored:

@@ -75,9 +75,8 @@ def scales_table(minutes: Mapping[str, float]) -> str:
     for name in scale.SCALES:
         settings = scale.load_scale(name)
         time = f"{minutes[name]:.0f} minutes" if name in minutes else _estimated(settings)
-        base = "embedded" if Path(settings.base_model).is_absolute() else settings.base_model.rpartition("/")[2]
         what = scale.scale_file(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        cells = (f"`{name}`", what, settings.hardware, base, _trains(settings), time)
+        cells = (f"`{name}`", what, settings.hardware, settings.base_name, _trains(settings), time)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -10,8 +10,9 @@ from ..data.catalogue import BENCHMARKS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEE
 from ..judging.tasks import Decoding
 from ..merging.catalogue import ALPHAS, RUNS, SECOND_RUN, all_merges, alpha_judge, paper_merges
 from ..merging.spec import Merge
-from ..training.settings import TrainingSettings
+from ..training.settings import EMBEDDED_BASE, TrainingSettings
 
+PAPER_BASES = ("Mistral-7B-Instruct-v0.2", "Mixtral-8x7B-Instruct-v0.1")
 STUDIES = ("formats", "reference", "position", "rubric", "attacks")  # beside the benchmarks: Tables 13, 16, biases
 
 
@@ -113,6 +114,46 @@ class Scale:
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""
         return f"mini_{name}" if self.miniature else name
+
+    @property
+    def base_name(self) -> str:
+        """Return the base model's name without its place: "embedded" for the stand-in that comes with the library.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> [load_scale(name).base_name for name in ("mini", "small")]
+        ['embedded', 'SmolLM2-135M-Instruct']
+        """
+        if self.base_model == str(EMBEDDED_BASE):
+            return "embedded"
+        return self.base_model.partition("@")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def schooled(self) -> bool:
+        """Tell whether the base model was schooled to judge: the stand-in, or one that was rebuilt as it was.
+
+        A rebuilt one carries the stand-in's card. What training adds to such a base is our choice.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> [load_scale(name).schooled for name in ("mini", "bridge")]
+        [True, False]
+        """
+        card = Path(self.base_model) / "README.md"
+        return card.is_file() and card.read_bytes() == (EMBEDDED_BASE / "README.md").read_bytes()
+
+    @property
+    def measurement(self) -> str:
+        """Return what this scale's numbers measure, beside the paper's: a model is small that is trained on a CPU.
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> [load_scale(name).measurement for name in ("bridge", "small")]
+        ['generated items, known truth', 'real items, small model: a third measurement']
+        """
+        if self.miniature:
+            return "generated items, known truth"
+        if self.base_name in PAPER_BASES:
+            return "the paper's items and base model"
+        model = "small model" if self.training.use_cpu else "another base model"
+        return f"real items, {model}: a third measurement"
 
     @property
     def merges(self) -> tuple[Merge, ...]:

@@ -102,7 +102,8 @@ def _stamp(run: Run) -> str:
     columns = ["judge", "benchmark", "item_id", "format", "with_reference", "order", "draw", "decision"]
     asked = pd.util.hash_pandas_object(run.judgments[columns].astype(str), index=False).sum()
     library = sorted(path for room in _ROOMS for path in (Path(__file__).parents[1] / room).rglob("*.py"))
-    settings = run.scale.resamples, run.scale.seed, run.scale.merged_judge, run.scale.main_judges, run.scale.miniature
+    scale = run.scale
+    settings = scale.resamples, scale.seed, scale.merged_judge, scale.main_judges, scale.schooled
     return text_hash(str(asked), repr(run.items), settings, [file_hash(path) for path in library])
 
 
@@ -123,7 +124,7 @@ def _evidence(run: Run, merged: str) -> pd.DataFrame:
     rated = found
     if rests_on_truth(run):
         rated = {key: _one_of(runs) for key, runs in _by_seed(run, claims, Setting(merged)).items()}
-    joint, joint_rated = (_corrected(claims, each, run.scale.miniature) for each in (found, rated))
+    joint, joint_rated = (_corrected(claims, each, run.scale.schooled) for each in (found, rated))
     rows = [
         _row(run, claim, part, found[claim.id, part], joint.get((claim.id, part)))
         | _by_raters(rated[claim.id, part], joint_rated.get((claim.id, part)))
@@ -156,21 +157,21 @@ def _one_of(runs: Sequence[Interval]) -> Interval:
     return runs[0] if len(runs) == 1 else replace(metrics.average(runs), n=runs[0].n)
 
 
-def _corrected(claims: Iterable[Claim], found: Mapping[Key, Interval], miniature: bool) -> dict[Key, Joint]:
+def _corrected(claims: Iterable[Claim], found: Mapping[Key, Interval], schooled: bool) -> dict[Key, Joint]:
     joint: dict[Key, Joint] = {}
-    for family in _families(claims, miniature):
+    for family in _families(claims, schooled):
         margins = {(claim.id, part): claim.margin for claim in family for part in claim.parts}
         joint |= metrics.simultaneous({key: found[key] for key in margins}, margins)
     return joint
 
 
-def _families(claims: Iterable[Claim], miniature: bool) -> list[list[Claim]]:
+def _families(claims: Iterable[Claim], schooled: bool) -> list[list[Claim]]:
     """Claims that are corrected together: the primary, the secondary; every sanity check and control by itself.
 
     What is true by construction is not tested.
     """
     tested = [claim for claim in claims if claim.kind != CONSTRUCTION]
-    stated = [claim for claim in tested if claim.kind_at(miniature) == CLAIM]
+    stated = [claim for claim in tested if claim.kind_at(schooled) == CLAIM]
     primary = [claim for claim in stated if claim.role == PRIMARY]
     secondary = [claim for claim in stated if claim.role != PRIMARY]
     return [primary, secondary, *([claim] for claim in tested if claim not in stated)]

@@ -76,7 +76,7 @@ def ledger(run: Run, claims: Iterable[Claim] | None = None, merged: str | None =
 
 
 def _ledger_row(run: Run, claim: Claim, parts: pd.DataFrame) -> dict[str, Any]:
-    kind, verdict = claim.kind_at(run.scale.miniature), verdict_of(claim, parts["shown"])
+    kind, verdict = claim.kind_at(run.scale.schooled), verdict_of(claim, parts["shown"])
     undecided = verdict == UNDECIDED
     more = parts.loc[parts["shown"] == "?", "more needed"].max() if undecided else pd.NA
     reason = REASONS.get(claim.id) if verdict in (NOT_REPRODUCED, NO_EFFECT) else None
@@ -173,7 +173,7 @@ def _note(run: Run, claim: Claim, kind: str, parts: pd.DataFrame, undecided: boo
         return _NOT_MEASURED
     if undecided and (parts["clusters"] < FEWEST_CLUSTERS).any():
         return TOO_FEW
-    return claim.miniature if kind != claim.kind else claim.why or claim.caution
+    return claim.schooled if kind != claim.kind else claim.why or claim.caution
 
 
 # --- in words --------------------------------------------------------------------------------------------------------

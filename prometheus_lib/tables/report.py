@@ -5,7 +5,7 @@ Everything is written from the ledger of claims and the run's tables, so no sent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -73,8 +73,10 @@ def _sentence(row: pd.Series) -> str:
     return f"{claim_text(row)}: **{row['verdict']}** ({row['this run']}{seeds})."
 
 
-def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
-    """Return what came out as Markdown: the main judges, the five findings, and the verdicts counted.
+def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, worlds: Sequence[str] = ()) -> str:
+    """Return what came out as Markdown: the main judges, the five findings, the verdicts counted, and other worlds.
+
+    worlds: what `worlds.agreements` says.
 
     >>> from prometheus_lib.tables import claims, example_run
     >>> text = summary(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
@@ -82,7 +84,8 @@ def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     '| judge | exact scores, % | pairs right, % |'
     """
     lines = [f"- **{title}.** {text}" for title, text in findings(ledger).items()]
-    return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}"])
+    others = [f"- **In other worlds.** {' '.join(worlds)}"] if worlds else []
+    return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}", *others])
 
 
 def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
@@ -122,8 +125,16 @@ def judges_table(run: Run) -> str:
 # --- two pages -------------------------------------------------------------------------------------------------------
 
 
-def report(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, left_out: Iterable[str] = ()) -> str:
+def report(
+    run: Run,
+    ledger: pd.DataFrame,
+    evidence: pd.DataFrame,
+    left_out: Iterable[str] = (),
+    worlds: Sequence[str] = (),
+) -> str:
     """Return the report of a run: five findings, the ledger as a picture and in lines, the audit, limits and links.
+
+    worlds: what `worlds.agreements` says; the table itself stands with the wide ones.
 
     >>> from prometheus_lib.tables import claims, example_run
     >>> text = report(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
@@ -134,7 +145,7 @@ def report(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, left_out: Ite
     others = ledger[ledger["kind"] != CLAIM]
     missing = [f"- {line}" for line in left_out]
     sections = {
-        "What came out": summary(run, ledger, evidence),
+        "What came out": summary(run, ledger, evidence, worlds),
         "The ledger as a picture": "![ledger of claims](figures/10_ledger.png)",
         "One line for each claim": as_markdown(claim_lines(tested)),
         "Checks, controls, true by construction": as_markdown(claim_lines(others)),

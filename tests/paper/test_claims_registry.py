@@ -30,7 +30,7 @@ def test_every_claim_is_complete(claim):
     assert len(set(claim.parts)) == len(claim.parts) and all(part.first != part.second for part in claim.parts)
     assert {"C": True, "K": claim.kind == claims.CONTROL, "N": claim.kind == claims.NOT_HERE}[claim.id[0]]
     if claim.role == claims.PRIMARY:  # one number each, measured on judges that the paper speaks of
-        assert len(claim.parts) == 1 and claim.kind == claims.CLAIM and not claim.miniature
+        assert len(claim.parts) == 1 and claim.kind == claims.CLAIM and not claim.schooled
 
 
 def test_margins_are_two_points_and_one_step_of_alpha():
@@ -40,11 +40,11 @@ def test_margins_are_two_points_and_one_step_of_alpha():
 
 
 def test_what_no_test_of_ours_can_decide_is_marked():
-    kinds = {claim.id: claim.kind_at(miniature=True) for claim in paper.CLAIMS}
+    kinds = {claim.id: claim.kind_at(schooled=True) for claim in paper.CLAIMS}
     assert {id for id, kind in kinds.items() if kind == claims.CONSTRUCTION} == {"C07", "C18", "C26", "C27"}
     untaught = {id for id, kind in kinds.items() if kind == claims.SANITY}
     assert untaught == {"C01", "C02", "C22", "C23", "C24", "C34", "C35", "C36"}
-    assert all(paper.claim_named(id).kind_at(miniature=False) == claims.CLAIM for id in untaught)
+    assert all(paper.claim_named(id).kind_at(schooled=False) == claims.CLAIM for id in untaught)
     judges = {part.first.split(",")[0] for part in paper.claim_named("C21").parts}
     assert judges == {"base", "merged"}  # those that Table 16 has
 
