@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from prometheus_lib.merging import Merge, geometry, methods
+from prometheus_lib.merging import Merge, disk, geometry, methods
 from prometheus_lib.records import DataError
 
 LINEAR = Merge("half", "linear")
@@ -44,7 +44,8 @@ def test_inner_products_are_those_of_whole_models(products, whole, monkeypatch, 
     assert products.loc["direct", "pairwise"] == pytest.approx(d @ p, rel=1e-9)
     assert products.loc["direct", "direct"] == pytest.approx(d @ d, rel=1e-9)
     assert products.loc["base"].abs().max() == 0
-    monkeypatch.setattr(geometry, "PIECE", 1000)  # tensors cut into many pieces
+    monkeypatch.setattr(disk, "PIECE", 1000)  # tensors cut into many pieces
+    monkeypatch.setattr(disk, "WINDOW", 3000)
     again = geometry.inner_products(weights["base"], {"direct": weights["direct"], "pairwise": weights["pairwise"]})
     assert np.allclose(again, products.loc[again.index, again.columns], rtol=1e-12)
 
@@ -110,7 +111,19 @@ def test_slerp_angles_agree_with_the_methods_weights(weights):
     ("name", "place"),
     [
         ("model.layers.11.mlp.experts.gate_up_proj", (11, "gate_up")),
+        ("model.layers.1.mlp.experts.63.gate_proj.weight", (1, "gate")),
+        ("model.layers.1.mlp.shared_expert.gate_proj.weight", (1, "shared gate")),
+        ("model.layers.1.mlp.shared_experts.down_proj.weight", (1, "shared down")),
+        ("model.layers.1.mlp.shared_expert_gate.weight", (1, "router")),
+        ("model.layers.7.self_attn.qkv_proj.weight", (7, "qkv")),
+        ("model.layers.7.self_attn.k_proj.bias", (7, "k bias")),
+        ("transformer.h.9.attn.c_attn.weight", (9, "c_attn")),
         ("model.language_model.layers.2.pre_feedforward_layernorm.weight", (2, "pre_feedforward_layernorm")),
+        ("language_model.model.layers.2.self_attn.q_proj.weight", (2, "q")),
+        ("language_model.model.norm.weight", (-1, "norm")),
+        ("vision_tower.vision_model.encoder.layers.2.self_attn.q_proj.weight", (-1, "vision")),
+        ("model.vision_tower.encoder.layers.0.mlp.fc1.bias", (-1, "vision")),
+        ("multi_modal_projector.mm_input_projection_weight", (-1, "multi_modal")),
         ("model.layers.5.self_attn.q_norm.weight", (5, "q_norm")),
         ("model.layers.4.mlp.gate.weight", (4, "router")),
         ("lm_head.weight", (-1, "lm_head")),
@@ -120,14 +133,39 @@ def test_names_of_other_architectures(name, place):
     assert geometry.place_of(name) == place
 
 
-def test_weights_are_put_into_a_live_model(weights, folders):
-    model = AutoModelForCausalLM.from_pretrained(folders["base"], dtype=torch.float32)
-    geometry.load_into(model, geometry.combined(*weights.values(), 0.0, 1.0))
-    name = "model.layers.1.mlp.down_proj.weight"
-    assert torch.allclose(model.state_dict()[name], weights["pairwise"].read(name), atol=1e-6)
-    strange = geometry.Weights(("model.nothing.weight",), weights["base"].read)
-    with pytest.raises(DataError, match="model.nothing.weight"):
-        geometry.load_into(model, strange)
+@pytest.mark.parametrize("method", ["slerp", "ties", "dare-linear"])
+def test_a_merge_is_computed_in_pieces_as_in_memory(method, weights, monkeypatch):
+    monkeypatch.setattr(disk, "PIECE", methods.SUM_BLOCK)
+    merge = Merge("m", method, density=0.2) if method in ("ties", "dare-linear") else Merge("m", method)
+    computed, name = geometry.merged(merge, *weights.values()), "model.embed_tokens.weight"
+    expected = methods.merge_tensor(merge, name, *(model.read(name) for model in weights.values()))
+    assert expected.numel() > disk.PIECE and torch.allclose(computed.read(name), expected, atol=1e-7)
+    rounded = geometry.merged(merge, *weights.values(), dtype="bfloat16").read(name)
+    assert torch.equal(rounded, rounded.bfloat16().float()) and not torch.equal(rounded, expected)
+    assert geometry.largest_difference(computed, computed) == 0 < geometry.largest_difference(computed, weights["base"])
+
+
+def test_sign_conflicts_in_pieces_are_those_of_whole_tensors(weights, monkeypatch):
+    whole = geometry.sign_conflicts(*weights.values(), [1.0, 0.3, 0.05])
+    monkeypatch.setattr(disk, "PIECE", 1000)
+    monkeypatch.setattr(disk, "WINDOW", 3000)
+    assert geometry.sign_conflicts(*weights.values(), [1.0, 0.3, 0.05]).equals(whole)
+    both = against = 0
+    for name in weights["base"].names:
+        base, direct, pairwise = (model.read(name) for model in weights.values())
+        kept = methods.largest(direct - base, 0.3) & methods.largest(pairwise - base, 0.3)
+        product = (direct - base) * (pairwise - base) * kept
+        both, against = both + (product != 0).sum().item(), against + (product < 0).sum().item()
+    assert whole.loc[0.3, "opposite signs"] == pytest.approx(against / both)
+
+
+def test_a_base_may_hold_more_tensors_than_its_experts_and_not_fewer():
+    ones = geometry.Weights(("w", "buffer"), lambda name: torch.ones(4))
+    expert = geometry.Weights(("w",), lambda name: torch.full((4,), 2.0))
+    assert geometry.inner_products(ones, {"expert": expert}).loc["expert", "expert"] == 4
+    assert geometry.changes_by_module(ones, expert, expert)["module"].tolist() == ["w"]
+    with pytest.raises(DataError, match="no tensor buffer"):
+        geometry.inner_products(expert, {"base": ones})
 
 
 def test_rounding_once_beats_merging_in_bfloat16(weights):
