@@ -18,6 +18,7 @@ import psutil
 from .records import DataError, few, write_text_atomic
 
 STAMP, FILES = "stamp.json", "files"
+REMOVED = "weights_removed.json"  # stands for the weights of a model that was judged and is not kept
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"  # by which a checkout of the project is known
 ELSE = "give an empty folder, or one that is not there yet."
 JUNK = (".DS_Store", ".ipynb_checkpoints", "__pycache__", "desktop.ini")  # what looking at a folder leaves in it
@@ -104,6 +105,8 @@ def model_fingerprint(folder: str | Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         return text_hash(str(folder))
+    if (folder / REMOVED).is_file():
+        return read_json(folder / REMOVED)["fingerprint"]
     more = () if (folder / "tokenizer.json").is_file() else vocabulary_files(folder)
     files = sorted({file for pattern in (*MODEL_FILES, *more) for file in folder.glob(pattern)})
     settings = (folder / f"{name}.json" for name in ("config", "tokenizer_config", "generation_config"))
@@ -111,6 +114,25 @@ def model_fingerprint(folder: str | Path) -> str:
     config = {name: value for name, value in config.items() if name not in DESCRIPTIONS}
     template, ends = tokenizer.get("chat_template"), generation.get("eos_token_id")
     return text_hash(*[(file.name, file_hash(file)) for file in files], config, template, ends)
+
+
+def remove_weights(folder: str | Path) -> None:
+    """Remove a model's weights and leave the rest of its folder, with the fingerprint that it had.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("model.safetensors", "config.json"):
+    ...     _ = (folder / name).write_text("{}")
+    >>> before = model_fingerprint(folder)
+    >>> remove_weights(folder)
+    >>> model_fingerprint(folder) == before, sorted(os.listdir(folder))
+    (True, ['config.json', 'weights_removed.json'])
+    """
+    folder = Path(folder)
+    write_text_atomic(folder / REMOVED, json.dumps({"fingerprint": model_fingerprint(folder)}))
+    for pattern in ("*.safetensors", "*.safetensors.index.json"):
+        for file in folder.glob(pattern):
+            file.unlink()
 
 
 def vocabulary_files(folder: Path) -> list[str]:
@@ -202,6 +224,11 @@ def is_current(folder: str | Path, stamp: dict[str, Any]) -> bool:
     >>> is_current("no/such/folder", {})
     False
     """
+    return was_built(folder, stamp) and not (Path(folder) / REMOVED).exists()
+
+
+def was_built(folder: str | Path, stamp: dict[str, Any]) -> bool:
+    """Tell whether the folder was built from exactly these inputs and settings, its weights removed since or not."""
     found = _read_stamp(Path(folder))
     return found is not None and {name: value for name, value in found.items() if name != FILES} == stamp
 
@@ -323,7 +350,7 @@ def _holds(outer: Path, inner: Path) -> bool:
 def _check_nothing_added(folder: Path) -> None:
     """Raise DataError when an earlier result holds files that somebody added."""
     stamp = _read_stamp(folder) or {}
-    added = sorted(set(files_of(folder)) - {*stamp[FILES], STAMP}) if FILES in stamp else []
+    added = sorted(set(files_of(folder)) - {*stamp[FILES], STAMP, REMOVED}) if FILES in stamp else []
     if added:
         raise DataError(f"{folder}: {few(added)} would be lost, which was not built here; move it away first.")
 

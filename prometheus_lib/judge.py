@@ -63,7 +63,7 @@ def selected(
 
 def _model_folders(job: JudgingJob | SweepJob) -> list[str]:
     if isinstance(job, JudgingJob):
-        return [job.folder]
+        return list(job.models)
     experts = dict.fromkeys(name for merge in job.merges for name in (merge.first, merge.second))
     return [str(Path(job.experts) / name) for name in experts]
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,16 +20,15 @@ from filelock import FileLock
 
 from . import artifacts, cards, merging, training
 from .data import benchmarks, check_unseen, minibench, seen_items
-from .data.attacks import first_by_hash, sources, victims_at
-from .data.biases import POSITION_SOURCE, RUBRIC_SOURCE
-from .data.catalogue import CONSISTENCY_BENCHMARKS, DIRECT_BENCHMARKS, REFERENCE_BENCHMARKS
-from .judging import engine_named, studies
+from .data.attacks import first_by_hash
+from .judging import engine_named
 from .judging.jobs import JudgingJob, run_judge, start_judge
 from .judging.judge import Judge
+from .judging.passing import Recipe
 from .judging.policy import Policy
 from .judging.store import judgment_files
 from .judging.sweeps import SweepJob, run_sweep
-from .judging.tasks import Task, direct_for_pairs_tasks, direct_tasks, pairwise_tasks
+from .judging.tasks import Task
 from .merging.spec import Merge
 from .parallel import Report, available_workers, run_jobs
 from .records import (
@@ -38,12 +37,12 @@ from .records import (
     MissingFile,
     PairItem,
     few,
-    first_instructions,
     read_jsonl,
     write_bytes_atomic,
     write_items,
 )
 from .scale import Expert, Paths, Scale, committed_outputs
+from .scale.asked import asked_alike, judging_tasks
 from .scale.checks import AUTO, NO_LAUNCHER
 from .training import sizing
 from .training.experts import ExpertJob
@@ -239,7 +238,7 @@ def publish(scale: Scale, judge: str, target: str | Path, private: bool = True) 
 
 def merge_all(scale: Scale) -> pd.DataFrame:
     """Write every merge that is judged from a model folder; one row per merge."""
-    dtype = "bfloat16" if scale.training.bf16 else "float32"
+    dtype = _stored_as(scale)
     _check_made(
         scale, (scale.paths.experts / name for merge in scale.merge_folders for name in (merge.first, merge.second))
     )
@@ -254,6 +253,10 @@ def merge_all(scale: Scale) -> pd.DataFrame:
         return {**row, "seconds": round(time.perf_counter() - start, 2), "skipped": not built}
 
     return _table(run_jobs(merge_one, scale.merge_folders, len(scale.merge_folders), "merge", title="merging"))
+
+
+def _stored_as(scale: Scale) -> str:
+    return "bfloat16" if scale.training.bf16 else "float32"
 
 
 def _check_made(scale: Scale, folders: Iterable[str | Path]) -> None:
@@ -302,86 +305,13 @@ def _training_rows(scale: Scale) -> list[dict[str, Any]]:
     return [row for file in files if file.is_file() for row in read_jsonl(file)]
 
 
-def judging_tasks(scale: Scale, judge: str, items: dict[str, Items]) -> list[Task]:
-    """Return everything a judge is asked: both formats for all; consistency, biases and attacks for the main judges.
-
-    The scale's `sampled` judges are asked a part of each benchmark, and experts of one format are not compared across
-    formats.
-    """
-    if judge in scale.sampled:
-        parts = {name: first_instructions(each, scale.sample_share) for name, each in items.items()}
-        return list(_main_tasks(scale, scale.main_benchmarks(judge), parts, scale.sample_draws or scale.draws))
-    tasks = list(_main_tasks(scale, scale.main_benchmarks(judge), items, scale.draws))
-    if judge in scale.main_judges:
-        for study in scale.studies:
-            if study != "formats" or not scale.of_one_format(judge):
-                tasks += STUDY_TASKS[study](scale, items)
-    return tasks
-
-
-def asked_alike(scale: Scale, judge: str) -> tuple[Any, ...]:
-    """Return what is equal for judges that are asked the same: see `judging_tasks`."""
-    main = judge in scale.main_judges
-    return scale.main_benchmarks(judge), main, main and scale.of_one_format(judge), judge in scale.sampled
-
-
-def _items_of(scale: Scale, items: dict[str, Items], names: Iterable[str]) -> Iterator[tuple[str, Items]]:
-    """Yield the scale's name and the items of those of the paper's benchmarks that there are."""
-    known = map(scale.benchmark_name, names)
-    return ((name, items[name]) for name in known if name in items)
-
-
-def _position_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    """The other order; the benchmark's own judgments are one half of this bias."""
-    for name, pairs in _items_of(scale, items, [POSITION_SOURCE]):
-        yield from studies.position_tasks(name, pairs)
-
-
-def _rubric_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    for _, found in _items_of(scale, items, [RUBRIC_SOURCE]):
-        yield from studies.rubric_tasks(found, scale.benchmark_share, scale.draws)
-
-
-def _attack_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    attacked = _items_of(scale, items, sources(scale.benchmarks))
-    yield from studies.attack_suite(victims_at(scale.benchmark_share, *(found for _, found in attacked)))
-
-
-def _main_tasks(scale: Scale, names: Sequence[str], items: dict[str, Items], draws: int) -> Iterator[Task]:
-    for name in names:
-        known = scale.benchmark_name(name)
-        if name in DIRECT_BENCHMARKS:
-            yield from direct_tasks(known, items[known], True, draws)
-        else:
-            yield from pairwise_tasks(known, items[known])
-
-
-def _format_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    for name, pairs in _items_of(scale, items, CONSISTENCY_BENCHMARKS):
-        yield from direct_for_pairs_tasks(name, pairs, scale.draws)
-
-
-def _reference_tasks(scale: Scale, items: dict[str, Items]) -> Iterator[Task]:
-    main = set(map(scale.benchmark_name, DIRECT_BENCHMARKS))
-    for name, found in _items_of(scale, items, REFERENCE_BENCHMARKS):
-        yield from direct_tasks(name, found, False, scale.draws)
-        if name not in main:
-            yield from direct_tasks(name, found, True, scale.draws)
-
-
-STUDY_TASKS = {
-    "formats": _format_tasks,
-    "reference": _reference_tasks,
-    "position": _position_tasks,
-    "rubric": _rubric_tasks,
-    "attacks": _attack_tasks,
-}
-
-
 def judging_jobs(scale: Scale, items: dict[str, Items]) -> list[JudgingJob]:
-    """Return one job per judge that has a model folder."""
+    """Return one job per judge that has a model folder, if only while it is judged."""
     in_place = {merge.name for merge in scale.sweep} if scale.in_place else set()
-    return _jobs(scale, {name: scale.model_folder(name) for name in scale.judges if name not in in_place}, items)
+    jobs = _jobs(scale, {name: scale.model_folder(name) for name in scale.judges if name not in in_place}, items)
+    experts, dtype = str(scale.paths.experts), _stored_as(scale)
+    recipes = {merge.name: Recipe(merge, scale.base_model, experts, dtype) for merge in scale.passing}
+    return [replace(job, recipe=recipes.get(job.name)) for job in jobs]
 
 
 def sweep_jobs(scale: Scale, items: dict[str, Items], parts: int) -> list[SweepJob]:
@@ -427,7 +357,7 @@ def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     if not scale.miniature:
         check_unseen(_training_rows(scale), items)
     workers, jobs = available_workers(scale.workers), judging_jobs(scale, items)
-    _check_made(scale, (job.folder for job in jobs))
+    _check_made(scale, (folder for job in jobs for folder in job.models))
     return run_judging([*jobs, *sweep_jobs(scale, items, workers)], workers)
 
 

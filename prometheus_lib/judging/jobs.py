@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from ..parallel import Report, silent
 from .collecting import collect
 from .engines import engine_named
 from .judge import Judge, settled
+from .passing import Recipe, passing
 from .policy import ONCE, Policy
 from .repairing import repair_place, repaired_tasks
 from .store import JudgmentStore, Place
@@ -35,6 +37,12 @@ class JudgingJob:
     bf16: bool = False
     policy: Policy = ONCE
     skip_long: bool = False  # prompts that do not fit are recorded as such and stop nothing
+    recipe: Recipe | None = None  # a merge that is in `folder` only while it is judged
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Return the model folders that must be there before this judge can be started."""
+        return self.recipe.parents if self.recipe else (self.folder,)
 
 
 def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[JudgingJob], Judge] | None = None) -> int:
@@ -57,11 +65,12 @@ def run_judge(job: JudgingJob, report: Report = silent, start: Callable[[Judging
         note_asked(job.name, fingerprint, job.tasks, store, job.decoding)
         report(sum(task.draws for task in job.tasks))
         return 0
-    judge = (start or start_judge)(job)
-    try:
-        return collect(judge, job.tasks, store, job.decoding, report, job.policy, job.skip_long)
-    finally:
-        judge.close()
+    with passing(job.recipe, job.folder) if job.recipe else contextlib.nullcontext():
+        judge = (start or start_judge)(job)
+        try:
+            return collect(judge, job.tasks, store, job.decoding, report, job.policy, job.skip_long)
+        finally:
+            judge.close()
 
 
 def start_judge(job: JudgingJob) -> Judge:
@@ -76,10 +85,14 @@ def start_judge(job: JudgingJob) -> Judge:
 def job_fingerprint(job: JudgingJob, stored: Collection[str] = ()) -> str:
     """Return the fingerprint of a job's judge, without starting it; a former one if its answers are stored so.
 
+    "" for a merge that is not made yet, or of other experts.
+
     >>> job = JudgingJob("floor", "random", (), "judgments/floor.jsonl", Decoding(), engine="trivial")
     >>> job_fingerprint(job) == start_judge(job).fingerprint
     True
     """
+    if job.recipe and not job.recipe.was_made(job.folder):
+        return ""
     return settled(engine_named(job.engine).identify(job.folder, job.bf16), stored)
 
 

@@ -12,6 +12,7 @@ from .writer import (
     local_folder,
     merge_experts,
     merge_folders,
+    merge_stamp,
     mergekit_config,
     model_card,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "local_folder",
     "merge_experts",
     "merge_folders",
+    "merge_stamp",
     "mergekit_config",
     "model_card",
     "ALPHAS",

@@ -98,8 +98,7 @@ def merge_folders(
     inputs = {"base": base, "first": first, "second": second}
     artifacts.check_output(out, inputs.values())
     parents = _parents(merge, *inputs.values())
-    settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
-    stamp = artifacts.stamp_of(inputs, settings)
+    stamp = merge_stamp(merge, *inputs.values(), dtype, engine)
     if not artifacts.is_current(out, stamp):
         checks.check_mergeable(*parents)
         if engine == "mergekit" and merge.method in SPARSE:  # what it drops cannot be seen in what it writes
@@ -113,6 +112,15 @@ def merge_folders(
         write_text_atomic(folder / "README.md", model_card(merge, recipe, stamp, str(base)))
 
     return artifacts.build_folder(out, stamp, build, inputs.values())
+
+
+def merge_stamp(
+    merge: Merge, base: str | Path, first: str | Path, second: str | Path, dtype: str = "float32",
+    engine: str = "mergekit",
+) -> dict[str, Any]:  # fmt: skip
+    """Describe everything that decides a merge's weights."""
+    settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
+    return artifacts.stamp_of({"base": base, "first": first, "second": second}, settings)
 
 
 def _check_choices(merge: Merge, engine: str, dtype: str) -> None:
@@ -158,7 +166,9 @@ def _run_mergekit(merge: Merge, base: str, first: str, second: str, folder: Path
 
     # One thread: the random masks of DARE depend on the number of threads.
     options = MergeOptions(copy_tokenizer=True, random_seed=merge.seed, quiet=True, write_model_card=False)
-    with one_thread(), _readable(base, first, second) as models:
+    # mergekit would ask the hub for a base, even one that is on this machine.
+    needed = local_folder(base) if merge.method in NEEDS_BASE else base
+    with one_thread(), _readable(needed, first, second) as models:
         config = MergeConfiguration.model_validate(mergekit_config(merge, *models, dtype))
         run_merge(config, str(folder), options)
     moe_names.split_fused_experts(folder)  # vLLM does not know the names that mergekit gives a Mixtral's experts

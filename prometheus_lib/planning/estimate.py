@@ -148,7 +148,8 @@ def _notebooks(scale: Scale, shape: Shape, work: Work, speed: Speed, devices: in
     seconds = {
         "03_train_experts": work.training / speed.training / devices if speed.training else 0.0,
         "04_merge_experts": merges * (1.5 + saved * 1e9 / MERGED),
-        "05_collect_judgments": (reading + (work.starts * START if on_gpu else 0)) / devices,
+        "05_collect_judgments": (reading + (work.starts * START if on_gpu else 0)) / devices
+        + len(scale.passing) * saved * 1e9 / MERGED,
     }
     tokens = {"03_train_experts": work.training, "05_collect_judgments": work.reading + work.writing}
     gpu = {"03_train_experts": training, "05_collect_judgments": _judging_memory(shape)} if on_gpu else {}
@@ -160,7 +161,7 @@ def _notebooks(scale: Scale, shape: Shape, work: Work, speed: Speed, devices: in
     disk = {
         "03_train_experts": experts * size + 2 * 12e-9 * shape.trained,
         "04_merge_experts": merges * saved,
-        "05_collect_judgments": 3e-7 * work.judgments,
+        "05_collect_judgments": 3e-7 * work.judgments + min(devices, len(scale.passing)) * saved,
     }
     analysis = ANALYSED * work.judgments
     return tuple(

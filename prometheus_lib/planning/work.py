@@ -77,7 +77,8 @@ def work_of(scale: Scale) -> Work:
     reading = sum(count * lengths.prompt[format] for format, count in prompts.items())
     writing = sum(count * lengths.answer[format] for format, count in draws.items())
     judgments = sum(draws.values())
-    starts = 1 + len(scale.experts) + len(scale.merge_folders) + (1 if scale.in_place and scale.sweep else 0)
+    merges = len(scale.merge_folders) + len(scale.passing)
+    starts = 1 + len(scale.experts) + merges + (1 if scale.in_place and scale.sweep else 0)
     length = (reading + writing) / max(1, sum(prompts.values()))
     starts = starts if scale.engine == "vllm" else 1
     return Work(training, reading, writing, judgments, starts, length, lengths.source)

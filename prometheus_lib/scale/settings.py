@@ -110,6 +110,7 @@ class Scale:
     only_merges: tuple[str, ...] = ()
     without_hub: str = ""
     loss_rows: int = 30
+    keep_merges: bool = True  # False: all but the merged judge are written when they are judged, and then removed
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""
@@ -182,7 +183,22 @@ class Scale:
 
     @property
     def merge_folders(self) -> tuple[Merge, ...]:
-        """Return the merges that are written as model folders."""
+        """Return the merges that are written as model folders, and stay."""
+        passing = {merge.name for merge in self.passing}
+        return tuple(merge for merge in self._in_folders if merge.name not in passing)
+
+    @property
+    def passing(self) -> tuple[Merge, ...]:
+        """Return the merges that lie in a folder only while they are judged (see `keep_merges`).
+
+        >>> from prometheus_lib.scale import load_scale
+        >>> load_scale("7b").passing, [merge.name for merge in load_scale("8x7b").merge_folders]
+        ((), ['linear'])
+        """
+        return () if self.keep_merges else tuple(m for m in self._in_folders if m.name != self.merged_judge)
+
+    @property
+    def _in_folders(self) -> tuple[Merge, ...]:
         return self.merges if self.in_place else (*self.merges, *self.sweep)
 
     @property

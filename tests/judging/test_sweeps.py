@@ -224,9 +224,15 @@ def test_a_stopped_sweep_goes_on_and_a_finished_one_starts_no_engine(sweep, task
 # --- the scales' sweeps ----------------------------------------------------------------------------------------------
 
 
+def minibench_items(mini=False):
+    """A tenth of the miniature's items, under their own names or those of the paper's benchmarks."""
+    made = {name: minibench.build(name, 1, 0.1) for name in minibench.MINIATURES}
+    return made if mini else {name.removeprefix("mini_"): items for name, items in made.items()}
+
+
 def test_the_alphas_of_figure_3_need_no_folder_and_workers_share_them_evenly():
     scale = load_scale("mini")
-    items = {name: minibench.build(name, 1, 0.1) for name in minibench.MINIATURES}
+    items = minibench_items(mini=True)
     jobs = pipeline.sweep_jobs(scale, items, 2)
     swept = [merge for job in jobs for merge in job.merges]
     assert sorted(m.name for m in swept) == sorted(m.name for m in scale.sweep)
@@ -237,7 +243,7 @@ def test_the_alphas_of_figure_3_need_no_folder_and_workers_share_them_evenly():
     assert all(merge.name == each.name for job in jobs for merge, each in zip(job.merges, job.jobs, strict=True))
 
 
-def test_second_runs_are_asked_less_and_mixtures_keep_folders():
+def test_second_runs_are_asked_less_and_mixtures_take_folders():
     scale, mixture = load_scale("mini"), load_scale("8x7b")
     assert scale.main_benchmarks("linear-0.3") == (*DIRECT_BENCHMARKS, *PAIR_BENCHMARKS)
     for judge in ("direct-seed2", "linear-seed3", "pairwise+pairwise"):
@@ -245,7 +251,11 @@ def test_second_runs_are_asked_less_and_mixtures_keep_folders():
     for judge in ("ties-seed2", "dare-linear-mask2", "dare-linear-8x7b-script"):
         assert judge in scale.judges and scale.main_benchmarks(judge) == SEED_BENCHMARKS
     assert pipeline.sweep_jobs(mixture, {}, 2) == []
-    assert {merge.name for merge in mixture.sweep} <= {merge.name for merge in mixture.merge_folders}
+    assert [merge.name for merge in mixture.merge_folders] == ["linear"]
+    passing = {job.name: job for job in pipeline.judging_jobs(mixture, minibench_items()) if job.recipe}
+    assert set(passing) == {merge.name for merge in (*mixture.merges, *mixture.sweep)} - {"linear"}
+    assert passing["linear-0.3"].recipe.dtype == "bfloat16" and passing["linear-0.3"].models[0].endswith("direct")
+    assert not [job for job in pipeline.judging_jobs(scale, minibench_items(mini=True)) if job.recipe]
 
 
 def test_experts_that_were_trained_again_are_judged_again(tiny_base, tiny_experts, tasks, tmp_path):

@@ -60,9 +60,18 @@ class TransformersJudge(Judge):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if bf16 else torch.float32
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        self.model.config.get_text_config().output_router_logits = False  # a mixture's, which padded batches break
         self.ends = ends_of_turn(self.tokenizer, self.model.generation_config)
         # The model's own defaults (beams, penalties, ...) have no say: Table 8 says how judges decode.
         self.model.generation_config = GenerationConfig(eos_token_id=self.ends or None, pad_token_id=[*self.ends, 0][0])
+
+    def close(self) -> None:
+        """Let go of the model, so that its memory, a GPU's too, is free for the next one."""
+        import torch
+
+        self.model = None
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
 
     def _limit(self, new_tokens: int) -> int | None:
         context = context_of(self.model.config)
