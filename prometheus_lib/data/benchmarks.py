@@ -145,10 +145,10 @@ def load_autoj_replay(data_dir: str | Path | None = None) -> tuple[list[str], li
 
     >>> first, swapped = load_autoj_replay("my_data")  # doctest: +SKIP
     """
-    _check_autoj_order(data_dir)
     folder = data_folder(data_dir) / "autoj_outputs"
     first = _recorded_decisions(folder / "pairwise_example_output.jsonl", ("A", "B", "tie"))
     swapped = _recorded_decisions(folder / "pairwise_exchange_example_output.jsonl", ("B", "A", "tie"))
+    _check_autoj_order(data_dir)
     if len(first) != len(swapped):
         raise DataError(f"{folder}: {len(first)} decisions in one file, {len(swapped)} in the other; get both again.")
     return first, swapped

@@ -5,6 +5,7 @@ Both formats are rendered with the model's own chat template, as training and ju
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -120,13 +121,16 @@ def _is_readable(file: Path) -> bool:
 
 
 def _files(name: str, revision: str | None) -> list[str]:
-    """Return the names of a hub model's weight files, as the hub lists them."""
-    from huggingface_hub import list_repo_files
+    """Return the names of a hub model's weight files, as the hub lists them, or those on this machine."""
+    from huggingface_hub import list_repo_files, snapshot_download
 
     try:
         files = list_repo_files(name, revision=revision)
     except Exception as error:  # the hub client raises many unrelated types
-        raise DataError(f"{name}: {_advice(error)}") from error
+        try:
+            files = os.listdir(snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception:
+            raise DataError(f"{name}: {_advice(error)}") from error
     return [file for file in files for pattern in WEIGHTS if fnmatch(file, pattern)]
 
 

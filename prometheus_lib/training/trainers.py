@@ -35,6 +35,7 @@ def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
         save_total_limit=KEPT, report_to="none",
         disable_tqdm=True, packing=False, dataloader_pin_memory=not settings.use_cpu,
         dataset_kwargs={"skip_prepare_dataset": True}, remove_unused_columns=not settings.share_prompts,
+        router_aux_loss_coef=0.0,  # a mixture's router is frozen, and TRL would add the loss on GPUs only
     )  # fmt: skip
 
 
