@@ -24,6 +24,7 @@ the paper prints them; `unit` says which.
 | `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
 | `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
 | `gathered`, `report` | what a report reads; the report in two pages, README's section |
+| `recipes` | Tables 9 and 10 beside what a run does |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |
 | `run`, `cells`, `rows` | what they are made of: judgments and items; cells; judges, floors and ceilings |
 | `measures`, `published` | what a judge reaches; where the paper's numbers stand |
@@ -55,6 +56,7 @@ from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
+from .recipes import left_open, recipe
 from .registry import ENTRIES, TABLES, caption, file_name
 from .rows import OTHERS, Answers, clusters, human_rater, labels, rater_draws, rater_means, raters
 from .run import Run, load_run
@@ -79,6 +81,8 @@ from .truth import (
 )
 
 __all__ = [
+    "left_open",
+    "recipe",
     "Answers",
     "COLUMNS",
     "COMPARISON_RESAMPLES",
