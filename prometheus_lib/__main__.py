@@ -15,7 +15,7 @@ COMMANDS = {
     "run": ("prometheus_lib.runner.command", "run the notebooks in order, or some of them"),
     "plan": ("prometheus_lib.planning.command", "tell what a run would take: tokens, memory, disk, hours, dollars"),
     "lab": ("prometheus_lib.runner.lab", "open the notebooks in JupyterLab, as copies to work in"),
-    "data": ("prometheus_lib.data.getting", "fetch the released benchmark files"),
+    "data": ("prometheus_lib.data.getting", "fetch the released benchmark files, or build a training collection"),
     "map": ("prometheus_lib.experiment.command", "run a designed experiment: when does merging help?"),
     "judge": ("prometheus_lib.judge", "judge your own responses, or a scale's benchmarks on one machine or many"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),

@@ -3,6 +3,7 @@
     python -m prometheus_lib judge mine.csv --rubric helpfulness --judge prometheus-eval/prometheus-7b-v2.0
     python -m prometheus_lib judge pairs.xlsx --rubric rubric.yaml --judge gpt-4.1 --prices 2,8
     python -m prometheus_lib judge answers.jsonl --kind rank --rubric style --judge miniature
+    python -m prometheus_lib judge mine.csv --rubric tone --at-least 3.5    fails where the mean score is lower
 
 Your own file has the columns instruction and response, or response_a and response_b (see judging.score, compare and
 rank); a table and a page land beside it. Without a file:
@@ -89,7 +90,6 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m prometheus_lib judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_scale_options(found)
-    found.add_argument("--outputs", default=None, help="the outputs folder (default: the project's)")
     found.add_argument("--data", default=None, help="a folder with the original benchmark files")
     found.add_argument("--judge", action="append", default=[], help="a judge's name; a scale may have several")
     found.add_argument("--engine", default=None, choices=LOCAL_ENGINES, help="another than the scale's")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import json
 import os
 import re
 import zipfile
@@ -182,3 +183,18 @@ def _of_excel(path: Path, content: bytes) -> Table:
     more = [title for title, other in others if other.size]
     notes = (f"{path}: only the sheet {first!r} is read, not {', '.join(more)}.",) if more else ()
     return replace(from_cells(str(path), lines), notes=notes)
+
+
+def named_columns(text: str | None) -> dict[str, str]:
+    """Return what a command is told of a file's columns: your names, each with ours; DataError for anything else.
+
+    >>> named_columns('{"output": "response"}'), named_columns(None)
+    ({'output': 'response'}, {})
+    """
+    try:
+        found = json.loads(text) if text else {}
+        if isinstance(found, dict) and all(isinstance(each, str) for each in found.values()):
+            return found
+    except ValueError:
+        pass
+    raise DataError(f'--columns {text}: write your names of columns as JSON, such as \'{{"output": "response"}}\'.')

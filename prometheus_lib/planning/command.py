@@ -18,7 +18,6 @@ def parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     found = argparse.ArgumentParser(prog="python -m prometheus_lib plan", description=__doc__)
     add_scale_options(found)
-    found.add_argument("--outputs", default=None, metavar="DIR", help="where results would go (default: my-outputs)")
     return found
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from ..scale import add_scale_options, stored_scale
+from ..scale import READ, add_scale_options, stored_scale
 from .page import write_report
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     found = argparse.ArgumentParser(prog="python -m prometheus_lib report", description=__doc__)
-    add_scale_options(found)
-    found.add_argument("--outputs", default=None, metavar="DIR", help="where the run lies (default: the committed one)")
+    add_scale_options(found, READ)
     return found
 
 

@@ -22,7 +22,6 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--from", dest="first", default=None, metavar="NN", help="start at this notebook, e.g. 05")
     found.add_argument("--only", default=None, metavar="NN", help="run this notebook alone")
     found.add_argument("--data", default=None, metavar="DIR", help=f"real data (default: {run.DATA_VARIABLE})")
-    found.add_argument("--outputs", default=None, metavar="DIR", help="where results go (default: my-outputs)")
     found.add_argument("--notebooks", default=None, metavar="DIR", help="the notebooks (default: the project's)")
     found.add_argument("--force", action="store_true", help="run notebooks that are unchanged, too")
     found.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter")

@@ -145,8 +145,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_scale_options(found)
-    found.add_argument("--outputs", default=None, metavar="DIR", help="where your run lies (default: my-outputs)")
+    add_scale_options(found, "where your run lies (default: my-outputs)")
     found.add_argument("--with", dest="other", default=None, metavar="DIR", help="the other run's (default: outputs)")
     return found
 

@@ -22,7 +22,7 @@ from .. import data, tables
 from ..data import DATA_VARIABLE
 from ..records import DataError, MissingFile, read_jsonl
 from ..report import NAME, STALE, report_state
-from ..scale import Scale, add_scale_options, stored_scale
+from ..scale import READ, Scale, add_scale_options, stored_scale
 from ..tables import KEY, TABLES, Run
 
 TOLERANCE = 1e-6  # relative, on top of the six digits that are written
@@ -131,8 +131,7 @@ def verify(scale: Scale) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     found = argparse.ArgumentParser(prog="python -m prometheus_lib verify", description=__doc__)
-    add_scale_options(found)
-    found.add_argument("--outputs", default=None, help="folder of results (default: that of the committed run)")
+    add_scale_options(found, READ)
     return found
 
 

@@ -5,12 +5,13 @@ notebooks are the same at every scale: all differences are values in these files
 `data.catalogue`, merges in `merging.catalogue`.
 """
 
-from .reading import SCALES, add_scale_options, committed_outputs, load_scale, scale_file, stored_scale
+from .reading import READ, SCALES, add_scale_options, committed_outputs, load_scale, scale_file, stored_scale
 from .settings import Expert, Paths, Scale
 
 __all__ = [
     "Expert",
     "Paths",
+    "READ",
     "SCALES",
     "Scale",
     "add_scale_options",

@@ -22,6 +22,7 @@ from .typed import record
 COMMITTED_OUTPUTS, OWN_OUTPUTS = "outputs", "my-outputs"
 HERE = Path(__file__).parent
 SCALES = ("smoke", "mini", "bridge", "small", "7b", "8x7b")  # each is a file here
+READ = "where the run lies (default: the committed one)"  # what --outputs is for where a run is only read
 EMBEDDED = "embedded"  # how a file names the base model that comes with the library
 
 Table = dict[str, Any]
@@ -77,19 +78,20 @@ def _in_a_name(key: str, value: str | int) -> str:
     return re.sub(r"[^\w.]+", "-", name)
 
 
-def add_scale_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options that choose a scale.
+def add_scale_options(parser: argparse.ArgumentParser, outputs: str = "where results go (default: my-outputs)") -> None:
+    """Give a command the options that choose a scale and the folder of its runs; `outputs` says what that is for.
 
     >>> parser = argparse.ArgumentParser()
     >>> add_scale_options(parser)
-    >>> parser.parse_args(["--scale", "smoke"]).rows
-    0
+    >>> parser.parse_args(["--scale", "smoke"]).rows, parser.parse_args(["--outputs", "here"]).outputs
+    (0, 'here')
     """
     known = f"one of {', '.join(SCALES)}, or a file of your own that ends in .toml (default: mini)"
     parser.add_argument("--scale", default="mini", help=known)
     base = "another than the scale's: a name on the hub (name@revision pins it), a model folder, or a GGUF file"
     parser.add_argument("--base-model", default="", metavar="MODEL", help=base)
     parser.add_argument("--rows", type=int, default=0, metavar="N", help="training rows per format, not the scale's")
+    parser.add_argument("--outputs", default=None, metavar="DIR", help=outputs)
 
 
 def scale_file(name: str | Path) -> Path:

@@ -146,11 +146,11 @@ class Scale:
         """Return what this scale's numbers measure, beside the paper's: a model is small that is trained on a CPU.
 
         >>> from prometheus_lib.scale import load_scale
-        >>> [load_scale(name).measurement for name in ("bridge", "small")]
-        ['generated items, known truth', 'real items, small model: a third measurement']
+        >>> load_scale("small").measurement
+        'real items, small model: a third measurement'
         """
         if self.miniature:
-            return "generated items, known truth"
+            return "generated stand-ins for the benchmarks (mini_...), known truth"
         if self.base_name in PAPER_BASES:
             return "the paper's items and base model"
         model = "small model" if self.training.use_cpu else "another base model"

@@ -51,7 +51,15 @@ from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
-from .lessons import against_floor, by_coefficient, gain_of_draws, label_credits, noisy_rater, part_of
+from .lessons import (
+    against_floor,
+    by_coefficient,
+    detectable_differences,
+    gain_of_draws,
+    label_credits,
+    noisy_rater,
+    part_of,
+)
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
@@ -117,6 +125,7 @@ __all__ = [
     "clusters",
     "compare_averages",
     "compare_judges",
+    "detectable_differences",
     "display_table",
     "exact_score",
     "example_run",

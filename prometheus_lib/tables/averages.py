@@ -22,13 +22,16 @@ from .measures import (
     judge_measured,
     measure_unit,
     measured,
+    position_consistency,
     rater_of,
 )
 from .published import (
     AVERAGE_UNITS,
+    CONSISTENCY,
     DIRECT_AVERAGE,
     OVERALL,
     PAIR_AVERAGE,
+    accuracy_column,
     average_places,
     average_units,
     measure_column,
@@ -103,20 +106,25 @@ def _average_table(
 class AverageRow(NamedTuple):
     """A row that spans benchmarks: what it reaches on one of them by a rater (human or not; None: not judged).
 
-    `against_truth` gives the same by each measure against the truth, nothing where that is not known.
+    `against_truth` gives the same by each measure against the truth, nothing where that is not known; `consistency` how
+    many pairs are decided alike in both orders, None where only one was asked.
     """
 
     row: str
     kind: str
     measured: Callable[[str, bool], Interval | None]
     against_truth: Callable[[str], Mapping[str, Interval]]
+    consistency: Callable[[str], Interval | None] = lambda name: None
 
 
 def _judge_rows(run: Run, judges: Iterable[str]) -> list[AverageRow]:
     return [
-        AverageRow(judge, "judge", partial(judge_measured, run, judge), partial(judge_against_truth, run, judge))
+        AverageRow(
+            judge, "judge", partial(judge_measured, run, judge), partial(judge_against_truth, run, judge),
+            partial(position_consistency, run, judge),
+        )
         for judge in judges
-    ]
+    ]  # fmt: skip
 
 
 def _trivial_rows(run: Run) -> list[AverageRow]:
@@ -154,6 +162,8 @@ def _average_row(
         for name in run.present(names):
             place = measure_column(name, run.items[name], human and name == "flask")
             cells.append(interval_cell(row.row, place, found[name], unit, row.kind))
+            if (alike := row.consistency(name)) is not None:
+                cells.append(interval_cell(row.row, accuracy_column(name, CONSISTENCY), alike, "accuracy", row.kind))
         averages[column] = metrics.average([found.get(name) for name in run.asked(names)])
         cells.append(interval_cell(row.row, column, averages[column], unit, row.kind))
     parts = {"corrected": averages[DIRECT_AVERAGE], "as printed": found.get("feedback_bench")} if overall else {}

@@ -1,6 +1,10 @@
-"""What notebooks on scoring and ranking lay beside the tables: floors beaten, draws averaged, what a rater hides."""
+"""What notebooks lay beside the tables: floors beaten, draws averaged, what a rater hides, what judgments can show."""
 
 from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,14 +12,16 @@ import pandas as pd
 from .. import metrics
 from ..data import baselines
 from ..data.catalogue import PAIR_BENCHMARKS
-from ..metrics import Comparison, Floats
+from ..metrics import FEWEST_RUNS, Comparison, Floats, Interval
 from ..records import DirectItem
 from .cells import COMPARISON_RESAMPLES
+from .claim_evidence import rests_on_truth
 from .claims import show_difference
 from .files import display_table
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .rows import cluster_numbers, labels, rater_draws, raters, run_floors, run_gold
 from .run import Run
-from .truth import knows_truth, truth_credits
+from .truth import knows_truth, truth_average, truth_credits
 
 BY_TRUTH, BY_ONE, BY_MEAN, BY_PEARSON = "by the truth", "by one rater", "by the mean of its draws", "by Pearson x 100"
 
@@ -126,3 +132,57 @@ def by_coefficient(run: Run, first: str, second: str, name: str) -> dict[str, st
         found = metrics.compare_correlations(one, two, gold, kind, groups, **options)
         shown[kind] = show_difference(found.difference, found.low, found.high)
     return shown
+
+
+# --- what judgments can show -----------------------------------------------------------------------------------------
+
+_POWER = metrics.detectable(1.0, 1) / metrics.detectable(1.0, 1, chance=0.5)  # of half a 95 % interval: 2.80 / 1.96
+
+
+def detectable_differences(
+    run: Run, direct: Sequence[str] = RESEARCH_DIRECT, pair: Sequence[str] = RESEARCH_PAIR
+) -> pd.DataFrame:
+    """Return the smallest difference, in points, that these judgments find with 80 % power, for the main comparisons.
+
+    Compared are merged judge, joint training and the format's expert, on the averages over benchmarks that verdicts
+    rest on (`direct`, `pair`): by the truth where it is known. A formula has to assume how alike two judges are and
+    how items of one instruction hang together; here both are measured, by the resamples of each difference. Index:
+    format and comparison. Columns: runs (training runs of both), one run, mean of runs, over runs too (the luck of
+    training counted in; NaN with fewer than three). For one comparison alone, at 5 %, two-sided.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> list(detectable_differences(example_run()))
+    ['runs', 'one run', 'mean of runs', 'over runs too']
+    """
+    rows = {}
+    for format, names in (("direct", direct), ("pairwise", pair)):
+        for first, second in itertools.combinations((run.scale.merged_judge, "joint", format), 2):
+            if found := _by_run(run, first, second, names):
+                rows[format, f"{first} - {second}"] = _detectable(found)
+    index = pd.MultiIndex.from_arrays([*zip(*rows)] or [[], []], names=["format", "comparison"])
+    return pd.DataFrame(list(rows.values()), index, columns=["runs", "one run", "mean of runs", "over runs too"])
+
+
+def _by_run(run: Run, first: str, second: str, names: Sequence[str]) -> list[Interval]:
+    """The difference of two judges in points, as each training run gives it."""
+    truth = rests_on_truth(run)
+    factor = 1 if truth or names[0] in PAIR_BENCHMARKS else 100
+    pairs = zip(run.scale.replicas(first), run.scale.replicas(second))
+    measured = [[(truth_average if truth else judge_average)(run, judge, names) for judge in each] for each in pairs]
+    return [metrics.difference(*each).times(factor) for each in measured if None not in each]
+
+
+def _detectable(runs: Sequence[Interval]) -> dict[str, float]:
+    both = metrics.over_training_runs(runs) if len(runs) >= FEWEST_RUNS else None
+    return {
+        "runs": len(runs),
+        "one run": metrics.detectable(_error(runs[0]), 1),
+        "mean of runs": metrics.detectable(_error(metrics.average(runs)), 1),
+        "over runs too": _POWER * (both.high - both.low) / 2 if both else math.nan,
+    }
+
+
+def _error(found: Interval) -> float:
+    """The standard error of a resampled mean: k clusters resampled vary by (k - 1) / k too little."""
+    k = found.n_clusters
+    return float(np.nanstd(found.draws)) * (math.sqrt(k / (k - 1)) if k > 1 else math.nan)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .. import metrics
 from ..data.catalogue import DIRECT_BENCHMARKS, PAIR_BENCHMARKS
 from ..metrics import Comparison, Interval
 from .cells import COMPARISON_RESAMPLES
 from .rows import Answers, cluster_numbers, human_rater, labels, raters, run_gold
-from .run import Run
+from .run import Items, Run
 
 RESEARCH_DIRECT, RESEARCH_PAIR = DIRECT_BENCHMARKS[:3], PAIR_BENCHMARKS[:3]  # Tables 5 and 6 leave in-domain out
 
@@ -49,6 +50,32 @@ def measured(run: Run, name: str, answers: Answers, rater: str | None, resamples
     credits = 100 * metrics.item_credits(answers.values, labels(items), "gold dropped")
     unparsed = int((pd.isna(answers.values) & np.isfinite(credits)).sum())
     return metrics.bootstrap_mean(credits, groups, paired=True, **options).with_unparsed(unparsed)
+
+
+def position_consistency(run: Run, judge: str, name: str) -> Interval | None:
+    """Return how many pairs a judge decides alike in both orders, in percent; None where it was not asked in both.
+
+    An accuracy says little without it: a judge that always picks what stands first is right in half of all pairs.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> position_consistency(example_run(), "linear", "hhh_alignment") is None
+    True
+    """
+    if name not in PAIR_BENCHMARKS:
+        return None
+    run = run.of(judge)
+    first, swapped = (run.choices(judge, name, order) for order in ("ab", "ba"))
+    if first is None or swapped is None:
+        return None
+    return alike_interval(run, name, run.items[name], first, swapped)
+
+
+def alike_interval(run: Run, name: str, items: Items, first: NDArray, swapped: NDArray) -> Interval:
+    """Return `position_consistency` of any decisions (items,), mapped back; an unparsed one is like no other."""
+    unparsed = pd.isna(first) | pd.isna(swapped)
+    alike = 100.0 * ((first == swapped) & ~unparsed)
+    found = metrics.bootstrap_mean(alike, cluster_numbers(run, items), **run.options(name))
+    return found.with_unparsed(int(unparsed.sum()))
 
 
 def judge_measured(

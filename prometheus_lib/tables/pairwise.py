@@ -14,7 +14,16 @@ from ..data.votes import expert_pairs, gpt4_against_experts
 from ..metrics import Comparison
 from ..records import PairItem
 from .cells import COMPARISON_RESAMPLES, Cell, cells_table, difference_cells, interval_cell
-from .published import HHH_REAL, accuracy_column, accuracy_places, measure_column, published_cells, real_column
+from .measures import alike_interval
+from .published import (
+    CONSISTENCY,
+    HHH_REAL,
+    accuracy_column,
+    accuracy_places,
+    measure_column,
+    published_cells,
+    real_column,
+)
 from .rows import (
     Answers,
     Share,
@@ -40,7 +49,8 @@ def table_4(run: Run) -> pd.DataFrame:
     them all), "ties half", "paper-text" (equal direct scores are a tie, else the pairwise decision) and "paper-code"
     (the released code's rule, which looks at the label). Rows of kind "difference" compare the merged judge with each
     other judge on two columns per benchmark, Holm-corrected over those by the truth and over those by the labels: a
-    permutation of whole instructions decides, and McNemar's test by item is named.
+    permutation of whole instructions decides, and McNemar's test by item is named. Where a judge was asked in both
+    orders, "consistency" stands beside its accuracies: how many pairs it decides alike in both.
 
     >>> from prometheus_lib.tables import example_run
     >>> cells = table_4(example_run())
@@ -58,6 +68,7 @@ def table_4(run: Run) -> pd.DataFrame:
         for row in judged:
             swapped = run.choices(row.row, name, "ba")
             if swapped is not None:
+                cells.append(_consistency(run, name, items, row, swapped, column))
                 cells += _both_orders(run, name, items, row, swapped, column)
         found |= _differences(run, name, judged)
         truths |= _truth_differences(run, name, judged)
@@ -146,18 +157,20 @@ def _take(row: Answers, members: list[int]) -> Answers:
 def _both_orders(
     run: Run, name: str, items: Sequence[PairItem], row: Answers, swapped: NDArray, column: Name
 ) -> Iterator[Cell]:
-    """A judge that was also asked with response B first: that order, right in both orders, alike in both."""
+    """A judge that was also asked with response B first: that order, and right in both orders."""
     second = row._replace(row=f"{row.row}, swapped order", values=swapped, sides=None)
     yield from _accuracy_cells(run, name, items, [second], column)
     gold, whole = labels(items), "w/ TIE" if name in TIE_BENCHMARKS else "total"
     both = row._replace(row=f"{row.row}, right in both orders")
     credits = metrics.item_credits(row.values, gold) * metrics.item_credits(swapped, gold)
     variant = "corrected" if whole == "w/ TIE" else ""
-    alike = row._replace(row=f"{row.row}, both orders alike")
-    equal = (row.values == swapped) & pd.notna(row.values)
-    shares = [Share(both, column(whole), credits, {"variant": variant})]
-    shares.append(Share(alike, column("consistency"), equal.astype(float), {}))
-    yield from share_cells(run, name, items, shares)
+    yield from share_cells(run, name, items, [Share(both, column(whole), credits, {"variant": variant})])
+
+
+def _consistency(run: Run, name: str, items: Sequence[PairItem], row: Answers, swapped: NDArray, column: Name) -> Cell:
+    """How many pairs a judge decides alike in both orders, in its own row: beside its accuracies."""
+    found = alike_interval(run, name, items, row.values, swapped)
+    return interval_cell(row.row, column(CONSISTENCY), found, "accuracy", row.kind)
 
 
 def _replay_cells(run: Run) -> Iterator[Cell]:
@@ -168,7 +181,9 @@ def _replay_cells(run: Run) -> Iterator[Cell]:
     items, column = run.real[name], _columns(name, real=True)
     first, swapped = (np.array(decisions, dtype=object) for decisions in run.replay)
     row = Answers("Auto-J 13B", "real judge", first)
-    yield from _accuracy_cells(run, name, items, [row._replace(row="Auto-J 13B, first order")], column)
+    shown = row._replace(row="Auto-J 13B, first order")
+    yield from _accuracy_cells(run, name, items, [shown], column)
+    yield _consistency(run, name, items, shown, swapped, column)
     yield from _both_orders(run, name, items, row, swapped, column)
 
 

@@ -14,6 +14,7 @@ from .run import Items, Run
 DIRECT_AVERAGE, PAIR_AVERAGE, OVERALL = "Direct average", "Pairwise average", "Overall average"
 AVERAGE_UNITS = {DIRECT_AVERAGE: "pearson", PAIR_AVERAGE: "accuracy", OVERALL: "percent"}
 REFERENCE_PARTS = ("reference-free", "reference-based", "difference")
+CONSISTENCY = "consistency"  # how many pairs are decided alike in both orders: a column beside a benchmark's accuracies
 CONSISTENCY_PARTS = {"Direct2Pair": "Direct2Pair", "Pair2Pair": "Pair2Pair", "Δ": "Pair2Pair - Direct2Pair"}
 
 # The paper's names -> our names.
@@ -57,8 +58,9 @@ def real_column(name: str, part: str) -> str:
 
 
 def accuracy_column(name: str, part: str = "total") -> str:
-    """Return the name of a pairwise benchmark's column; Preference Bench has only one."""
-    return TITLES[name] if name == "preference_bench" else f"{TITLES[name]} | {part}"
+    """Return the name of a pairwise benchmark's column; Preference Bench has only one accuracy."""
+    only = name == "preference_bench" and part != CONSISTENCY
+    return TITLES[name] if only else f"{TITLES[name]} | {part}"
 
 
 def measure_column(name: str, items: Items, human: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prometheus_lib import tables
@@ -46,6 +47,34 @@ def test_who_knows_the_truth_beats_the_floor_and_who_guesses_does_not(run):
         assert good.difference > 0 and good.low > poor.low
     assert tables.against_floor(run, "linear", "hhh_alignment").verdict == "first"
     assert tables.against_floor(run, "base", "hhh_alignment").verdict != "first"
+
+
+def with_copies(run, **copies: str):
+    """The run with further judges: each says what one of its own judges says."""
+    said = run.judgments
+    more = [said[said["judge"] == judge].assign(judge=name) for name, judge in copies.items()]
+    return dataclasses.replace(run, judgments=pd.concat([said, *more], ignore_index=True))
+
+
+def test_what_judgments_can_show_is_measured_by_instructions(run):
+    found = tables.detectable_differences(with_copies(run, joint="base"))
+    assert found.index.tolist() == [("direct", "linear - joint"), ("pairwise", "linear - joint")]
+    errors = []
+    for name in tables.RESEARCH_DIRECT:
+        lost = 100 - tables.truth_credits(run, "base", name)  # linear has all right
+        groups = pd.Series(lost).groupby(tables.clusters(run.items[name])).mean()
+        errors.append(groups.std() / len(groups) ** 0.5)
+    by_hand = 2.80 * np.sqrt(np.square(errors).sum()) / 3
+    assert found.loc[("direct", "linear - joint"), "one run"] == pytest.approx(by_hand, rel=0.08)
+    assert found["runs"].tolist() == [1, 1] and found["over runs too"].isna().all()
+
+
+def test_training_runs_that_say_the_same_find_no_smaller_difference(run):
+    seeds = {f"{judge}{seed}": judge for judge in ("linear", "base") for seed in ("-seed2", "-seed3")}
+    joint = {name.replace("base", "joint"): judge for name, judge in seeds.items()}
+    (found, *_) = tables.detectable_differences(with_copies(run, joint="base", **joint)).to_dict("records")
+    assert found["runs"] == 3 and found["mean of runs"] == pytest.approx(found["one run"])
+    assert found["over runs too"] >= 0.9 * found["mean of runs"]
 
 
 def test_parts_leave_real_columns_out(run):

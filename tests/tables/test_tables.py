@@ -634,9 +634,28 @@ def test_real_pairwise_floors_and_auto_j(real_run):
     first = one(cells, "Auto-J 13B, first order", column, "corrected")
     assert first.value == pytest.approx(100 * 835 / 1392) and first.kind == "real judge"
     assert round(one(cells, "Auto-J 13B, right in both orders", column).value, 2) == 54.96
-    consistent = one(cells, "Auto-J 13B, both orders alike", "Auto-J Eval (real) | consistency")
+    consistent = one(cells, "Auto-J 13B, first order", "Auto-J Eval (real) | consistency")
     assert round(consistent.value, 2) == 83.41
     assert one(cells, "AUTO-J (13B)", "Auto-J Eval (real) | w/o TIE").value == 76.64
+
+
+def test_consistency_stands_beside_the_accuracy_of_who_was_asked_in_both_orders():
+    """A judge that always picks what stands first is right in half of the pairs, and alike in both orders in none."""
+    said = {"base": ("AAAA", "BBBB"), "linear": ("ABAB", "ABA-"), "direct": ("ABAB", None)}
+    for name in ("hhh_alignment", "preference_bench"):
+        items = pair_items("ABAB", name, groups=["trade"] * 4)
+        judgments = [each for judge, (first, _) in said.items() for each in chosen(judge, items, first)]
+        for judge in ("base", "linear"):
+            again = chosen(judge, items, [None if decision == "-" else decision for decision in said[judge][1]])
+            judgments += [dataclasses.replace(each, order="ba", key=f"{each.key}-ba") for each in again]
+        run = make_run(judgments, {name: items}, said)
+        column, accuracy = f"{tables.TITLES[name]} | consistency", tables.TITLES[name]
+        accuracy += " | total" if name == "hhh_alignment" else ""
+        for cells in (tables.table_4(run), tables.table_5(run))[: 2 if name == "hhh_alignment" else 1]:
+            found = [one(cells, judge, column, kind="judge") for judge in ("base", "linear")]
+            assert [(cell.value, cell.n, cell.unparsed) for cell in found] == [(0, 4, 0), (75, 4, 1)]
+            assert one(cells, "base", accuracy, kind="judge").value == 50
+            assert "direct" not in set(cells.loc[cells["column"] == column, "row"])
 
 
 def test_real_votes_stand_in_table_4(real_run):

@@ -36,7 +36,8 @@ def check(
 def chosen_row(result: Outcome, of: str | None, measure: str | None) -> pd.Series:
     """Return the row of the summary that is meant; DataError says which there are where it is not one."""
     rows, known = result.summary, result.summary["measure"]
-    names = (measure, f"mean of {measure}") if measure is not None else MAIN[result.kind]
+    alone = known.unique().tolist() if known.nunique() == 1 else ()  # one criterion, called by its name
+    names = (measure, f"mean of {measure}") if measure is not None else (*MAIN[result.kind], *alone)
     found = next((rows[known == name] for name in names if (known == name).any()), rows.iloc[:0])
     players = found["of"].str.replace(r"^\d+\. ", "", regex=True)
     kept = found[(found["of"] == of) | (players == of)] if of is not None else found[:1] if _first(result) else found

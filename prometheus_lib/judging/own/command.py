@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from pathlib import Path
 
-from ...data.files import read_table
+from ...data.files import named_columns, read_table
 from ...data.own import DIRECT_COLUMNS, PAIR_COLUMNS
 from ...data.table import canonical
 from ...records import DataError, write_text_atomic
@@ -32,11 +32,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--columns", help='your names of columns, as JSON: \'{"output": "response"}\'')
     own.add_argument("--opponents", type=int, help="in a ranking, how many others each answer meets")
     own.add_argument("--results", help="the folder for table, page and judgments (default: beside the file)")
+    own.add_argument("--expected", action="store_true", help="beside each score that of the token probabilities")
+    own.add_argument("--at-least", type=float, metavar="X", help="fail (exit status 1) where the result is below")
+    own.add_argument("--at-most", type=float, metavar="X", help="fail where it is above")
+    own.add_argument("--of", help="whose result is checked: in a ranking, a player's")
+    own.add_argument("--measure", help="another row of the summary that is checked, such as a criterion's name")
+    own.add_argument("--surely", action="store_true", help="check the whole 95 %% interval, not the value alone")
     own.add_argument("--prices", help="what a million tokens of prompt and of answer cost: 2.5,10")
 
 
 def judge_own(options: argparse.Namespace) -> int:
-    """Judge the file, write table and page, and print the summary; DataError for what does not go together."""
+    """Judge the file, write table and page, print the summary; return 1 where the result is beyond a threshold.
+
+    DataError for what does not go together.
+    """
+    checked = options.at_least is not None or options.at_most is not None
+    if not checked and (options.of or options.measure or options.surely):
+        raise DataError("--of, --measure and --surely say what is checked; add --at-least or --at-most.")
     if len(options.judge) > 1:
         raise DataError("your own responses are judged by one --judge at a time; its judgments are kept.")
     source = Path(options.responses).expanduser()
@@ -49,18 +61,29 @@ def judge_own(options: argparse.Namespace) -> int:
     if result.labels:
         print(result.trust().to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(f"{result.sentence()}\nwritten: {table}, {page}")
+    return _checked(result, options) if checked else 0
+
+
+def _checked(result: Result, options: argparse.Namespace) -> int:
+    try:
+        result.check(options.at_least, options.at_most, of=options.of, measure=options.measure, surely=options.surely)
+    except AssertionError as beyond:
+        print(f"failed: {beyond}", file=sys.stderr)
+        return 1
+    print("the result is within its threshold.")
     return 0
 
 
 def _judged(options: argparse.Namespace, source: Path, folder: Path) -> Result:
     table = read_table(source, {*DIRECT_COLUMNS, *PAIR_COLUMNS})
-    columns = _columns(options.columns)
+    columns = named_columns(options.columns)
     names = {columns.get(raw) or canonical(raw) for raw in table.columns}
     kind = options.kind or ("compare" if {"response_a", "response_b"} & names else "score")
     judge = options.judge[0] if options.judge else MINIATURE
     common = {"columns": columns, "out": folder / "judgments", "prices": _prices(options.prices)}
     given = {name: getattr(options, name) for name in ("scale_of_scores", "draws", "by", "opponents")}
-    fitting = {"score": ("scale_of_scores", "draws", "by"), "compare": (), "rank": ("opponents",)}[kind]
+    given["expected"] = options.expected or None
+    fitting = {"score": ("scale_of_scores", "draws", "by", "expected"), "compare": (), "rank": ("opponents",)}[kind]
     if wrong := [name for name, value in given.items() if value is not None and name not in fitting]:
         raise DataError(f"--{wrong[0].replace('scale_of_scores', 'on')} has no meaning for {kind}; leave it out.")
     if kind == "rank":
@@ -72,17 +95,8 @@ def _judged(options: argparse.Namespace, source: Path, folder: Path) -> Result:
     if kind == "compare":
         return compare(table, options.rubric, judge, **common)
     more = {"scale": options.scale_of_scores, "by": options.by, "draws": options.draws or DRAWS}
+    more["expected"] = options.expected
     return score(table, options.rubric, judge, **more, **common)
-
-
-def _columns(text: str | None) -> dict[str, str]:
-    try:
-        found = json.loads(text) if text else {}
-        if isinstance(found, dict) and all(isinstance(each, str) for each in found.values()):
-            return found
-    except ValueError:
-        pass
-    raise DataError(f'--columns {text}: write your names of columns as JSON, such as \'{{"output": "response"}}\'.')
 
 
 def _prices(text: str | None) -> Prices | None:

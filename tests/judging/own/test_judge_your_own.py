@@ -414,3 +414,24 @@ def test_the_command_writes_table_and_page(tmp_path, capsys):
     assert main(["judge", str(tmp_path / "pairs.jsonl"), "--rubric", "style", "--judge", "longer", "--draws", "2"]) == 1
     assert main(["judge", str(tmp_path / "mine.csv"), "--rubric", "style", "--kind", "rank", "--judge", "longer"]) == 1
     assert "needs a column" in capsys.readouterr().err
+
+
+def test_the_command_fails_beyond_a_threshold(tmp_path, capsys):
+    rows = pd.DataFrame(labelled(12, 0))[["instruction", "response"]]
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    command = ["judge", str(tmp_path / "mine.csv"), "--rubric", "style", "--judge", "constant"]
+    for limit, status in ((["--at-least", "3"], 0), (["--at-least", "3.5"], 1), (["--at-most", "2.9"], 1),
+                          (["--at-least", "2", "--at-most", "4", "--surely"], 0)):  # fmt: skip
+        assert main([*command, *limit]) == status
+    said = capsys.readouterr()
+    assert "all responses, mean of style by constant: 3" in said.err and "not at least 3.5" in said.err
+    assert said.out.count("within its threshold") == 2 and said.out.count("written:") == 4
+    for wrong, message in ((["--of", "somebody"], "add --at-least or --at-most"),
+                           (["--at-least", "nan"], "not a number"),
+                           (["--at-least", "3", "--measure", "tone"], "no one row"),
+                           (["--expected"], "how probable")):  # fmt: skip
+        assert main([*command, *wrong]) == 1
+        assert message in capsys.readouterr().err
+    pd.DataFrame(PAIRS).to_json(tmp_path / "pairs.jsonl", orient="records", lines=True)
+    assert main(["judge", str(tmp_path / "pairs.jsonl"), "--rubric", "style", "--judge", "longer", "--expected"]) == 1
+    assert "--expected has no meaning for compare" in capsys.readouterr().err
