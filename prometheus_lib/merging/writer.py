@@ -118,7 +118,11 @@ def merge_stamp(
     merge: Merge, base: str | Path, first: str | Path, second: str | Path, dtype: str = "float32",
     engine: str = "mergekit",
 ) -> dict[str, Any]:  # fmt: skip
-    """Describe everything that decides a merge's weights."""
+    """Describe everything that decides a merge's weights.
+
+    >>> merge_stamp(Merge("m", "linear"), "owner/base", "owner/direct", "owner/pairwise")["settings"]["dtype"]
+    'float32'
+    """
     settings = {**merge.settings(), "dtype": dtype} | ({} if engine == "mergekit" else {"engine": engine})
     return artifacts.stamp_of({"base": base, "first": first, "second": second}, settings)
 
