@@ -165,6 +165,8 @@ def detectable_differences(
 
 def _by_run(run: Run, first: str, second: str, names: Sequence[str]) -> list[Interval]:
     """The difference of two judges in points, as each training run gives it."""
+    if not run.asked(names):
+        return []
     truth = rests_on_truth(run)
     factor = 1 if truth or names[0] in PAIR_BENCHMARKS else 100
     pairs = zip(run.scale.replicas(first), run.scale.replicas(second))
