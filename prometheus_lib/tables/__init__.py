@@ -23,6 +23,7 @@ the paper prints them; `unit` says which.
 | `truth` | what judges reach against the truth, where the items carry it |
 | `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
 | `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
+| `worlds` | the same claims in several runs, side by side |
 | `gathered`, `report` | what a report reads; the report in two pages, README's section |
 | `recipes` | Tables 9 and 10 beside what a run does |
 | `files`, `plots`, `images` | tables shown, saved, loaded; figures |

@@ -69,6 +69,7 @@ def read_own(source: Source, rubric: Any, scale: Any, columns: Mapping[str, str]
     if len(twice := [name for name in labels if name in SAID]) > 1:
         raise DataError(f"{table.name}: {' and '.join(twice)} mean the same; keep one.")
     labels = {("human" if name in SAID else name): values for name, values in labels.items()}
+    labels = {name: values for name, values in labels.items() if not pd.isna(values).all()}  # some may be empty yet
     if pairs and any(item.label for item in items):
         labels = {"label": np.array([item.label or None for item in items], dtype=object)}
     return Own(items, pd.DataFrame(table.rows, columns=list(table.columns)), criteria, labels)

@@ -417,14 +417,14 @@ def test_the_command_writes_table_and_page(tmp_path, capsys):
 
 
 def test_the_command_fails_beyond_a_threshold(tmp_path, capsys):
-    rows = pd.DataFrame(labelled(12, 0))[["instruction", "response"]]
-    rows.to_csv(tmp_path / "mine.csv", index=False)
+    pd.DataFrame(labelled(12, 0)).to_csv(tmp_path / "mine.csv", index=False)  # columns that wait for labels
     command = ["judge", str(tmp_path / "mine.csv"), "--rubric", "style", "--judge", "constant"]
     for limit, status in ((["--at-least", "3"], 0), (["--at-least", "3.5"], 1), (["--at-most", "2.9"], 1),
                           (["--at-least", "2", "--at-most", "4", "--surely"], 0)):  # fmt: skip
         assert main([*command, *limit]) == status
     said = capsys.readouterr()
     assert "all responses, mean of style by constant: 3" in said.err and "not at least 3.5" in said.err
+    assert "no human labels were at hand" in said.out
     assert said.out.count("within its threshold") == 2 and said.out.count("written:") == 4
     for wrong, message in ((["--of", "somebody"], "add --at-least or --at-most"),
                            (["--at-least", "nan"], "not a number"),
