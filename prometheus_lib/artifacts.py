@@ -45,6 +45,15 @@ def project_folder() -> Path:
     return next((folder for folder in candidates if (folder / FIRST_NOTEBOOK).is_file()), here)
 
 
+def numbered_notebooks(folder: Path) -> list[Path]:
+    """Return the notebooks of a folder whose names begin with a number, in order.
+
+    >>> numbered_notebooks(Path("no/such/folder"))
+    []
+    """
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
 def cache_folder() -> Path:
     """Return the project's folder in the user's cache: prometheus2-notebooks."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

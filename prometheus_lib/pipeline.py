@@ -284,19 +284,23 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
         if scale.miniature:
             items[known] = minibench.build(known, scale.seed, scale.benchmark_share)
         else:
-            items[known] = _unseen_items(scale, benchmarks.load_benchmark(name, data_dir, download=True), trained)
+            found = benchmarks.load_benchmark(name, data_dir, download=True)
+            items[known], seen = asked_items(scale, found, trained)
+            if seen:
+                print(f"{len(seen)} items are left out, as their instruction is trained on: {few(seen)}")
         write_items(scale.paths.benchmark(known), items[known])
     return items
 
 
-def _unseen_items(scale: Scale, items: Items, trained: Sequence[dict[str, Any]]) -> Items:
-    """Return the items that were not trained on; of many, those that a hash of their ids chooses, in file order."""
+def asked_items(scale: Scale, items: Items, trained: Sequence[dict[str, Any]]) -> tuple[Items, list[str]]:
+    """Return the items to ask about, and the ids of those that are left out as their instruction is trained on.
+
+    Of more items than the scale takes, those that a hash of their ids chooses are asked about, in file order.
+    """
     seen = set(seen_items(trained, items))
-    if seen:
-        print(f"{len(seen)} items are left out, as their instruction is trained on: {few(sorted(seen))}")
     rest = [item for item in items if item.id not in seen]
     chosen = {item.id for item in first_by_hash(rest, scale.benchmark_items or len(rest))}
-    return [item for item in rest if item.id in chosen]
+    return [item for item in rest if item.id in chosen], sorted(seen)
 
 
 def _training_rows(scale: Scale) -> list[dict[str, Any]]:

@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def plan_of(scale: Scale) -> Plan:
     """Plan a run on this machine; a CPU's speed is that of an earlier run, else measured now."""
     shape = shape_of(scale.base_model, scale.training.lora)
-    speed = None
+    speed, work = None, work_of(scale)
     if scale.training.use_cpu:
         speed = earlier_speed(scale, describe_machine())
-        speed = speed or probe_speed(scale.base_model, scale.training, work_of(scale), scale.batch_size)
-    return make_plan(scale, this_machine(scale.paths.root), speed, shape)
+        speed = speed or probe_speed(scale.base_model, scale.training, work, scale.batch_size)
+    return make_plan(scale, this_machine(scale.paths.root), speed, shape, work)
 
 
 def shown(plan: Plan) -> str:
@@ -54,8 +54,8 @@ def shown(plan: Plan) -> str:
         f"million parameters, {shape.trained / 1e6:,.1f} million trained.",
         tabulate(rows, heads, tablefmt="github", colalign=("left", *["right"] * 6), disable_numparse=True),
         f"In all {plan.hours:,.1f} hours and {work.judgments:,.0f} judgments by {len(plan.scale.judges)} judges. "
-        f"Tokens: {work.source}. Speed: {plan.speed.source}, {plan.speed.training:,.0f} tokens/s in training, "
-        f"{plan.speed.writing:,.0f} written in judging, each.",
+        f"Tokens: {work.source}. Speed: {plan.speed.source}; each {plan.worker} trains {plan.speed.training:,.0f}, "
+        f"reads {plan.speed.reading:,.0f} or writes {plan.speed.writing:,.0f} tokens/s.",
         *([_offers(plan)] if plan.offers else []),
         f"The plan {plan.verdict}",
     ]

@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..artifacts import numbered_notebooks, project_folder
 from ..scale import Scale
 from ..training.sizing import USABLE, Shape, choose_launcher, shape_of, training_memory
+from .checking import JUDGES, TRAINS
 from .machines import GPU, Machine, gpu_table
 from .speed import STARTUP, Speed, gpu_speed, workers_of
 from .work import Work, work_of
 
-NOTEBOOKS = (
-    "00_start_here", "01_feedback_collection", "02_preference_collection", "03_train_experts", "04_merge_experts",
-    "05_collect_judgments", "06_direct_assessment", "07_pairwise_ranking", "08_consistency", "09_merging_analyses",
-    "10_paper_report", "11_when_does_merging_help", "12_judge_your_own",
-)  # fmt: skip
+MERGES = "04"  # the notebook that merges
 PAPER_HOURS = 800  # of A100 GPUs, for all of the paper's runs (its section on training details)
 COUNTS = (1, 2, 4, 8)  # GPUs of one node
 MERGED = 60e6  # bytes per second that mergekit writes (measured on a CPU, all methods together)
 ANALYSED = 4e-5  # seconds that tables and figures take per judgment, and a notebook (measured in the mini run)
 START = 60.0  # seconds until a vLLM engine answers
+LOSSES = 59  # models on and around the line between two experts whose losses are measured while they are merged
 SHARD = 5.0  # GB of a model that are in memory at a time while it is merged
 FITS = "fits this machine"
 
@@ -77,6 +76,7 @@ class Plan:
     offers: tuple[Offer, ...]
     verdict: str
     launcher: str
+    devices: int
 
     @property
     def hours(self) -> float:
@@ -84,12 +84,23 @@ class Plan:
         return sum(each.hours for each in self.notebooks)
 
     @property
+    def worker(self) -> str:
+        """Return what computes at the plan's speed: one of so many processes of a CPU, or GPUs."""
+        return f"of {self.devices} {'processes' if self.scale.training.use_cpu else 'GPUs'}"
+
+    @property
     def fits(self) -> bool:
         """Tell whether this machine can run it."""
         return self.verdict.startswith(FITS)
 
 
-def make_plan(scale: Scale, machine: Machine, cpu_speed: Speed | None = None, shape: Shape | None = None) -> Plan:
+def make_plan(
+    scale: Scale,
+    machine: Machine,
+    cpu_speed: Speed | None = None,
+    shape: Shape | None = None,
+    work: Work | None = None,
+) -> Plan:
     """Plan a run of a scale on a machine; `cpu_speed` is that of one worker, for scales that compute on CPUs.
 
     >>> from prometheus_lib.scale import load_scale
@@ -97,7 +108,7 @@ def make_plan(scale: Scale, machine: Machine, cpu_speed: Speed | None = None, sh
     >>> plan.fits, plan.launcher
     (True, 'none')
     """
-    shape, work = shape or shape_of(scale.base_model, scale.training.lora), work_of(scale)
+    shape, work = shape or shape_of(scale.base_model, scale.training.lora), work or work_of(scale)
     offers = tuple(filter(None, (_offer(scale, shape, work, gpu) for gpu in gpu_table())))
     gpu, count, launcher = _devices(scale, shape, machine)
     if scale.training.use_cpu:
@@ -110,7 +121,7 @@ def make_plan(scale: Scale, machine: Machine, cpu_speed: Speed | None = None, sh
         speed = gpu_speed(gpu, shape, scale.training, work, _spread(shape, gpu))
     notebooks = _notebooks(scale, shape, work, speed, count)
     verdict = _verdict(scale, shape, machine, notebooks, offers)
-    return Plan(scale, shape, work, speed, notebooks, offers, verdict, launcher)
+    return Plan(scale, shape, work, speed, notebooks, offers, verdict, launcher, count)
 
 
 def _devices(scale: Scale, shape: Shape, machine: Machine) -> tuple[GPU | None, int, str]:
@@ -145,33 +156,42 @@ def _notebooks(scale: Scale, shape: Shape, work: Work, speed: Speed, devices: in
     merges, experts = len(scale.merge_folders), len(scale.experts)
     training = training_memory(shape, scale.training, devices if on_gpu else 1)
     reading = work.reading / speed.reading + work.writing / speed.writing if speed.reading else 0.0
+    # On a CPU one worker trains an expert, on GPUs all of them together do.
+    trained = work.training / devices if on_gpu else max(work.training / devices, work.longest)
+    losses = LOSSES * scale.loss_rows * work.row
     seconds = {
-        "03_train_experts": work.training / speed.training / devices if speed.training else 0.0,
-        "04_merge_experts": merges * (1.5 + saved * 1e9 / MERGED),
-        "05_collect_judgments": (reading + (work.starts * START if on_gpu else 0)) / devices
+        TRAINS: trained / speed.training if speed.training else 0.0,
+        MERGES: merges * (1.5 + saved * 1e9 / MERGED) + (losses / speed.reading if speed.reading else 0.0),
+        JUDGES: (reading + (work.starts * START if on_gpu else 0)) / devices
         + len(scale.passing) * saved * 1e9 / MERGED,
     }
-    tokens = {"03_train_experts": work.training, "05_collect_judgments": work.reading + work.writing}
-    gpu = {"03_train_experts": training, "05_collect_judgments": _judging_memory(shape)} if on_gpu else {}
+    tokens = {TRAINS: work.training, MERGES: losses, JUDGES: work.reading + work.writing}
+    gpu = {TRAINS: training, JUDGES: _judging_memory(shape)} if on_gpu else {}
     memory = {
-        "03_train_experts": 1 + size if on_gpu else 1 + training * devices,
-        "04_merge_experts": 1 + 3 * min(size, SHARD),
-        "05_collect_judgments": 1 + saved * (1 if on_gpu else devices),
+        TRAINS: 1 + size if on_gpu else 1 + training * devices,
+        MERGES: 1 + 3 * min(size, SHARD),
+        JUDGES: 1 + saved * (1 if on_gpu else devices),
     }
     disk = {
-        "03_train_experts": experts * size + 2 * 12e-9 * shape.trained,
-        "04_merge_experts": merges * saved,
-        "05_collect_judgments": 3e-7 * work.judgments + min(devices, len(scale.passing)) * saved,
+        TRAINS: experts * size + 2 * 12e-9 * shape.trained,
+        MERGES: merges * saved,
+        JUDGES: 3e-7 * work.judgments + min(devices, len(scale.passing)) * saved,
     }
     analysis = ANALYSED * work.judgments
     return tuple(
         NotebookPlan(
-            name, tokens.get(name, 0.0), gpu.get(name, 0.0), memory.get(name, 1.0), disk.get(name, 0.05),
-            work.starts if name.startswith("05") else 0,
-            (STARTUP + seconds.get(name, analysis if name > "05" else 0.0)) / 3600,
+            name, tokens.get(number, 0.0), gpu.get(number, 0.0), memory.get(number, 1.0), disk.get(number, 0.05),
+            work.starts if number == JUDGES else 0,
+            (STARTUP + seconds.get(number, analysis if number > JUDGES else 0.0)) / 3600,
         )
-        for name in NOTEBOOKS
+        for number, name in _names().items()
     )  # fmt: skip
+
+
+def _names() -> dict[str, str]:
+    """Return the notebooks' names by their numbers; without the project's folder, those that compute long."""
+    found = {file.stem[:2]: file.stem for file in numbered_notebooks(project_folder() / "notebooks")}
+    return found or {number: f"notebook {number}" for number in (TRAINS, MERGES, JUDGES)}
 
 
 def _judging_memory(shape: Shape) -> float:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..judging.engines.transformers_judge import keep_nucleus
 from ..parallel import available_workers, one_thread
 from ..scale import Expert, Scale, committed_outputs
 from ..training import TrainingSettings
 from ..training.sizing import Shape, config_of
+from .checking import JUDGES, TRAINS
 from .machines import GPU
 from .work import Work, work_of
 
 READ, DECODE = 0.5, 0.6  # shares of a GPU's peak and of its bandwidth that reading and writing reach (estimated)
 TOGETHER = 256  # sequences that vLLM writes at a time, at most
 WRITTEN = 5.0  # prompt tokens that a CPU reads while it writes one, in batches
-OPERATIONS = 5e9  # parameters times tokens in one step of the probe
+OPERATIONS = 4e9  # parameters times tokens in one step of the probe
+LONGEST = 384  # tokens of its rows
+REPEATS = 2
 STARTUP = 25.0  # seconds of a notebook that does nothing else
 
 
@@ -89,7 +95,8 @@ def earlier_speed(scale: Scale, machine: dict[str, Any]) -> Speed | None:
 
 def _of_manifest(manifest: dict[str, Any], scale: Scale, machine: dict[str, Any]) -> Speed | None:
     seconds, settings = manifest["seconds"], manifest["settings"]
-    trained, judged = (seconds.get(name) for name in ("03_train_experts", "05_collect_judgments"))
+    numbered = {name[:2]: value for name, value in seconds.items()}
+    trained, judged = (numbered.get(number) for number in (TRAINS, JUDGES))
     same = all(manifest["machine"].get(key) == machine.get(key) for key in ("processor", "cores"))
     if not (same and trained and judged and settings["base_model"] == Path(scale.base_model).name):
         return None
@@ -106,9 +113,11 @@ def run_of(manifest: dict[str, Any], scale: Scale) -> Scale:
 
 
 def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -> Speed:
-    """Measure this CPU, one thread, in a few seconds: models of one and of two layers of this shape, random weights.
+    """Measure this CPU, one thread, in a few seconds: models of one and of some layers of this shape, random weights.
 
-    Seconds are those of the processor, so that other programs count little; what one layer adds is taken for each.
+    Seconds are those of the processor, so that other programs count little, and the two models take turns. What the
+    further layers add is taken for as many as the model has: one alone adds no more than the clock's noise. Activations
+    are computed again where training does so. Steps of the optimiser, a few in a hundred of the time, are left out.
 
     >>> speed = probe_speed("owner/base", settings, work_of(scale), batch=32)  # doctest: +SKIP
     >>> speed.source  # doctest: +SKIP
@@ -116,20 +125,26 @@ def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -
     """
     import torch
 
-    config, times = config_of(base), []
-    layers = config.get_text_config().num_hidden_layers
-    length = max(16, min(int(work.length), 256))
+    config = config_of(base)
+    layers, length = config.get_text_config().num_hidden_layers, max(16, min(int(work.length), LONGEST))
     state = torch.random.get_rng_state()
+    depth = _depth(config, length)
     with one_thread():
-        for count in (1, 2):
-            model = _slice(config, count)
-            affordable = int(OPERATIONS / sum(value.numel() for value in model.parameters()) / length)
-            rows = max(1, min(settings.rows_at_once or settings.batch_size, affordable))
-            taken = _train(model, rows, length, settings.bf16), *_generate(model, rows, min(batch, 64), length)
-            times.append(taken)
+        probes = [_probes(_slice(config, count), settings, batch, length) for count in (1, depth)]
+        seconds = [_seconds(*alike) for alike in zip(*probes, strict=True)]
     torch.random.set_rng_state(state)
-    whole = [max(first, first + (layers - 1) * (second - first)) for first, second in zip(*times, strict=True)]
-    return Speed(*(1 / seconds for seconds in whole), "probed on this machine")
+    more = (layers - 1) / max(1, depth - 1)
+    whole = [max(deep, one + more * (deep - one)) for one, deep in seconds]
+    return Speed(*(1 / each for each in whole), "probed on this machine")
+
+
+def _depth(config: Any, length: int) -> int:
+    """Return how many layers the deeper model has: as many as a step of OPERATIONS pays, at least two if there are."""
+    import torch
+
+    with torch.device("meta"):
+        one, two = (sum(value.numel() for value in _slice(config, count).parameters()) for count in (1, 2))
+    return min(config.get_text_config().num_hidden_layers, 1 + max(1, int(OPERATIONS / length / (two - one))))
 
 
 def _slice(config: Any, layers: int) -> Any:
@@ -145,43 +160,85 @@ def _slice(config: Any, layers: int) -> Any:
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
-def _seconds(work: Any) -> float:
-    """Return the processor seconds of the quicker of two runs."""
-    taken = []
-    for _ in range(2):
-        start = time.process_time()
-        work()
-        taken.append(time.process_time() - start)
-    return min(taken)
+Probe = tuple[Callable[[], None], int]  # what is measured, and the tokens of one call
 
 
-def _train(model: Any, rows: int, length: int, bf16: bool) -> float:
-    """Return the seconds that training takes per token; a quarter of a row is the answer."""
+def _seconds(*probes: Probe) -> list[float]:
+    """Return for each the processor seconds per token of the quickest of REPEATS calls, made in turn."""
+    taken: list[list[float]] = [[] for _ in probes]
+    for _ in range(REPEATS):
+        for (call, tokens), own in zip(probes, taken, strict=True):
+            start = time.process_time()
+            call()
+            own.append((time.process_time() - start) / tokens)
+    return list(map(min, taken))
+
+
+def _probes(model: Any, settings: TrainingSettings, batch: int, length: int) -> list[Probe]:
+    """Return what trains, what reads a prompt, and what writes a token of each of a batch of answers."""
     import torch
 
+    size = sum(value.numel() for value in model.parameters())
+    rows = 1 if settings.share_prompts else settings.rows_at_once or settings.batch_size
+    rows, together = max(1, min(rows, int(OPERATIONS / size / length))), min(batch, 64)
     ids = torch.randint(3, model.config.get_text_config().vocab_size, (rows, length))
-
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = model(ids, use_cache=False, logits_to_keep=length // 4).logits.float()
-        logits.logsumexp(-1).sum().backward()
-        model.zero_grad()
-
-    return _seconds(step) / rows / length
+    return [
+        (partial(_train, model, ids, settings), rows * length),
+        (partial(_read, model, ids), rows * length),
+        (partial(_write, model, ids[:1], together, []), together),
+    ]
 
 
-def _generate(model: Any, rows: int, batch: int, length: int) -> tuple[float, float]:
-    """Return the seconds of reading one token of prompts, and of writing one in a batch of answers."""
+def _train(model: Any, ids: Any, settings: TrainingSettings) -> None:
+    """Compute gradients as training does; a quarter of a row is the answer."""
     import torch
 
-    ids = torch.randint(3, model.config.get_text_config().vocab_size, (rows, length))
+    model.train()
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+        logits = model(ids, use_cache=False, logits_to_keep=ids.shape[1] // 4).logits.float()
+    logits.logsumexp(-1).sum().backward()
+    model.zero_grad()
+    model.gradient_checkpointing_disable()
+    model.eval()
+
+
+def _read(model: Any, ids: Any) -> None:
+    import torch
+
     with torch.inference_mode():
-        reading = _seconds(lambda: model(ids, logits_to_keep=1)) / rows / length
-        cache = model(ids[:1], logits_to_keep=1).past_key_values
-        cache.batch_repeat_interleave(batch)
-        last = ids[:1, :1].repeat(batch, 1)
-        writing = _seconds(lambda: model(last, past_key_values=cache).logits.softmax(-1).sort(-1)) / batch
-    return reading, writing
+        model(ids, logits_to_keep=1)
+
+
+def _write(model: Any, ids: Any, together: int, read: list[Any]) -> None:
+    """Write one token of each answer, each to a prompt of its own; what was read is kept in `read` by the first call.
+
+    A trained judge is sure of most tokens: the scores are made so that few lie in the nucleus.
+    """
+    import torch
+
+    with torch.inference_mode():
+        if not read:
+            read.append(_prompts_read(model, ids, together))
+        scores = model(ids[:, :1].repeat(together, 1), past_key_values=read[0]).logits[:, -1]
+        scores[:, 0] += 100
+        keep_nucleus(scores, 0.9).softmax(-1).multinomial(1)
+
+
+def _prompts_read(model: Any, ids: Any, count: int) -> Any:
+    """Return the keys and values of as many prompts, held as judging holds them; the model then attends to these."""
+    from transformers.cache_utils import Cache
+
+    from ..judging.engines import shared_prompt
+
+    cache = model(ids, logits_to_keep=1, use_cache=True).past_key_values
+    cache.batch_repeat_interleave(count)
+    if not shared_prompt.supports(model):
+        return cache
+    model.set_attn_implementation(shared_prompt.ATTENTION)
+    hidden = ids.new_zeros(count, ids.shape[1]).bool()
+    return Cache(layers=[shared_prompt.SharedPromptLayer(each.keys, each.values, hidden) for each in cache.layers])
 
 
 def workers_of(scale: Scale) -> int:

@@ -1,38 +1,37 @@
-"""How much there is to train and to judge at a scale, counted from samples of rows and items."""
+"""How much there is to train and to judge at a scale, counted on the rows and tasks that the run itself would have."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from .. import pipeline
-from ..data import direct_example, feedback_rows, minibench, pairwise_example, preference_rows
-from ..data.catalogue import BENCHMARKS
+from ..data import direct_example, pairwise_example
+from ..data.collections import Example
+from ..judging.tasks import Task
 from ..prompts import SYSTEM_PROMPTS
 from ..scale import Expert, Scale
+from ..scale.asked import asked_alike, judging_tasks
+from ..training.bases import packaged, place_of
+from .material import Learned, Material, material_of
 
-# Rows of the published collections, and items of the paper's benchmarks (Table 2; BiGGen Bench: rows of `human_eval`).
-COLLECTIONS = {"direct": 99_952, "pairwise": 199_760}
-SIZES = {
-    "vicuna_bench": 320, "mt_bench": 320, "flask": 2000, "feedback_bench": 1000, "hhh_alignment": 221,
-    "mt_bench_human": 3360, "autoj_eval": 1392, "preference_bench": 2000, "biggen_bench": 2780,
-}  # fmt: skip
-SAMPLE = 0.05  # of each benchmark, to count what is asked about an item
-ROWS = 40  # of each collection
+SAMPLE = 30  # prompts of one benchmark in one format whose tokens are counted
 # Characters of a prompt and of a feedback where no rows are at hand: the mean of Vicuna Bench's 320 prompts and GPT-4's
 # 960 feedbacks; for pairs the row of the Preference Collection that its page shows.
 TYPICAL = {"direct": (4721, 698), "pairwise": (4906, 1821)}
 CHARACTERS = 4.0  # per token, where the tokenizer is not at hand
 MARKS = 12  # tokens of a chat template
 
+Count = Callable[[str], float]
+
 
 @dataclass(frozen=True)
 class Lengths:
-    """Mean tokens of a prompt and of an answer, by format, and what they were counted on.
+    """Mean tokens of a training row (of its prompt and its answer) by format, and what they were counted on.
+
+    A prompt that several rows share is computed once where the scale says so, and counts once.
 
     >>> Lengths({"direct": 400.0}, {"direct": 80.0}, "100 rows").row("direct")
     480.0
@@ -51,6 +50,8 @@ class Lengths:
 class Work:
     """Tokens to train on, prompts' tokens to read and answers' tokens to write, judgments, and starts of an engine.
 
+    `longest` are the tokens of the expert that has most: others do not shorten it where each is trained by one worker.
+
     >>> Work(1000, 10, 5, 1, 1, 100.0, "counted").training
     1000
     """
@@ -62,83 +63,74 @@ class Work:
     starts: int
     length: float  # tokens of a prompt with its answer, in judging
     source: str
+    longest: float = 0.0
+    row: float = 0.0  # tokens of a row of each format together
 
 
-def work_of(scale: Scale) -> Work:
-    """Return what a run of a scale has to do, estimated from samples.
+def work_of(scale: Scale, look: bool = True) -> Work:
+    """Return what a run of a scale has to do; without `look` real texts are taken to be nowhere at hand.
 
     >>> from prometheus_lib.scale import load_scale
     >>> work_of(load_scale("smoke")).starts
     1
     """
-    lengths = lengths_of(scale)
-    training = sum(_training_tokens(expert, lengths) for expert in scale.experts) * scale.training.epochs
-    prompts, draws = _asked(scale)
-    reading = sum(count * lengths.prompt[format] for format, count in prompts.items())
-    writing = sum(count * lengths.answer[format] for format, count in draws.items())
-    judgments = sum(draws.values())
+    material, (count, counted) = material_of(scale, look), token_counter(scale.base_model)
+    lengths = lengths_of(scale, material, count, counted)
+    training = [_training_tokens(expert, lengths, material) * scale.training.epochs for expert in scale.experts]
+    prompts, reading, draws = _asked(scale, material, count)
+    writing = sum(times * min(lengths.answer[format], scale.decoding.max_new_tokens) for format, times in draws.items())
     merges = len(scale.merge_folders) + len(scale.passing)
     starts = 1 + len(scale.experts) + merges + (1 if scale.in_place and scale.sweep else 0)
-    length = (reading + writing) / max(1, sum(prompts.values()))
-    starts = starts if scale.engine == "vllm" else 1
-    return Work(training, reading, writing, judgments, starts, length, lengths.source)
+    return Work(
+        sum(training), reading, writing, sum(draws.values()), starts if scale.engine == "vllm" else 1,
+        (reading + writing) / max(1, prompts), lengths.source, max(training), sum(map(lengths.row, TYPICAL)),
+    )  # fmt: skip
 
 
-def _training_tokens(expert: Expert, lengths: Lengths) -> float:
-    return sum(_rows(expert.examples, format) * lengths.row(format) for format in expert.formats)
+def _training_tokens(expert: Expert, lengths: Lengths, material: Material) -> float:
+    return sum(
+        _rows(expert.examples, material.learned[format].whole) * lengths.row(format) for format in expert.formats
+    )
 
 
-def _rows(examples: int | float | None, format: str) -> float:
-    whole = COLLECTIONS[format]
+def _rows(examples: int | float | None, whole: int) -> float:
     return whole if examples is None else examples if isinstance(examples, int) else examples * whole
 
 
 # --- lengths ---------------------------------------------------------------------------------------------------------
 
 
-def lengths_of(scale: Scale) -> Lengths:
-    """Return mean lengths in tokens: of made rows in the miniature, of a run's collected rows, or typical ones."""
-    count, counted = token_counter(scale.base_model)
-    sample, source = _sample(scale)
-    if sample is None:
-        characters = {
-            format: (len(SYSTEM_PROMPTS[format]) + prompt, answer) for format, (prompt, answer) in TYPICAL.items()
-        }
-        tokens = {f: (prompt / CHARACTERS, answer / CHARACTERS) for f, (prompt, answer) in characters.items()}
-    else:
-        tokens = {
-            format: (
-                mean(count(SYSTEM_PROMPTS[format] + "\n\n" + e.prompt) for e in rows),
-                mean(count(e.completion) for e in rows),
-            )
-            for format, rows in sample.items()
-        }
-        source = f"{source}, {counted}"
-    prompts = {format: prompt + MARKS * (sample is None) for format, (prompt, _) in tokens.items()}
-    return Lengths(prompts, {format: answer + 1 for format, (_, answer) in tokens.items()}, source)
+def lengths_of(scale: Scale, material: Material, count: Count, counted: str) -> Lengths:
+    """Return mean lengths in tokens of rows to learn from; typical ones where they are not at hand.
+
+    `count` counts a text's tokens, and `counted` says how.
+    """
+    if not all(each.rows for each in material.learned.values()):
+        prompts = {format: _typical(format) for format in TYPICAL}
+        answers = {format: answer / CHARACTERS + 1 for format, (_, answer) in TYPICAL.items()}
+        return Lengths(prompts, answers, f"typical lengths, {CHARACTERS:.0f} characters per token")
+    prompts, answers = {}, {}
+    for format, learned in material.learned.items():
+        examples = _examples(scale, format, learned)
+        shown = [SYSTEM_PROMPTS[format] + "\n\n" + each.prompt for each in examples]
+        computed = set(shown) if scale.training.share_prompts else shown
+        prompts[format] = sum(map(count, computed)) / len(examples)
+        answers[format] = mean(count(each.completion) for each in examples) + 1
+    sources = " and ".join(dict.fromkeys(each.source for each in material.learned.values()))
+    return Lengths(prompts, answers, f"{sources}, {counted}")
 
 
-def _sample(scale: Scale) -> tuple[dict | None, str]:
-    if scale.miniature:
-        rows = {"direct": feedback_rows(1, ROWS // 5), "pairwise": preference_rows(1, ROWS // 10)}
-    else:
-        files = {"direct": scale.paths.rows("feedback"), "pairwise": scale.paths.rows("preference")}
-        if not all(file.is_file() for file in files.values()):
-            return None, f"typical lengths, {CHARACTERS:.0f} characters per token"
-        rows = {format: _first_rows(file) for format, file in files.items()}
-    examples = {
-        "direct": [direct_example(row) for row in rows["direct"]],
-        "pairwise": [pairwise_example(row, scale.pairwise_with_reference) for row in rows["pairwise"]],
-    }
-    return examples, f"{len(examples['direct'])} and {len(examples['pairwise'])} rows"
+def _examples(scale: Scale, format: str, learned: Learned) -> list[Example]:
+    if format == "direct":
+        return [direct_example(row) for row in learned.rows]
+    return [pairwise_example(row, scale.pairwise_with_reference) for row in learned.rows]
 
 
-def _first_rows(file: Path) -> list[dict[str, str]]:
-    with open(file, encoding="utf-8") as stream:
-        return [json.loads(line) for line in islice(stream, ROWS)]
+def _typical(format: str) -> float:
+    return (len(SYSTEM_PROMPTS[format]) + TYPICAL[format][0]) / CHARACTERS + MARKS
 
 
-def token_counter(base: str) -> tuple[Callable[[str], float], str]:
+def token_counter(base: str) -> tuple[Count, str]:
     """Return a function that counts a text's tokens, and how it does: by the model's tokenizer where it is at hand."""
     file = _tokenizer_file(base)
     if file is None:
@@ -150,48 +142,57 @@ def token_counter(base: str) -> tuple[Callable[[str], float], str]:
 
 
 def _tokenizer_file(base: str) -> Path | None:
-    """Return a model's tokenizer.json: in its folder, or in the hub's cache on this machine; nothing is fetched."""
-    if Path(base).is_dir():
-        file = Path(base) / "tokenizer.json"
-        return file if file.is_file() else None
+    """Return a model's tokenizer.json where it is on this machine; nothing is fetched.
+
+    It is in the model's folder, in the hub's cache, or where the model's GGUF file was converted to.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     name, _, revision = base.partition("@")
-    found = (
-        None if base.endswith(".gguf") else try_to_load_from_cache(name, "tokenizer.json", revision=revision or None)
-    )
-    return Path(found) if isinstance(found, str) else None
+    gguf = Path(base) if base.endswith(".gguf") else packaged(name)
+    if Path(base).is_dir():
+        found = Path(base) / "tokenizer.json"
+    elif gguf is not None and gguf.is_file():
+        found = place_of(gguf) / "tokenizer.json"
+    else:
+        cached = try_to_load_from_cache(name, "tokenizer.json", revision=revision or None)
+        return Path(cached) if isinstance(cached, str) else None
+    return found if found.is_file() else None
 
 
 # --- judgments -------------------------------------------------------------------------------------------------------
 
 
-def _asked(scale: Scale) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the number of prompts and of judgments by format, over all judges.
-
-    A part of each benchmark's items is made (of the miniature, whatever the scale) and what is asked about it counted.
-    """
-    items = {name: minibench.build(f"mini_{name}", scale.seed, SAMPLE) for name in BENCHMARKS}
-    weight = {scale.benchmark_name(name): _size(scale, name) / len(found) for name, found in items.items()}
-    small = replace(scale, benchmark_share=SAMPLE, sample_share=1.0)
-    known = {scale.benchmark_name(name): found for name, found in items.items()}
-    prompts, draws = {"direct": 0.0, "pairwise": 0.0}, {"direct": 0.0, "pairwise": 0.0}
-    counted: dict = {}
+def _asked(scale: Scale, material: Material, count: Count) -> tuple[float, float, Counter[str]]:
+    """Return over all judges the number of prompts, the tokens of these, and the judgments by format."""
+    kinds = Counter(asked_alike(scale, judge) for judge in scale.judges)
+    prompts, reading, draws = 0.0, 0.0, Counter()
+    lengths: dict[tuple[str, str], float] = {}
     for judge in scale.judges:
-        kind = pipeline.asked_alike(scale, judge)
-        if kind not in counted:
-            counted[kind] = pipeline.judging_tasks(small, judge, known)
-        share = scale.sample_share if judge in scale.sampled else 1.0
-        for task in counted[kind]:
-            times = share * weight.get(task.benchmark, scale.benchmark_share / SAMPLE)
-            prompts[task.format] += times
-            draws[task.format] += times * task.draws
-    return prompts, draws
+        judges = kinds.pop(asked_alike(scale, judge), 0)  # judges that are asked the same count together
+        asked = judging_tasks(scale, judge, material.items) if judges else []
+        for (benchmark, format), tasks in _apart(asked).items():
+            if (benchmark, format) not in lengths:
+                lengths[benchmark, format] = _prompt_tokens(tasks, material, count)
+            times = judges * material.stand_ins.get(benchmark, 1)
+            prompts += times * len(tasks)
+            reading += times * len(tasks) * lengths[benchmark, format]
+            draws[format] += times * sum(task.draws for task in tasks)
+    return prompts, reading, draws
 
 
-def _size(scale: Scale, name: str) -> float:
-    """Return how many items a benchmark has at a scale."""
-    if not scale.miniature:
-        return SIZES[name]
-    made = minibench.MINIATURES[f"mini_{name}"]
-    return made.per_instruction * max(2, round(made.instructions * scale.benchmark_share))
+def _apart(tasks: Iterable[Task]) -> dict[tuple[str, str], list[Task]]:
+    """Return tasks by their benchmark and format."""
+    found: dict[tuple[str, str], list[Task]] = {}
+    for task in tasks:
+        found.setdefault((task.benchmark, task.format), []).append(task)
+    return found
+
+
+def _prompt_tokens(tasks: Sequence[Task], material: Material, count: Count) -> float:
+    """Return the mean tokens of a benchmark's prompts; studies take texts of several benchmarks."""
+    benchmark, format = tasks[0].benchmark, tasks[0].format
+    if benchmark in material.stand_ins or (benchmark not in material.items and material.stand_ins):
+        return _typical(format)
+    sample = tasks[:: max(1, len(tasks) // SAMPLE)]
+    return mean(count(SYSTEM_PROMPTS[format] + "\n\n" + task.prompt) for task in sample)

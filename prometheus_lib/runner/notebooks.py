@@ -26,7 +26,7 @@ TOGETHER = (("00", "01"), ("06", "07", "08", "09"), ("10", "11", "12"))
 def notebook_files(folder: str | Path | None = None) -> list[Path]:
     """Return the notebooks of a folder (default: the project's) in order; DataError when there are none."""
     place = Path(folder) if folder else artifacts.project_folder() / "notebooks"
-    found = sorted(place.resolve().glob("[0-9][0-9]_*.ipynb"))
+    found = artifacts.numbered_notebooks(place.resolve())
     if not found:
         raise DataError(
             f"{place}: no notebooks here (00_*.ipynb and so on). They are not installed with the library: run this "

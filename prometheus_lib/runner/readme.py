@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import scale
 from ..artifacts import project_folder
-from ..planning import make_plan, this_machine
+from ..planning import make_plan, this_machine, work_of
 from ..records import DataError, MissingFile, write_text_atomic
 from ..training.sizing import shape_of
 from .notebooks import notebook_files
@@ -86,7 +86,8 @@ def _estimated(settings: scale.Scale) -> str:
     if settings.training.use_cpu:
         return "-"
     shape = shape_of(settings.base_model, settings.training.lora)
-    offer = make_plan(settings, this_machine(settings.paths.root), None, shape).offers[0]
+    work = work_of(settings, look=False)  # the same wherever this is written
+    offer = make_plan(settings, this_machine(settings.paths.root), None, shape, work).offers[0]
     return f"estimated: {offer.hours:.0f} hours and {offer.dollars:.0f} dollars on {offer.count} {offer.gpu.name}"
 
 

@@ -86,10 +86,18 @@ def converted(file: Path) -> Path:
     """
     if not file.is_file():
         raise DataError(f"{file}: there is no such GGUF file; correct the path of the base model.")
-    folder = cache_folder() / "models" / f"{file.stem}-{artifacts.file_hash(file)[:16]}"
+    folder = place_of(file)
     stamp = artifacts.stamp_of({"file": file}, {"dtype": "float32"})
     artifacts.build_folder(folder, stamp, lambda new: _convert(file, new), [file])
     return folder
+
+
+def place_of(file: Path) -> Path:
+    """Return where the model folder of a GGUF file is, or would be.
+
+    >>> place_of(Path("SmolLM2-135M-Instruct.Q4_1.gguf"))  # doctest: +SKIP
+    """
+    return cache_folder() / "models" / f"{file.stem}-{artifacts.file_hash(file)[:16]}"
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -6,15 +6,22 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
+from transformers import AutoTokenizer, MistralConfig
 
-from prometheus_lib import pipeline, planning
+from prometheus_lib import data, pipeline, planning
 from prometheus_lib.__main__ import main
 from prometheus_lib.data import minibench
 from prometheus_lib.data.catalogue import BENCHMARKS
+from prometheus_lib.judging.engines.shared_prompt import SharedPromptLayer
+from prometheus_lib.judging.engines.writing import prompt_ids
 from prometheus_lib.planning import Machine, estimate, speed, work
-from prometheus_lib.records import DataError, write_text_atomic
+from prometheus_lib.prompts.templates import PROMETHEUS
+from prometheus_lib.records import DataError, write_jsonl, write_text_atomic
+from prometheus_lib.runner.notebooks import notebook_files
 from prometheus_lib.scale import committed_outputs, load_scale
 from prometheus_lib.training import sizing
+from prometheus_lib.training.experts import tokenise_to_disk
 
 FAST = planning.Speed(6000, 15000, 3000, "given")
 LAPTOP = Machine(cores=2, memory=16, disk=100)
@@ -90,16 +97,61 @@ def test_a_dense_model_in_four_bits_fits_a_small_card():
 # --- work ------------------------------------------------------------------------------------------------------------
 
 
-def test_judgments_are_counted_as_the_pipeline_asks_them():
-    """A sample of a twentieth against all that a scale of a quarter asks."""
-    scale = replace(load_scale("mini"), benchmark_share=0.25)
+@pytest.mark.parametrize("name", ["mini", "bridge"])
+def test_judgments_are_those_that_the_pipeline_asks_for(name):
+    scale = replace(load_scale(name), benchmark_share=0.25)
     items = {f"mini_{n}": minibench.build(f"mini_{n}", scale.seed, scale.benchmark_share) for n in BENCHMARKS}
-    jobs = pipeline.judging_jobs(scale, items)
-    sweep = [job for each in pipeline.sweep_jobs(scale, items, 1) for job in each.jobs]
-    asked = sum(task.draws for job in [*jobs, *sweep] for task in job.tasks)
     found = work.work_of(scale)
-    assert found.judgments == pytest.approx(asked, rel=0.1)
-    assert found.starts == 1 and found.training == pytest.approx(12 * 4000 * 100, rel=0.2)
+    assert found.judgments == asked(scale, items) and found.starts == 1
+    rows = sum(len(expert.formats) * expert.examples for expert in scale.experts)
+    assert found.training == pytest.approx(rows * found.row / 2, rel=0.01)
+    assert found.longest == pytest.approx(found.training * max(map(share_of(rows), scale.experts)), rel=0.2)
+
+
+def asked(scale, items) -> int:
+    jobs = [*pipeline.judging_jobs(scale, items), *pipeline.sweep_jobs(scale, items, 1)]
+    return sum(task.draws for job in jobs for part in pipeline.parts(job) for task in part.tasks)
+
+
+def share_of(rows: int):
+    return lambda expert: len(expert.formats) * expert.examples / rows
+
+
+def test_real_rows_and_items_are_counted_as_the_run_itself_takes_them(data_dir, tmp_path, monkeypatch):
+    """Training tokens as they are joined, prompts as they are rendered, with the model's own tokenizer."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    scale = pipeline.with_base(load_scale("small", tmp_path))
+    found = work.work_of(scale)
+    for name, rows in (("feedback", data.load_feedback_rows(scale)), ("preference", data.load_preference_rows(scale))):
+        write_jsonl(scale.paths.rows(name), rows)
+    items = pipeline.build_benchmarks(scale)
+    assert found.judgments == asked(scale, items) == 2592
+    tokenizer = AutoTokenizer.from_pretrained(scale.base_model)
+    trained = [
+        tokenise_to_disk(tokenizer, job.examples(), scale.training.max_length, tmp_path / job.name, share_prompts=True)
+        for job in pipeline.expert_jobs(scale)
+    ]
+    tokens = [sum(map(len, rows["input_ids"])) for rows, _ in trained]
+    assert found.training == pytest.approx(sum(tokens), rel=0.1) and found.longest == pytest.approx(
+        max(tokens), rel=0.1
+    )
+    tasks = [t for job in pipeline.judging_jobs(scale, items) for t in job.tasks]
+    tasks += [t for job in pipeline.sweep_jobs(scale, items, 1) for part in job.jobs for t in part.tasks]
+    read = [len(ids) for ids in prompt_ids(tokenizer, tasks[::20], PROMETHEUS)]
+    assert found.reading == pytest.approx(sum(read) / len(read) * len(tasks), rel=0.2)
+    again = work.work_of(scale)  # from the run's own files
+    assert again.judgments == found.judgments and again.training == pytest.approx(found.training, rel=0.1)
+
+
+def test_benchmarks_that_are_not_at_hand_are_counted_by_their_size(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    scale = replace(load_scale("small", tmp_path), studies=())
+    few, many = (work.work_of(replace(scale, benchmark_items=count), look=False) for count in (32, 0))
+    of_each = {"direct": 3 * 320, "pairwise": 221 + 1392}
+    assert few.judgments == len(scale.judges) * 5 * 32
+    assert many.judgments == pytest.approx(len(scale.judges) * sum(of_each.values()))
+    assert "typical lengths" in few.source
 
 
 def test_the_papers_own_work_is_what_was_counted_before():
@@ -146,6 +198,38 @@ def test_the_probe_measures_a_model_of_this_shape():
     assert found.writing < found.reading
 
 
+def small_config(layers: int) -> MistralConfig:
+    return MistralConfig(
+        vocab_size=500, hidden_size=256, intermediate_size=1024, num_hidden_layers=layers, num_attention_heads=4,
+        num_key_value_heads=2,
+    )  # fmt: skip
+
+
+def test_the_probe_is_as_deep_as_it_can_pay_and_all_of_a_small_model():
+    """One layer has 0.98 million parameters: of a hundred layers, ten more than one cost 4e9 operations."""
+    assert speed._depth(small_config(10), 384) == 10
+    assert speed._depth(small_config(100), 384) == 11
+    assert speed._depth(small_config(100), 384 * 100) == 2
+
+
+def test_the_probe_trains_as_training_does_and_writes_as_judging_does():
+    model = speed._slice(small_config(2), 2)
+    calls = []
+    model.model.layers[0].mlp.register_forward_hook(lambda *_: calls.append(1))
+    ids = torch.arange(3, 35).unsqueeze(0)
+    settings = load_scale("bridge").training
+    speed._train(model, ids, settings)
+    assert settings.gradient_checkpointing and len(calls) == 2  # forward, and again for the gradients
+    speed._train(model, ids, replace(settings, gradient_checkpointing=False))
+    assert len(calls) == 3
+    with torch.inference_mode():
+        plain = model(torch.cat([ids, ids[:, :1]], dim=1)).logits[0, -1]
+        read = speed._prompts_read(model, ids, 3)
+        found = model(ids[:, :1].repeat(3, 1), past_key_values=read).logits[:, -1]
+    assert torch.allclose(found, plain.expand_as(found), atol=1e-4)
+    assert {type(layer) for layer in read.layers} == {SharedPromptLayer}
+
+
 def test_speeds_of_gpus_are_estimates_of_the_right_size():
     """195 A100 hours for 1.61 billion tokens of 7B were estimated elsewhere."""
     scale = load_scale("7b")
@@ -184,13 +268,14 @@ def test_a_large_model_on_a_cpu_does_not_fit():
 
 
 def test_the_command_prints_a_plan_of_every_scale(capsys):
+    names = [file.stem for file in notebook_files()]
     for name, marks in {
         "7b": ["A100 40 GB", "lambda.ai", "of the paper's 800"],
         "smoke": ["fits this machine"],
     }.items():
         status = main(["plan", "--scale", name])
         shown = capsys.readouterr().out
-        assert all(mark in shown for mark in [*marks, *estimate.NOTEBOOKS, "engine starts"]), shown
+        assert all(mark in shown for mark in [*marks, *names, "engine starts"]), shown
         assert status == (0 if "The plan fits this machine" in shown else 1)
 
 

@@ -6,6 +6,7 @@ file or a folder of files as on the hub), then fetched from the hub.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -71,9 +72,7 @@ def published(scale: Any, collection: Collection, data_dir: str | Path | None = 
 
     Raises DataError where it is not to be had and the scale knows no others.
     """
-    local = data_folder(data_dir) / f"{collection}_collection"
-    found = next((place for place in (local, *map(local.with_suffix, SUFFIXES)) if place.exists()), None)
-    if found is not None:
+    if (found := _local(collection, data_dir)) is not None:
         return found
     try:
         # Where other rows will do, a hub out of reach is not waited for.
@@ -84,6 +83,24 @@ def published(scale: Any, collection: Collection, data_dir: str | Path | None = 
     print(f"the hub does not give the {collection} collection: GPT-4's judgments on Vicuna's questions are used.",
           file=sys.stderr)  # fmt: skip
     return None
+
+
+def at_hand(collection: Collection, data_dir: str | Path | None = None) -> Path | None:
+    """Return the place of a published collection on this machine, None where it would have to be fetched.
+
+    >>> at_hand("feedback", "no/such/folder") is None  # doctest: +SKIP
+    True
+    """
+    if (found := _local(collection, data_dir)) is not None:
+        return found
+    with contextlib.suppress(DataError):
+        return fetch(collection, cached_only=True)
+    return None
+
+
+def _local(collection: Collection, data_dir: str | Path | None) -> Path | None:
+    local = data_folder(data_dir) / f"{collection}_collection"
+    return next((place for place in (local, *map(local.with_suffix, SUFFIXES)) if place.exists()), None)
 
 
 def held_out_rows(scale: Any, collection: Collection, count: int, data_dir: str | Path | None = None) -> list[Row]:

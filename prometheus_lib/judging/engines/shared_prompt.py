@@ -68,7 +68,6 @@ def shared_prompts(model: Any, ids: Tensor, mask: Tensor, draws: int) -> Iterato
     ]
     del together
     repeated = {"input_ids": ids.repeat_interleave(draws, 0), "attention_mask": mask.repeat_interleave(draws, 0)}
-    AttentionInterface.register(ATTENTION, attend)
     model.set_attn_implementation(ATTENTION)
     try:
         yield {**repeated, "past_key_values": Cache(layers=layers)}
@@ -132,3 +131,6 @@ def _by_sequence(rows: Tensor, sequences: int) -> Tensor:
     prompts, groups, _, n = rows.shape
     split = rows.view(prompts, groups, sequences // prompts, -1, n).transpose(1, 2)
     return split.reshape(sequences, groups, -1, n)
+
+
+AttentionInterface.register(ATTENTION, attend)
