@@ -149,13 +149,14 @@ def vocabulary_files(folder: Path) -> list[str]:
     return sorted({file.name for pattern in VOCABULARIES for file in folder.glob(pattern)})
 
 
-def judge_fingerprint(folder: str | Path, bf16: bool = False, quantization: str | None = None) -> str:
+def judge_fingerprint(folder: str | Path, dtype: str = "float32", quantization: str | None = None) -> str:
     """Return 16 hexadecimal digits that identify a model folder as it is judged with: in which number format.
 
-    >>> judge_fingerprint("owner/name", bf16=True) == judge_fingerprint("owner/name")
+    >>> judge_fingerprint("owner/name", "bfloat16") == judge_fingerprint("owner/name")
     False
     """
-    found, formats = model_fingerprint(folder), [*(["bfloat16"] if bf16 else []), *filter(None, [quantization])]
+    told = "" if dtype == "float32" else dtype
+    found, formats = model_fingerprint(folder), list(filter(None, [told, quantization]))
     return text_hash(found, *formats) if formats else found
 
 

@@ -29,12 +29,14 @@ from pathlib import Path
 
 from . import pipeline
 from .data.catalogue import BENCHMARKS
+from .judging.devices import engine_devices
 from .judging.engines import LOCAL_ENGINES
 from .judging.engines.api_settings import load_settings
 from .judging.jobs import JudgingJob
 from .judging.own.command import add_options, judge_own
 from .judging.policy import Policy
 from .judging.ray_judging import RayJudge
+from .judging.running import run_judging
 from .judging.sharing import gather, parse_share, share_of
 from .judging.sweeps import SweepJob
 from .records import DataError, few, read_items
@@ -136,5 +138,7 @@ def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:
 
     jobs = [job.changed(adapted) if isinstance(job, SweepJob) else adapted(job) for job in jobs]
     on_ray = partial(RayJudge, replicas=options.replicas, gpus=options.gpus)
-    done = pipeline.run_judging(jobs, start=on_ray if options.replicas else None)
+    alone = not (options.api or options.replicas) and share == (0, 1)  # else others have the GPUs
+    devices = engine_devices(changes["engine"], chosen.base_model, pipeline.judges_bf16(chosen)) if alone else []
+    done = run_judging(jobs, start=on_ray if options.replicas else None, devices=devices)
     return dict(zip(done["judge"], done["added"], strict=True))

@@ -89,6 +89,22 @@ def use_one_thread() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
+DEVICES = "CUDA_VISIBLE_DEVICES"  # read by CUDA when a process first uses it: the GPUs that it sees
+
+
+def visible_gpus() -> list[tuple[str, float]]:
+    """Return the name and the memory in GB of each GPU that CUDA sees.
+
+    >>> all(memory > 0 for name, memory in visible_gpus())
+    True
+    """
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = [torch.cuda.get_device_properties(number) for number in range(count)]
+    return [(gpu.name, gpu.total_memory / 1e9) for gpu in found]
+
+
 # --- progress --------------------------------------------------------------------------------------------------------
 
 
@@ -233,11 +249,12 @@ def _end_with_parent(watched: Connection) -> None:
 
 Results = dict[int, Any]  # by the job's place in the list
 _progress: Any = None  # in a worker: the queue of what it has done
+_free: Any = None  # in a worker: the queue of devices that nobody uses
 
 
-def _start_worker(done: Any) -> None:
-    global _progress
-    _progress = done
+def _start_worker(done: Any, free: Any) -> None:
+    global _progress, _free
+    _progress, _free = done, free
     done.cancel_join_thread()  # a bar that nobody reads any more must not keep a worker
     import torch
 
@@ -245,7 +262,17 @@ def _start_worker(done: Any) -> None:
 
 
 def _call(function: Callable[[Any, Report], Any], job: Any) -> Any:
-    return function(job, lambda done, tokens=0: _progress.put((done, tokens)))
+    def report(done: int, tokens: int = 0) -> None:
+        _progress.put((done, tokens))
+
+    if _free is None:
+        return function(job, report)
+    device = _free.get()
+    try:
+        with environment(**{DEVICES: device}):
+            return function(job, report)
+    finally:
+        _free.put(device)
 
 
 def run_jobs(
@@ -256,12 +283,15 @@ def run_jobs(
     workers: int = 1,
     title: str = "jobs",
     isolated: bool = False,
+    devices: Sequence[str] = (),
 ) -> list[Any]:
     """Call function(job, report) for each job and return the results in order; `report(n)` adds n units of progress.
 
     With one worker the jobs run in this process, one after the other; `isolated` jobs get a process each, so that
-    nothing of one (an engine, GPU memory) is left for the next. The first failure stops what has not begun and is
-    raised as it is. An interrupt stops everything at once. DataError when a worker process is killed.
+    nothing of one (an engine, GPU memory) is left for the next. With `devices` (each one or several GPUs, as CUDA
+    counts them: "0", "2,3") every job has a process of its own that sees the first one that is free. The first failure
+    stops what has not begun and is raised as it is. An interrupt stops everything at once. DataError when a worker
+    process is killed.
 
     >>> run_jobs(lambda job, report: job * 2, [1, 2, 3], 3, "job")
     [2, 4, 6]
@@ -269,8 +299,8 @@ def run_jobs(
     results: Results = {}
     with progress_bar(total=total, unit=unit, desc=title, disable=not jobs) as bar:
         try:
-            if isolated or (workers > 1 and len(jobs) > 1):
-                _run_in_processes(function, jobs, workers, _Bar(bar), 1 if isolated else None, results)
+            if devices or isolated or (workers > 1 and len(jobs) > 1):
+                _run_in_processes(function, jobs, workers, _Bar(bar), isolated, devices, results)
             else:
                 _run_here(function, jobs, _Bar(bar), results)
         except KeyboardInterrupt:
@@ -291,13 +321,18 @@ def _run_in_processes(
     jobs: Sequence[Any],
     workers: int,
     report: Report,
-    per_child: int | None,
+    isolated: bool,
+    devices: Sequence[str],
     results: dict[int, Any],
 ) -> None:
-    done = multiprocessing.get_context("spawn").Queue()
+    context = multiprocessing.get_context("spawn")
+    done, free = context.Queue(), context.SimpleQueue() if devices else None
+    for device in devices:
+        free.put(device)
+    workers, per_child = len(devices) or workers, 1 if isolated or devices else None
     variables = {THREADS: "1", "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "false")}
     try:
-        with environment(**variables), worker_pool(workers, _start_worker, (done,), per_child) as pool:
+        with environment(**variables), worker_pool(workers, _start_worker, (done, free), per_child) as pool:
             futures = submit_all(pool, _call, [function] * len(jobs), jobs)
             _follow({future: number for number, future in enumerate(futures)}, done, report, results)
     except BrokenProcessPool as error:

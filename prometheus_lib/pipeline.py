@@ -21,16 +21,18 @@ from filelock import FileLock
 from . import artifacts, cards, merging, training
 from .data import benchmarks, check_unseen, minibench, seen_items
 from .data.attacks import first_by_hash
-from .judging import engine_named
-from .judging.jobs import JudgingJob, run_judge, start_judge
+from .judging.devices import engine_devices
+from .judging.formats import has_bfloat16
+from .judging.jobs import JudgingJob, start_judge
 from .judging.judge import Judge
 from .judging.passing import Recipe
 from .judging.policy import Policy
+from .judging.running import needed, run_judging
 from .judging.store import judgment_files
-from .judging.sweeps import SweepJob, run_sweep
+from .judging.sweeps import SweepJob
 from .judging.tasks import Task
 from .merging.spec import Merge
-from .parallel import Report, available_workers, run_jobs
+from .parallel import Report, available_workers, run_jobs, visible_gpus
 from .records import (
     DataError,
     DirectItem,
@@ -197,9 +199,7 @@ def starter(scale: Scale) -> Callable[[ExpertJob], training.Launched] | None:
 def _chosen(scale: Scale) -> tuple[str, int]:
     if scale.training.use_cpu:
         return NO_LAUNCHER, 1
-    import torch
-
-    cards = [torch.cuda.get_device_properties(n).total_memory / 1e9 for n in range(torch.cuda.device_count())]
+    cards = [memory for _, memory in visible_gpus()]
     shape = sizing.shape_of(scale.base_model, scale.training.lora)
     count, launcher = sizing.choose_launcher(shape, scale.training, min(cards, default=0.0), len(cards))
     if not launcher:
@@ -323,10 +323,10 @@ def sweep_jobs(scale: Scale, items: dict[str, Items], parts: int) -> list[SweepJ
     if not scale.in_place:
         return []
     jobs = zip(scale.sweep, _jobs(scale, {merge.name: "" for merge in scale.sweep}, items), strict=True)
-    dealt = sorted(jobs, key=lambda each: -_needed(each[1]))
+    dealt = sorted(jobs, key=lambda each: -needed(each[1]))
     return [
         SweepJob(scale.base_model, str(scale.paths.experts), *map(tuple, zip(*dealt[part::parts], strict=True)))
-        for part in range(parts)
+        for part in range(min(parts, len(dealt)))
     ]
 
 
@@ -344,8 +344,20 @@ def _jobs(scale: Scale, folders: dict[str, str], items: dict[str, Items]) -> lis
 
 def _job(scale: Scale, judge: str, folder: str, tasks: tuple[Task, ...]) -> JudgingJob:
     out = str(scale.paths.judgments / f"{judge}.jsonl")
-    bf16 = scale.training.bf16
+    bf16 = judges_bf16(scale)
     return JudgingJob(judge, folder, tasks, out, scale.decoding, scale.engine, scale.batch_size, bf16, skip_long=True)
+
+
+def judges_bf16(scale: Scale) -> bool:
+    """Tell whether judges have 16 bits: as in training, unless the scale says otherwise.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> judges_bf16(load_scale("mini")), judges_bf16(load_scale("7b"))
+    (False, True)
+    """
+    if scale.judging_dtype == AUTO:
+        return has_bfloat16()
+    return scale.judging_dtype == "bfloat16" if scale.judging_dtype else scale.training.bf16
 
 
 def load_judge(scale: Scale, name: str) -> Judge:
@@ -360,9 +372,14 @@ def collect_judgments(scale: Scale, items: dict[str, Items]) -> pd.DataFrame:
     """
     if not scale.miniature:
         check_unseen(_training_rows(scale), items)
-    workers, jobs = available_workers(scale.workers), judging_jobs(scale, items)
+    jobs, devices = judging_jobs(scale, items), _devices(scale)
+    workers = len(devices) or available_workers(scale.workers)
     _check_made(scale, (folder for job in jobs for folder in job.models))
-    return run_judging([*jobs, *sweep_jobs(scale, items, workers)], workers)
+    return run_judging([*jobs, *sweep_jobs(scale, items, workers)], workers, devices=devices)
+
+
+def _devices(scale: Scale) -> list[str]:
+    return engine_devices(scale.engine, scale.base_model, judges_bf16(scale))
 
 
 def repair_judgments(
@@ -380,52 +397,12 @@ def repair_judgments(
         for job in judging_jobs(scale, items)
         if job.name in scale.main_judges
     ]
-    workers = available_workers(scale.workers)
+    workers, devices = available_workers(scale.workers), _devices(scale)
     found = [
-        run_judging([replace(job, policy=policy) for job in main], workers).assign(policy=policy.label)
+        run_judging([replace(job, policy=policy) for job in main], workers, devices=devices).assign(policy=policy.label)
         for policy in policies
     ]
     return pd.concat(found, ignore_index=True)[["judge", "policy", "added", "seconds"]]
-
-
-def run_judging(
-    jobs: Iterable[JudgingJob | SweepJob], workers: int = 1, start: Callable[[JudgingJob], Judge] | None = None
-) -> pd.DataFrame:
-    """Run judging jobs, the longest first so that workers end together; one row per judge.
-
-    `start` makes a job's judge (default: its engine, here or in a worker; vLLM's gets a process of its own).
-    """
-    jobs = sorted(jobs, key=lambda job: -sum(map(_needed, parts(job))))
-    single = [part for job in jobs for part in parts(job)]
-    isolated = start is None and any(engine_named(part.engine).isolated for part in single)
-    total = sum(map(_needed, single))
-    done = run_jobs(partial(_judge, start=start), jobs, total, "judgment", workers, "judging", isolated)
-    return _table(
-        [
-            {"judge": part.name, "needed": _needed(part), "added": added, "seconds": round(seconds, 1)}
-            for part, (added, seconds) in zip(single, [each for found in done for each in found], strict=True)
-        ]
-    )
-
-
-def parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
-    """Return a job's judging jobs, one per judge."""
-    return job.jobs if isinstance(job, SweepJob) else (job,)
-
-
-def _needed(job: JudgingJob) -> int:
-    return sum(task.draws for task in job.tasks)
-
-
-def _judge(
-    job: JudgingJob | SweepJob, report: Report, start: Callable[[JudgingJob], Judge] | None
-) -> list[tuple[int, float]]:
-    """Return judgments added and seconds for each judge of the job."""
-    if isinstance(job, SweepJob):
-        return run_sweep(job, report)
-    began = time.perf_counter()
-    added = run_judge(job, report, start)
-    return [(added, time.perf_counter() - began)]
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

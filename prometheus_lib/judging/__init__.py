@@ -32,6 +32,7 @@ from .own.scoring import score
 from .policy import ONCE, Policy
 from .ray_judging import RayJudge
 from .reading import asked_last, check_one_kind, current_judgments, judgments_of
+from .running import run_judging
 from .sharing import gather, parse_share, share_of, shares
 from .store import JudgmentStore, compress, judgment_files, load_judgments, with_policy
 from .sweeps import Sweep, SweepJob, run_sweep
@@ -114,6 +115,7 @@ __all__ = [
     "rank",
     "read_answer",
     "run_judge",
+    "run_judging",
     "run_sweep",
     "score",
     "share_of",

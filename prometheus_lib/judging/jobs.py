@@ -79,7 +79,9 @@ def start_judge(job: JudgingJob) -> Judge:
     >>> start_judge(JudgingJob("floor", "random", (), "judgments/floor.jsonl", Decoding(), engine="trivial")).name
     'floor'
     """
-    return engine_named(job.engine).start(job.name, job.folder, job.batch_size, job.bf16)
+    kind = engine_named(job.engine)
+    fitted = kind.fitted(job.folder, job.tasks, job.decoding) if job.tasks else {}
+    return kind.start(job.name, job.folder, job.batch_size, job.bf16, **fitted)
 
 
 def job_fingerprint(job: JudgingJob, stored: Collection[str] = ()) -> str:

@@ -16,6 +16,7 @@ from .. import artifacts
 from ..prompts.parsing import PARSERS, SWAPPED, Parsed, Parser
 from ..records import DataError, Judgment
 from .answers import Completion, read_answer
+from .formats import number_format
 from .store import TOO_LONG
 from .tasks import Decoding, Task, batches, prompt_hash, seed_from
 
@@ -62,14 +63,22 @@ class Judge:
     finishes: bool = False
 
     @classmethod
-    def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False) -> Judge:
-        """Make a judge from its source: a model folder or a hub name, unless the engine says otherwise."""
-        return cls(name, source, batch_size, bf16)
+    def start(cls, name: str, source: str | Path, batch_size: int, bf16: bool = False, **engine: Any) -> Judge:
+        """Make a judge from its source: a model folder or a hub name, unless the engine says otherwise.
+
+        `engine` are the settings that `fitted` gave.
+        """
+        return cls(name, source, batch_size, bf16, **engine)
+
+    @classmethod
+    def fitted(cls, source: str | Path, tasks: Sequence[Task], decoding: Decoding) -> dict[str, Any]:
+        """Return settings of the engine that are made for what it will be asked; by default there are none."""
+        return {}
 
     @classmethod
     def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint that `start` would give, and former ones, without starting anything."""
-        return (artifacts.judge_fingerprint(source, bf16),)
+        return (artifacts.judge_fingerprint(source, number_format(bf16)),)
 
     def settle(self, stored: Collection[str]) -> None:
         """Take the former fingerprint that answers are stored under, if they are not under the present one."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from ..records import DataError, Judgment, read_jsonl
+from .engines import engine_named
 from .jobs import JudgingJob
 from .store import JudgmentStore, judgment_files, read_asked, start_from_recorded
 from .tasks import Task
@@ -45,6 +47,23 @@ def share_of(job: JudgingJob, number: int, count: int) -> JudgingJob:
     [1, 1, 1, 1]
     """
     return replace(job, tasks=tuple(job.tasks[place] for place in shares(job.tasks, count)[number]))
+
+
+def pieces(job: JudgingJob, longest: int) -> list[JudgingJob]:
+    """Cut a job into as few shares as have at most about `longest` draws each, where shares give the same judgments.
+
+    >>> from prometheus_lib.judging import Decoding
+    >>> tasks = tuple(Task("b", f"{n}", "direct", False, "ab", 1, f"prompt {n}") for n in range(6))
+    >>> job = JudgingJob("mine", "path/to/a/model", tasks, "judgments/mine.jsonl", Decoding(), engine="vllm")
+    >>> [len(piece.tasks) for piece in pieces(job, 2)]
+    [2, 2, 2]
+    >>> [len(piece.tasks) for piece in pieces(replace(job, engine="transformers"), 2)]
+    [6]
+    """
+    if engine_named(job.engine).in_batches or not job.tasks or job.recipe:  # else several would build one merge
+        return [job]
+    count = min(len(job.tasks), ceil(sum(task.draws for task in job.tasks) / max(1, longest)))
+    return [replace(job, tasks=tuple(job.tasks[n] for n in places)) for places in shares(job.tasks, count) if places]
 
 
 def parse_share(text: str) -> tuple[int, int]:

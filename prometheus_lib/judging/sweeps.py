@@ -26,6 +26,7 @@ from ..parallel import Report, silent
 from ..records import DataError
 from .answers import Completion
 from .collecting import collect
+from .formats import number_format
 from .jobs import JudgingJob, is_complete, start_judge
 from .judge import Found, Judge
 from .store import JudgmentStore
@@ -42,7 +43,7 @@ PROBES = (
 )  # fmt: skip
 PROBE_TOKENS, TOP = 5, 20
 # Largest difference of a log-probability between the judge and a fresh model (other kernels, other rounding).
-TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5}
+TOLERANCE = {"float32": 2e-3, "bfloat16": 0.5, "float16": 0.1}
 RULES = 1  # part of every fingerprint: raise it when merging.methods computes other weights from the same settings
 MIXTURE = ("num_local_experts", "num_experts", "n_routed_experts")
 
@@ -111,7 +112,9 @@ class Sweep:
         """Identify a merge without computing it: the fingerprints of its inputs and its settings, not its name."""
         settings = {name: value for name, value in merge.settings().items() if name not in ("name", "first", "second")}
         inputs = [self._fingerprint(folder) for folder in self._folders(merge) if folder]
-        return artifacts.text_hash("merged in place", RULES, inputs, settings, self.bf16)
+        sixteen = self.bf16 and number_format(True)  # results of bfloat16 stand under a plain True
+        told = sixteen if sixteen == "float16" else self.bf16
+        return artifacts.text_hash("merged in place", RULES, inputs, settings, told)
 
     def __enter__(self) -> Sweep:
         return self
@@ -379,7 +382,7 @@ def run_sweep(job: SweepJob, report: Report = silent) -> list[tuple[int, float]]
     [2674, 2674]
     """
     done = []
-    first = job.jobs[0]
+    first = replace(job.jobs[0], tasks=tuple({task for each in job.jobs for task in each.tasks}))  # one engine for all
     with Sweep(job.base, job.experts, lambda folder: _engine(first, folder), first.bf16) as sweep:
         for merge, each in zip(job.merges, job.jobs, strict=True):
             start = time.perf_counter()

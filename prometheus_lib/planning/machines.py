@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..parallel import available_workers
+from ..parallel import available_workers, visible_gpus
 from ..records import DataError
 from ..training.room import free_disk
 
@@ -65,13 +65,10 @@ def this_machine(place: Path) -> Machine:
     True
     """
     import psutil
-    import torch
 
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    gpus = [torch.cuda.get_device_properties(number) for number in range(found)]
     return Machine(
         available_workers(), psutil.virtual_memory().total / 1e9, free_disk(place.resolve())[1],
-        tuple(_known(gpu.name, gpu.total_memory / 1e9) for gpu in gpus),
+        tuple(_known(*gpu) for gpu in visible_gpus()),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ SIZES = {
     "mt_bench_human": 3360, "autoj_eval": 1392, "preference_bench": 2000, "biggen_bench": 2780,
 }  # fmt: skip
 ROWS = 40  # of a collection, to count tokens on
-STAND_INS = 200  # items at most for a benchmark that is not at hand: more than any study takes of one
+STAND_INS = 60  # items at most for a benchmark that is not at hand: more than any study takes of one
 JOINED = 400  # of a collection whose rows share prompts: how many do shows in all that are learned
 
 Row = dict[str, Any]

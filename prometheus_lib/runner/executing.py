@@ -25,6 +25,7 @@ from .withholding import known_runs, withhold
 # A kernel that is killed while it has workers leaves semaphores, which Python's tracker removes and reports.
 QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
 
+RUNNING, FAILED = ".running", ".failed"  # in the name of a notebook that is executed, or was in vain
 PLACES = ("OUTPUTS", "SCALE", "BASE_MODEL")  # parameters that may name a place on this machine
 
 
@@ -38,41 +39,34 @@ def execute_all(
     """Execute a stage's notebooks and yield each with its seconds as it ends; the first failure is raised last.
 
     Each is executed in a process of its own, which ends with its kernel when this one is interrupted or dies.
-    Outputs that show texts of the files `withheld` are not kept.
+    Outputs that show texts of the files `withheld` are not kept: this process takes them out, which reads these files
+    once for all notebooks.
     """
     if len(notebooks) > 1:
         print(f"side by side: {', '.join(notebook.stem for notebook in notebooks)}", file=sys.stderr)
     failure = None
     with environment(PYTHONWARNINGS=QUIET), worker_pool(min(available_workers(), len(notebooks))) as pool:
-        call = partial(
-            execute, folder=folder, values=values, real_data=real_data, bar=len(notebooks) == 1, withheld=withheld
-        )
+        call = partial(execute, folder=folder, values=values, real_data=real_data, bar=len(notebooks) == 1)
         running = dict(zip(submit_all(pool, call, notebooks), notebooks, strict=True))
         for done in as_completed(running):
             if error := done.exception():
                 failure = failure or error
             else:
+                _keep(running[done].stem, folder, withheld)
                 print(f"{running[done].stem}: done in {done.result():.0f} s", file=sys.stderr)
                 yield running[done], done.result()
     if failure:
         raise failure
 
 
-def execute(
-    notebook: Path,
-    folder: Path,
-    values: dict[str, Any],
-    real_data: str = "",
-    bar: bool = True,
-    withheld: Sequence[Path] = (),
-) -> float:
-    """Execute one notebook into `folder` and return the seconds; a failed one is kept as `<name>.failed.ipynb`.
+def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "", bar: bool = True) -> float:
+    """Execute one notebook into `<name>.running.ipynb` and return the seconds; a failed one is `<name>.failed.ipynb`.
 
     `bar` shows a line that counts cells. The folder of real data goes to the notebook by the environment, so that the
     executed notebook does not name it. Raises NotebookFailed when a cell fails or the kernel dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    running, done, failed = (folder / f"{notebook.stem}{ending}.ipynb" for ending in (".running", "", ".failed"))
+    running, failed = (_place(notebook.stem, folder, ending) for ending in (RUNNING, FAILED))
     running.unlink(missing_ok=True)
     start = time.perf_counter()
     with environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem):
@@ -84,9 +78,18 @@ def execute(
             kept = f" (the executed notebook is kept: {failed})"
         raise NotebookFailed(f"{notebook.name}, {what}{kept}")
     failed.unlink(missing_ok=True)
-    make_shareable(running, withheld)
-    os.replace(running, done)
     return time.perf_counter() - start
+
+
+def _place(stem: str, folder: Path, ending: str = "") -> Path:
+    return folder / f"{stem}{ending}.ipynb"
+
+
+def _keep(stem: str, folder: Path, withheld: Sequence[Path]) -> None:
+    """Bring an executed notebook into a form that can be shared, and to its place."""
+    running = _place(stem, folder, RUNNING)
+    make_shareable(running, withheld)
+    os.replace(running, _place(stem, folder))
 
 
 def _papermill(notebook: Path, running: Path, values: dict[str, Any], bar: bool) -> str:
@@ -130,7 +133,8 @@ def make_shareable(notebook: Path, withheld: Sequence[Path] = ()) -> None:
                 source = re.sub(rf"^{name} = .*$", lambda _, line=line: line, source, flags=re.MULTILINE)
             cell["source"] = source
     if withheld and (count := withhold(content, known_runs(withheld))):
-        print(f"{notebook.name}: {count} outputs are not kept, as they show texts of the real data", file=sys.stderr)
+        told = f"{count} outputs are not kept, as they show texts of the real data"
+        print(f"{notebook.stem.removesuffix(RUNNING)}: {told}", file=sys.stderr)
     images.shrink_outputs(content)
     records.write_text_atomic(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 

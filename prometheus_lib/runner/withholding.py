@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,26 @@ def withheld_files(scale: Scale, real_data: str) -> list[Path]:
 
 
 def known_runs(files: Iterable[Path]) -> set[int]:
-    """Return the hashes of all runs of GRAM words in the texts of files, but for those of our own prompts."""
-    ours = {hash(run) for text in _own_texts() for run in runs(text, GRAM)}
-    texts = (text for file in files if file.is_file() for text in real_texts(file))
-    return {hash(run) for text in texts for run in runs(text, GRAM) if run.count(" ") == GRAM - 1} - ours
+    """Return the hashes of all runs of GRAM words in the texts of files, but for those of our own prompts.
+
+    A file is read again only when it has changed. Hashes hold in this process alone.
+
+    >>> known_runs([Path("no/such/file.jsonl")])
+    set()
+    """
+    states = ((file, file.stat()) for file in files if file.is_file())
+    return set().union(*(_runs_of(file, state.st_size, state.st_mtime_ns) for file, state in states)) - _own_runs()
+
+
+@lru_cache(maxsize=128)
+def _runs_of(file: Path, size: int, time: int) -> frozenset[int]:
+    """Return a file's runs; its size and the time of its last change tell whether they are still the same."""
+    return frozenset(hash(run) for text in real_texts(file) for run in runs(text, GRAM) if run.count(" ") == GRAM - 1)
+
+
+@cache
+def _own_runs() -> frozenset[int]:
+    return frozenset(hash(run) for text in _own_texts() for run in runs(text, GRAM))
 
 
 def real_texts(file: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from ..data.building.of_scale import VICUNA
 from ..data.catalogue import BENCHMARKS
 from ..judging.engines import ENGINES
+from ..judging.formats import DTYPES
 from ..judging.tasks import MENUS
 from ..merging.catalogue import all_merges
 from ..merging.spec import EXPERTS
@@ -41,6 +42,7 @@ def check_scale(scale: Scale, where: str) -> None:
     _check_numbers(scale, NOT_NEGATIVE, where, lambda value: 0 <= value < float("inf"), "a number from 0 on")
     _check_known([scale.training.schedule], SCHEDULES, f"{where}: schedule of [training]")
     _check_known([scale.engine], ENGINES, f"{where}: engine")
+    _check_known([scale.judging_dtype or AUTO], (AUTO, *DTYPES), f"{where}: judging_dtype")
     _check_known([scale.launcher], (NO_LAUNCHER, AUTO, *LAUNCHERS), f"{where}: launcher")
     if scale.training.four_bit and scale.training.lora is None:
         raise DataError(f"{where}: four_bit of [training] needs adapters; add [training.lora], or leave it out.")

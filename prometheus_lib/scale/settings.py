@@ -69,7 +69,8 @@ class Scale:
     `benchmarks` are those of the paper that the scale has, of each at most `benchmark_items` items (0: all), and
     `studies` what the main judges are asked beside them. `only_merges` names the merges that are made; without it all
     are whose experts are trained. `without_hub` names the rows to train on where the hub cannot be reached, and on
-    `loss_rows` rows of each format losses are measured between and around the experts.
+    `loss_rows` rows of each format losses are measured between and around the experts. Judges have the number format
+    of training unless `judging_dtype` says another; GPUs that lack bfloat16 take float16 in its place.
 
     >>> from prometheus_lib.scale import load_scale
     >>> load_scale("mini").judges[:4]
@@ -111,6 +112,7 @@ class Scale:
     without_hub: str = ""
     loss_rows: int = 30
     keep_merges: bool = True  # False: all but the merged judge are written when they are judged, and then removed
+    judging_dtype: str = ""  # of the judges' weights: bfloat16, float32, or "auto" (what the machine is fast in)
 
     def benchmark_name(self, name: str) -> str:
         """Return the name under which this scale knows a benchmark of the paper."""

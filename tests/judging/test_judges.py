@@ -235,7 +235,8 @@ def test_the_fingerprint_follows_everything_that_decides_an_answer(tiny_base, tm
     found.add(changed("config.json", rope_theta=1e6))
     found.add(changed("tokenizer_config.json", chat_template="another"))
     found.add(changed("generation_config.json", eos_token_id=[2, 7]))
-    found |= {artifacts.judge_fingerprint(tiny_base, bf16=True), artifacts.judge_fingerprint(tiny_base, False, "fp8")}
+    found |= {artifacts.judge_fingerprint(tiny_base, "bfloat16")}
+    found |= {artifacts.judge_fingerprint(tiny_base, "float32", "fp8")}
     assert len(found) == 6
     assert artifacts.judge_fingerprint(tiny_base) == artifacts.model_fingerprint(tiny_base)
 

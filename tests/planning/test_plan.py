@@ -15,6 +15,7 @@ from prometheus_lib.data import minibench
 from prometheus_lib.data.catalogue import BENCHMARKS
 from prometheus_lib.judging.engines.shared_prompt import SharedPromptLayer
 from prometheus_lib.judging.engines.writing import prompt_ids
+from prometheus_lib.judging.running import parts
 from prometheus_lib.planning import Machine, estimate, speed, work
 from prometheus_lib.prompts.templates import PROMETHEUS
 from prometheus_lib.records import DataError, write_jsonl, write_text_atomic
@@ -110,7 +111,7 @@ def test_judgments_are_those_that_the_pipeline_asks_for(name):
 
 def asked(scale, items) -> int:
     jobs = [*pipeline.judging_jobs(scale, items), *pipeline.sweep_jobs(scale, items, 1)]
-    return sum(task.draws for job in jobs for part in pipeline.parts(job) for task in part.tasks)
+    return sum(task.draws for job in jobs for part in parts(job) for task in part.tasks)
 
 
 def share_of(rows: int):
@@ -201,7 +202,7 @@ def test_the_probe_measures_a_model_of_this_shape():
 def small_config(layers: int) -> MistralConfig:
     return MistralConfig(
         vocab_size=500, hidden_size=256, intermediate_size=1024, num_hidden_layers=layers, num_attention_heads=4,
-        num_key_value_heads=2,
+        num_key_value_heads=2, sliding_window=None,
     )  # fmt: skip
 
 
@@ -215,11 +216,11 @@ def test_the_probe_is_as_deep_as_it_can_pay_and_all_of_a_small_model():
 def test_the_probe_trains_as_training_does_and_writes_as_judging_does():
     model = speed._slice(small_config(2), 2)
     calls = []
-    model.model.layers[0].mlp.register_forward_hook(lambda *_: calls.append(1))
+    model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: calls.append(1))
     ids = torch.arange(3, 35).unsqueeze(0)
     settings = load_scale("bridge").training
     speed._train(model, ids, settings)
-    assert settings.gradient_checkpointing and len(calls) == 2  # forward, and again for the gradients
+    assert settings.gradient_checkpointing and len(calls) == 2  # forward, and again before the gradients
     speed._train(model, ids, replace(settings, gradient_checkpointing=False))
     assert len(calls) == 3
     with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 from prometheus_lib.artifacts import project_folder
@@ -34,6 +35,17 @@ def test_an_output_with_a_real_text_becomes_a_note_and_others_stay(tmp_path):
     )
     assert withhold(page, known) == 2
     assert [output["text"] == [NOTE] for output in page["cells"][0]["outputs"]] == [False, True, True, False]
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path):
+    """Collections are written while the notebooks run."""
+    file = tmp_path / "rows.jsonl"
+    assert known_runs([file]) == set()
+    write_jsonl(file, [{"text": "Another text."}])
+    first = known_runs([file])
+    write_jsonl(file, [{"text": SECRET}])
+    os.utime(file, ns=(1, 1))
+    assert not shows(SECRET, first) and shows(SECRET, known_runs([file]))
 
 
 def test_what_every_prompt_says_is_ours_to_show(tmp_path):

@@ -16,6 +16,7 @@ from ...prompts.injection import neutralise, special_tokens
 from ...prompts.wording import shown
 from ...records import DataError, few
 from ..answers import Completion
+from ..formats import best_device
 from ..judge import Judge
 from ..tasks import Decoding, Task
 from .writing import check_lengths, check_whole_model, context_of
@@ -253,7 +254,7 @@ def _load_model(kind: Any, folder: str | Path, bf16: bool, **options: Any) -> An
             f"{folder}: the weights {', '.join(names[:3])} are missing or of another shape; give the folder of a "
             "reward model with one logit or of a pair ranker, not that of a plain language model."
         )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return model.to(best_device()).eval()
 
 
 def _padding(model: Any, tokenizer: Any) -> int:

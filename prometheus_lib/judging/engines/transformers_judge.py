@@ -11,6 +11,7 @@ from typing import Any
 from ... import artifacts
 from ...prompts.templates import PROMETHEUS, Template
 from ..answers import Completion
+from ..formats import best_device, number_format
 from ..judge import Judge
 from ..tasks import MENUS, Decoding, Task
 from .writing import (
@@ -55,11 +56,11 @@ class TransformersJudge(Judge):
         check_whole_model(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.template, self.parsers = template, template.parsers
-        self.fingerprint = voice(self.tokenizer, artifacts.judge_fingerprint(folder, bf16), template, chat)
+        format = number_format(bf16)
+        self.fingerprint = voice(self.tokenizer, artifacts.judge_fingerprint(folder, format), template, chat)
         self.begun = begun_thoughts(self.tokenizer, template)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(self.device).eval()
+        self.device = best_device()
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, format)).to(self.device).eval()
         self.model.config.get_text_config().output_router_logits = False  # a mixture's, which padded batches break
         self.ends = ends_of_turn(self.tokenizer, self.model.generation_config)
         # The model's own defaults (beams, penalties, ...) have no say: Table 8 says how judges decode.

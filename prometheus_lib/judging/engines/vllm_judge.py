@@ -16,6 +16,7 @@ from ... import artifacts
 from ...prompts.templates import PROMETHEUS, Template
 from ...records import DataError
 from ..answers import Completion
+from ..formats import number_format
 from ..judge import Found, Judge
 from ..tasks import MENUS, Decoding, Task
 from .writing import (
@@ -23,6 +24,7 @@ from .writing import (
     candidate_ids,
     check_lengths,
     check_whole_model,
+    context_of,
     finished_text,
     longer,
     prompt_ids,
@@ -31,6 +33,7 @@ from .writing import (
 )
 
 SETTINGS = "PROMETHEUS_VLLM_SETTINGS"
+VERDICT = 16  # tokens of a verdict that is added to an answer
 WEIGHTS_SHARE = 0.7  # of a GPU's memory: the rest holds what the prompts leave behind
 
 
@@ -79,6 +82,22 @@ def gpus_needed(weights: int, gpu: int, visible: int) -> int:
     return count
 
 
+def room_for(prompts: Sequence[int], new_tokens: int, context: int | None) -> int:
+    """Return how many tokens an engine must hold: the longest prompt that fits, its answer, and a verdict behind it.
+
+    `prompts` are the tokens of each; a model with no limit has the context None. Steps of 256, so that a few tokens
+    more make no other engine.
+
+    >>> room_for([900, 30_000], 100, 8192), room_for([8000, 300], 100, 8192), room_for([9000], 100, 8192)
+    (1024, 8192, 8192)
+    """
+    fitting = [count for count in prompts if context is None or count + new_tokens <= context]
+    if not fitting:
+        return context
+    wanted = -(-(max(fitting) + new_tokens + VERDICT) // 256) * 256
+    return wanted if context is None else min(wanted, context)
+
+
 def weight_bytes(model: str | Path, dtype: str) -> int:
     """Return the size of a model's weights, from its configuration alone (a folder or a name on the hub)."""
     import torch
@@ -125,8 +144,8 @@ class VLLMJudge(Judge):
 
         self.name, self.batch_size = name, batch_size
         check_whole_model(folder)
-        dtype, settings = "bfloat16" if bf16 else "float32", engine_settings(engine, current_platform.is_cpu())
-        fingerprint = artifacts.judge_fingerprint(folder, bf16, settings.get("quantization"))
+        dtype, settings = number_format(bf16), engine_settings(engine, current_platform.is_cpu())
+        fingerprint = artifacts.judge_fingerprint(folder, dtype, settings.get("quantization"))
         if "tensor_parallel_size" not in settings and not current_platform.is_cpu():
             gpu, visible = current_platform.get_device_total_memory(), current_platform.device_count()
             settings["tensor_parallel_size"] = gpus_needed(weight_bytes(folder, dtype), gpu, visible)
@@ -140,7 +159,22 @@ class VLLMJudge(Judge):
     @classmethod
     def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint of a model judged with the environment's settings, without starting anything."""
-        return (artifacts.judge_fingerprint(source, bf16, engine_settings({}, cpu=False).get("quantization")),)
+        quantization = engine_settings({}, cpu=False).get("quantization")
+        return (artifacts.judge_fingerprint(source, number_format(bf16), quantization),)
+
+    @classmethod
+    def fitted(cls, source: str | Path, tasks: Sequence[Task], decoding: Decoding) -> dict[str, Any]:
+        """Return `max_model_len` for the longest prompt that the model can read, unless the environment gives one.
+
+        The longest context that a model knows may not fit into a GPU's memory; what the prompts need does.
+        """
+        from transformers import AutoConfig, AutoTokenizer
+
+        if "max_model_len" in _from_environment():
+            return {}
+        ids = prompt_ids(AutoTokenizer.from_pretrained(source), tasks)
+        context = context_of(AutoConfig.from_pretrained(source))
+        return {"max_model_len": room_for([len(row) for row in ids], decoding.max_new_tokens, context)}
 
     def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
         """Return the tasks whose prompts do not fit into the context with an answer behind them."""
