@@ -57,6 +57,7 @@ def _pieces(job: JudgingJob | SweepJob, longest: int) -> Sequence[JudgingJob | S
 def parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
     """Return a job's judging jobs, one per judge.
 
+    >>> from prometheus_lib.judging import Decoding
     >>> job = JudgingJob("mine", "path/to/a/model", (), "judgments/mine.jsonl", Decoding())
     >>> parts(job) == (job,)
     True
@@ -67,6 +68,7 @@ def parts(job: JudgingJob | SweepJob) -> tuple[JudgingJob, ...]:
 def needed(job: JudgingJob) -> int:
     """Return how many judgments a job asks for, stored or not.
 
+    >>> from prometheus_lib.judging import Decoding
     >>> needed(JudgingJob("mine", "path/to/a/model", (), "judgments/mine.jsonl", Decoding()))
     0
     """
