@@ -13,10 +13,10 @@ import pandas as pd
 from ..data.building.of_scale import rows_learned
 from ..merging.spec import DARE, Merge
 from ..paper import published_table
-from ..training.settings import EMBEDDED_BASE, Lora
 
 if TYPE_CHECKING:
     from ..scale import Scale
+    from ..training.settings import Lora
     from ..training.sizing import Shape
 
 TABLES = {"Table 9 (7B, published)": 9, "Table 10 (8x7B, published)": 10}
@@ -79,6 +79,8 @@ def _same(one: str, other: str) -> bool:
 
 def _values(scale: Scale) -> dict[str, str]:
     """Return a run's value for each row of the tables, written as there."""
+    from ..training.settings import EMBEDDED_BASE
+
     settings, lora = scale.training, scale.training.lora
     merged = next(merge for merge in (*scale.merges, *scale.sweep) if merge.name == scale.merged_judge)
     seeds = ", ".join(dict.fromkeys(str(expert.seed) for expert in scale.experts))
