@@ -94,7 +94,7 @@ def earlier_speed(scale: Scale, machine: dict[str, Any]) -> Speed | None:
 
 
 def _of_manifest(manifest: dict[str, Any], scale: Scale, machine: dict[str, Any]) -> Speed | None:
-    seconds, settings = manifest["seconds"], manifest["settings"]
+    seconds, settings = manifest.get("longest") or manifest["seconds"], manifest["settings"]
     numbered = {name[:2]: value for name, value in seconds.items()}
     trained, judged = (numbered.get(number) for number in (TRAINS, JUDGES))
     same = all(manifest["machine"].get(key) == machine.get(key) for key in ("processor", "cores"))

@@ -17,7 +17,11 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "mergekit", "datasets", "pap
 
 
 def write_manifest(settings: scale.Scale, seconds: dict[str, float]) -> Path:
-    """Write outputs/<scale>/manifest.json: settings, versions, machine; of each notebook its commit and seconds."""
+    """Write outputs/<scale>/manifest.json: settings, versions, machine; of each notebook its commit and seconds.
+
+    `longest` are the most seconds that a notebook took with these settings: what it costs where nothing is there yet,
+    while `seconds` may be those of a run that found its experts trained and its judgments collected.
+    """
     path = settings.paths.root / "manifest.json"
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     commits = dict.fromkeys(seconds, commit_of(artifacts.project_folder()))
@@ -28,8 +32,18 @@ def write_manifest(settings: scale.Scale, seconds: dict[str, float]) -> Path:
         "machine": describe_machine(),
         "commits": {**earlier.get("commits", {}), **commits},
         "seconds": {**earlier.get("seconds", {}), **seconds},
+        "longest": _longest(earlier, describe_settings(settings), seconds),
     }
     return records.write_text_atomic(path, json.dumps(manifest, indent=1, default=str) + "\n")
+
+
+def _longest(earlier: dict[str, Any], settings: dict[str, Any], seconds: dict[str, float]) -> dict[str, float]:
+    """Return the most seconds of each notebook, over earlier runs too where their settings say the same."""
+    before, now = earlier.get("settings", {}), json.loads(json.dumps(settings, default=str))
+    if any(before[key] != now[key] for key in before.keys() & now.keys()):
+        return seconds
+    known = {**earlier.get("seconds", {}), **earlier.get("longest", {})}
+    return known | {name: max(value, known.get(name, 0.0)) for name, value in seconds.items()}
 
 
 def commit_of(project: Path) -> str:

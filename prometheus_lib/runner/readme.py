@@ -31,7 +31,7 @@ def blocks(run: Path) -> dict[str, str]:
     >>> list(blocks(scale.committed_outputs() / "mini"))
     ['what came out', 'notebooks', 'scales']
     """
-    seconds = _read(run / "manifest.json")["seconds"]
+    seconds = _read(run / "manifest.json")["longest"]
     return {
         "what came out": what_came_out(run),
         "notebooks": f"{notebooks_table(notebook_files(), seconds)}\n\n{_in_all(run.name, seconds)}",
@@ -60,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _in_all(name: str, seconds: Mapping[str, float]) -> str:
     return (
-        f"Minutes are those of the committed run of `{name}`; together {sum(seconds.values()) / 60:.0f}, less where "
+        f"Minutes are those of the committed run of `{name}` from nothing; together {sum(seconds.values()) / 60:.0f}, less where "
         "notebooks run side by side."
     )
 

@@ -26,7 +26,7 @@ def test_the_blocks_follow_the_run(tmp_path):
     (tmp_path / "metrics").mkdir()
     (tmp_path / readme.SOURCE).write_text(json.dumps({readme.ENTRY: "two\nlines"}), encoding="utf-8")
     seconds = dict.fromkeys((path.stem for path in notebooks.notebook_files()), 90)
-    (tmp_path / "manifest.json").write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+    (tmp_path / "manifest.json").write_text(json.dumps({"longest": seconds}), encoding="utf-8")
     found = readme.blocks(tmp_path)
     assert found["what came out"] == "two\nlines"
     assert found["notebooks"].count("| 1.5 |") == len(seconds)
