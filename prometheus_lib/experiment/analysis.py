@@ -107,7 +107,8 @@ def _verdict(each: Hypothesis, found: RunsMean | None, p_value: float, p_none: f
 def helps(table: pd.DataFrame, margin: float) -> pd.Series:
     """Say of each row of `differences` what its own interval shows: "helps", "hurts", "no effect" or "undecided".
 
-    An interval of one row holds for that row alone: of twenty true zeros one looks like more.
+    A row of "one seed" has no interval and shows nothing. An interval of one row holds for that row alone: of twenty
+    true zeros one looks like more.
 
     >>> table = pd.DataFrame({"low": [1.0, -4.0, -1.0, -3.0], "high": [3.0, -1.0, 1.0, 3.0]})
     >>> helps(table, margin=2.0).tolist()
@@ -126,7 +127,7 @@ def _shown(low: float, high: float, margin: float) -> str:
     if high < 0:
         return "hurts"
     if low != low:
-        return "undecided"  # one seed has no interval
+        return "one seed"
     return "no effect" if -margin < low and high < margin else "undecided"
 
 

@@ -87,9 +87,14 @@ def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
         return "No cell has been run yet."
     rows = table[table["against"] == "joint training"].drop_duplicates(["cell", "measure"])
     counts = helps(rows, design.margin).value_counts()
+    shown = (
+        "One seed has no interval: where the lines lie may be luck"
+        if rows["seeds"].max() < 2
+        else f"Against joint training the {merge} merge helps in {counts.get('helps', 0)} of {len(rows)} comparisons "
+        f"and hurts in {counts.get('hurts', 0)}"
+    )
     return (
-        f"Against joint training the {merge} merge helps in {counts.get('helps', 0)} of {len(rows)} comparisons and "
-        f"hurts in {counts.get('hurts', 0)}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {_seeds(rows)}, "
+        f"{shown}\n({rows['cell'].nunique()} of {len(design.cells)} cells, {_seeds(rows)}, "
         f"{design.instructions} unseen instructions; grey: within {design.margin:g} points)"
     )
 

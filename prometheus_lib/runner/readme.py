@@ -60,8 +60,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _in_all(name: str, seconds: Mapping[str, float]) -> str:
     return (
-        f"Minutes are those of the committed run of `{name}` from nothing; together {sum(seconds.values()) / 60:.0f}, less where "
-        "notebooks run side by side."
+        f"Minutes are those of the committed run of `{name}` from nothing; together {sum(seconds.values()) / 60:.0f}, "
+        "less where notebooks run side by side."
     )
 
 

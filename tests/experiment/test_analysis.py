@@ -60,6 +60,13 @@ def test_noise_leaves_it_undecided_and_one_seed_is_no_test():
     assert verdict_of({}) == NOT_RUN
 
 
+def test_one_seed_shows_nothing_whatever_its_difference():
+    table = experiment.differences(MAP, made({"linear": 0.9}, ["paper"], seeds=(1,)))
+    assert set(experiment.helps(table, MAP.margin)) == {"one seed"}
+    assert headline(MAP, table).startswith("One seed has no interval") and "1 seed," in headline(MAP, table)
+    assert all("one seed at" in line for line in experiment.told(MAP, table))
+
+
 def test_p_values_are_corrected_over_what_could_be_tested():
     results = made({"linear": 0.55}, ["paper"], spread=0.1)
     alone = experiment.verdicts(replace(MAP, hypotheses=MAP.hypotheses[:1]), results)
