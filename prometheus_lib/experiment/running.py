@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..parallel import Report, available_workers, run_jobs, silent
@@ -47,7 +48,9 @@ def waiting(jobs: Sequence[CellJob]) -> list[CellJob]:
 
 
 def estimate(jobs: Sequence[CellJob], known: Results, workers: int = 1) -> float:
-    """Return how many seconds the jobs will take, from the rate of the known results, else from a measured one.
+    """Return how many seconds the jobs will take, from the median rate of the known results, else from a measured one.
+
+    The median, since a cell may have been stopped for hours in its middle, or begun by a run before.
 
     The schooling of base models that some cells need is not counted.
 
@@ -55,9 +58,8 @@ def estimate(jobs: Sequence[CellJob], known: Results, workers: int = 1) -> float
     >>> round(estimate(jobs_of(read_design("map"), Path("r"), Path("w"), ["examples=125"], [1]), {}))
     70
     """
-    seconds = sum(sum(result["seconds"].values()) for result in known.values())
-    units = sum(result["units"] for result in known.values())
-    rate = seconds / units if units else SECONDS_PER_UNIT
+    rates = [sum(result["seconds"].values()) / result["units"] for result in known.values()]
+    rate = median(rates) if rates else SECONDS_PER_UNIT
     return rate * sum(job.units() for job in jobs) / workers
 
 

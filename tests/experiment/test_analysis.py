@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,3 +130,10 @@ def test_an_ablation_is_compared_with_the_point_seed_by_seed():
     assert table["feedback=False", "direct", "exact"] == -50 and table["feedback=False", "linear", "pair"] == 0
     titles = [axes.get_title() for axes in experiment.ablation_figure(design, results).axes]
     assert titles[0] == "feedback=False (2 seeds)" and titles[1] == "rubric=coarse: not run"
+
+
+def test_a_cell_that_was_stopped_for_hours_does_not_spoil_the_estimate():
+    known = {("paper", seed): {"units": 10, "seconds": {"training": 4.0, "judging": 1.0}} for seed in (1, 2)}
+    known["paper", 3] = {"units": 10, "seconds": {"training": 9000.0, "judging": 1.0}}
+    jobs = experiment.jobs_of(MAP, Path("results"), Path("work"), ["paper"], [4])
+    assert experiment.estimate(jobs, known) == 0.5 * jobs[0].units()
