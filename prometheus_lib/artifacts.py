@@ -418,3 +418,12 @@ def _at_work(pid: int, when: float) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def notebook_seconds(manifest: dict[str, Any]) -> dict[str, float]:
+    """Return the most seconds that each notebook of a run took, from its manifest (an older one has the last only).
+
+    >>> notebook_seconds({"seconds": {"03": 4.0, "06": 2.0}, "longest": {"03": 90.0}})
+    {'03': 90.0, '06': 2.0}
+    """
+    return {**manifest.get("seconds", {}), **manifest.get("longest", {})}

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..artifacts import notebook_seconds
 from ..judging.engines.transformers_judge import keep_nucleus
 from ..parallel import available_workers, one_thread
 from ..scale import Expert, Scale, committed_outputs
@@ -94,7 +95,7 @@ def earlier_speed(scale: Scale, machine: dict[str, Any]) -> Speed | None:
 
 
 def _of_manifest(manifest: dict[str, Any], scale: Scale, machine: dict[str, Any]) -> Speed | None:
-    seconds, settings = manifest.get("longest") or manifest["seconds"], manifest["settings"]
+    seconds, settings = notebook_seconds(manifest), manifest["settings"]
     numbered = {name[:2]: value for name, value in seconds.items()}
     trained, judged = (numbered.get(number) for number in (TRAINS, JUDGES))
     same = all(manifest["machine"].get(key) == machine.get(key) for key in ("processor", "cores"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ..artifacts import notebook_seconds
 from ..pages import Shown, View, frame_view, told
 from ..paper.claims import CLAIMS, NOT_HERE
 from ..tables.cells import show_p
@@ -198,7 +199,7 @@ def not_here() -> list[str]:
 def stamp(stored: Stored) -> dict[str, str]:
     """Return how the run was made, in lines: commit, scale, models, machine, versions, cost."""
     made, settings = stored.manifest, stored.manifest.get("settings", {})
-    machine, seconds = made.get("machine", {}), made.get("longest", {})
+    machine, seconds = made.get("machine", {}), notebook_seconds(made)
     judged = stored.metrics.get(JUDGMENTS, {})
     lines = {
         "commit": _commits(made), "scale": stored.name, "base model": settings.get("base_model", ""),
@@ -235,7 +236,7 @@ def _minutes(seconds: float) -> str:
 
 def seconds_view(stored: Stored) -> View | None:
     """Return what each notebook took, in seconds."""
-    seconds = stored.manifest.get("longest", {})
+    seconds = notebook_seconds(stored.manifest)
     frame = pd.DataFrame(sorted(seconds.items()), columns=["notebook", "seconds"])
     return (
         frame_view(frame, "seconds", "Seconds of each notebook (some run side by side)", csv=True) if seconds else None

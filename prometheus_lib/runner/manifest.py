@@ -24,15 +24,16 @@ def write_manifest(settings: scale.Scale, seconds: dict[str, float]) -> Path:
     """
     path = settings.paths.root / "manifest.json"
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    described = describe_settings(settings)
     commits = dict.fromkeys(seconds, commit_of(artifacts.project_folder()))
     manifest = {
         "scale": settings.name,
-        "settings": describe_settings(settings),
+        "settings": described,
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "machine": describe_machine(),
         "commits": {**earlier.get("commits", {}), **commits},
         "seconds": {**earlier.get("seconds", {}), **seconds},
-        "longest": _longest(earlier, describe_settings(settings), seconds),
+        "longest": _longest(earlier, described, seconds),
     }
     return records.write_text_atomic(path, json.dumps(manifest, indent=1, default=str) + "\n")
 
@@ -42,7 +43,7 @@ def _longest(earlier: dict[str, Any], settings: dict[str, Any], seconds: dict[st
     before, now = earlier.get("settings", {}), json.loads(json.dumps(settings, default=str))
     if any(before[key] != now[key] for key in before.keys() & now.keys()):
         return seconds
-    known = {**earlier.get("seconds", {}), **earlier.get("longest", {})}
+    known = artifacts.notebook_seconds(earlier)
     return known | {name: max(value, known.get(name, 0.0)) for name, value in seconds.items()}
 
 

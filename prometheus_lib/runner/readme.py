@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import scale
-from ..artifacts import project_folder
+from ..artifacts import notebook_seconds, project_folder
 from ..planning import make_plan, this_machine, work_of
 from ..records import DataError, MissingFile, write_text_atomic
 from ..training.sizing import shape_of
@@ -31,7 +31,7 @@ def blocks(run: Path) -> dict[str, str]:
     >>> list(blocks(scale.committed_outputs() / "mini"))
     ['what came out', 'notebooks', 'scales']
     """
-    seconds = _read(run / "manifest.json")["longest"]
+    seconds = notebook_seconds(_read(run / "manifest.json"))
     return {
         "what came out": what_came_out(run),
         "notebooks": f"{notebooks_table(notebook_files(), seconds)}\n\n{_in_all(run.name, seconds)}",
