@@ -211,6 +211,18 @@ def may_be_on_hub(name: str | Path) -> bool:
     return not (str(name).startswith((".", "~", "/")) or str(name).count("/") > 1 or Path(name).is_absolute())
 
 
+def hub_name(base: str | Path) -> str:
+    """Return the hub's name of a model that was fetched, or that is named with a revision; anything else as it is.
+
+    >>> hub_name("cache/models--owner--name/snapshots/0123abcd"), hub_name("owner/name@v1.0"), hub_name("a/folder")
+    ('owner/name', 'owner/name', 'a/folder')
+    """
+    fetched, (name, pinned, _) = Path(base).parent, str(base).partition("@")
+    if fetched.name == "snapshots" and fetched.parent.name.startswith("models--"):
+        return fetched.parent.name.removeprefix("models--").replace("--", "/", 1)
+    return name if pinned and may_be_on_hub(name) else str(base)
+
+
 # --- stamps ----------------------------------------------------------------------------------------------------------
 
 

@@ -36,8 +36,9 @@ def model_card(name: str, summary: str, sections: Sections, base: str = "", lice
     ['# direct', '## Data', '## How to use it']
     """
     front = {"license": licence or licence_of(base), "library_name": "transformers", "pipeline_tag": "text-generation"}
-    if base and artifacts.may_be_on_hub(base) and not Path(base).exists():
-        front["base_model"] = base.partition("@")[0]
+    named = artifacts.hub_name(base)
+    if base and artifacts.may_be_on_hub(named) and not Path(named).exists():
+        front["base_model"] = named
     lines = [f"{key}: {value}" for key, value in front.items()]
     text = "\n".join(["---", *lines, "tags: [llm-as-a-judge, prometheus-2]", "---", f"# {name}", "", summary, ""])
     for heading, body in [*sections, (USE, _use(name))]:

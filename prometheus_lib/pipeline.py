@@ -275,7 +275,7 @@ def _check_made(scale: Scale, folders: Iterable[str | Path]) -> None:
 def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[str, Items]:
     """Write every benchmark's items to its file and return them by the scale's benchmark name.
 
-    Real items whose instruction the scale trains on are left out, and that is said.
+    Real items whose instruction the scale trains on are left out, and that is said; DataError where none stays.
     """
     items = {}
     trained = [] if scale.miniature else _training_rows(scale)
@@ -288,6 +288,10 @@ def build_benchmarks(scale: Scale, data_dir: str | Path | None = None) -> dict[s
             items[known], seen = asked_items(scale, found, trained)
             if seen:
                 print(f"{len(seen)} items are left out, as their instruction is trained on: {few(seen)}")
+            if not items[known]:
+                raise DataError(
+                    f"{name}: the instruction of every item is trained on; leave it out of the scale's `benchmarks`."
+                )
         write_items(scale.paths.benchmark(known), items[known])
     return items
 

@@ -87,3 +87,5 @@ def test_a_licence_is_that_of_the_base(tmp_path):
     assert "license: apache-2.0" in cards.model_card("m", "A judge.", [], str(tmp_path / "base"))
     named = cards.model_card("m", "A judge.", [], "owner/base@abc")
     assert "base_model: owner/base\n" in named and "license: other" in named
+    fetched = cards.model_card("m", "A judge.", [], str(tmp_path / "models--owner--base" / "snapshots" / "abc"))
+    assert "base_model: owner/base\n" in fetched

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ..artifacts import hub_name
 from ..data.catalogue import BENCHMARKS, DIRECT_BENCHMARKS, PAIR_BENCHMARKS, SEED_BENCHMARKS, UNSEEN_BENCHMARKS
 from ..judging.tasks import Decoding
 from ..merging.catalogue import ALPHAS, RUNS, SECOND_RUN, all_merges, alpha_judge, paper_merges
@@ -120,7 +121,7 @@ class Scale:
 
     @property
     def base_name(self) -> str:
-        """Return the base model's name without its place: "embedded" for the stand-in that comes with the library.
+        """Return the base model's name without its place, where it was fetched too; "embedded" for the library's own.
 
         >>> from prometheus_lib.scale import load_scale
         >>> [load_scale(name).base_name for name in ("mini", "small")]
@@ -128,7 +129,7 @@ class Scale:
         """
         if self.base_model == str(EMBEDDED_BASE):
             return "embedded"
-        return self.base_model.partition("@")[0].rstrip("/").rpartition("/")[2]
+        return hub_name(self.base_model).rstrip("/").rpartition("/")[2]
 
     @property
     def schooled(self) -> bool:

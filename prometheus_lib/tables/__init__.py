@@ -65,7 +65,7 @@ from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
-from .recipes import left_open, recipe
+from .recipes import examples_learned, left_open, recipe
 from .registry import ENTRIES, TABLES, caption, file_name
 from .rows import OTHERS, Answers, clusters, human_rater, labels, rater_draws, rater_means, raters
 from .run import Run, load_run
@@ -90,6 +90,7 @@ from .truth import (
 )
 
 __all__ = [
+    "examples_learned",
     "left_open",
     "recipe",
     "Answers",

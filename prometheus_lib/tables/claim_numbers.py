@@ -28,7 +28,7 @@ PRINTED = {  # the number that Table 3 or 4 prints for a benchmark: table, colum
     "autoj_eval": (4, "AUTO-J EVAL | w/o TIE"),
     "preference_bench": (4, "Preference Bench | Instance-wise Criteria"),
 }
-_FAMILIES = {"Mixtral": ("Mixtral-Instruct-8x7B", "8x7B"), "": ("Mistral-Instruct-7B", "7B")}
+_FAMILIES = {"mixtral": ("Mixtral-Instruct-8x7B", "8x7B"), "": ("Mistral-Instruct-7B", "7B")}
 _EXPERTS = {"direct": "DIRECT ASSESSMENT ONLY", "pairwise": "PAIRWISE RANKING ONLY"}
 _METHODS = ("linear", "slerp", "task-arithmetic", "ties", "dare-ties", "dare-linear")
 
@@ -39,7 +39,7 @@ def family(scale: Scale) -> str:
 
 
 def _family(scale: Scale) -> tuple[str, str]:
-    return next(names for key, names in _FAMILIES.items() if key in scale.base_model.rsplit("/", 1)[-1])
+    return next(names for key, names in _FAMILIES.items() if key in scale.base_name.casefold())
 
 
 def paper_rows(scale: Scale, table: int) -> dict[str, str]:

@@ -141,20 +141,23 @@ def self_agreement(items: Sequence[DirectItem], rater: str) -> dict[str, float]:
     """Return a rater's accuracy on the third draw of its own under each rule for equal scores, in percent.
 
     All pairs of responses to one instruction whose third draws differ: these are the labels, the first draw is the
-    judge (the first two for the label-aware rule). "pairs" is their number, "equal scores" how often the first draw is.
+    judge (the first two for the label-aware rule). "pairs" is their number, "equal scores" how often the first draw is;
+    without pairs, or with fewer than three draws, there is nothing to measure (NaN).
 
     >>> from prometheus_lib.tables import example_run
     >>> sorted(self_agreement(example_run().items["flask"], "sim-strong"))
     ['equal scores', 'label-aware', 'pairs', 'ties half', 'ties wrong']
     """
     groups = pd.Series(range(len(items))).groupby(clusters(items), sort=False)
-    first, second = np.array([pair for _, group in groups for pair in itertools.combinations(group, 2)]).T
+    pairs = [pair for _, group in groups for pair in itertools.combinations(group, 2)]
     draws = rater_draws(items, rater)
+    draws = np.pad(draws, ((0, 0), (0, max(0, 3 - draws.shape[1]))), constant_values=NAN)
+    first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
     label = metrics.direct_to_pair(draws[first, 2], draws[second, 2])
-    a, b, gold = (each[label != "tie"] for each in (draws[first], draws[second], label))
+    a, b, gold = (each[np.isin(label, ["A", "B"])] for each in (draws[first], draws[second], label))
     decided = metrics.direct_to_pair(a[:, 0], b[:, 0])
     shares = {
-        "equal scores": (decided == "tie").mean(),
+        "equal scores": (decided == "tie").mean() if len(gold) else NAN,
         "ties wrong": metrics.pairwise_accuracy(decided, gold).value,
         "ties half": metrics.pairwise_accuracy(decided, gold, "half").value,
         "label-aware": metrics.code_label_aware_accuracy(a[:, :2], b[:, :2], gold).value,

@@ -99,7 +99,7 @@ def against_floor(run: Run, judge: str, name: str) -> Comparison:
         gold = run_gold(run, name, raters(items)[0])
         floors = [row.values for row in run_floors(run, name)]
         reached = [metrics.correlations(values, gold).pearson for values in floors]
-        best = floors[int(np.nanargmax(reached))]
+        best = floors[int(np.argmax(np.nan_to_num(reached, nan=-np.inf)))]
         return metrics.compare_correlations(run.answers(judge, name)[0], best, gold, clusters=groups, **options)
     rules = (baselines.always_a, baselines.random_pair, baselines.longer_wins)
     floors = [label_credits(run, rule(list(items)), name) for rule in rules]

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from ..data.building.of_scale import rows_learned
+from ..data.building.of_scale import FORMATS, rows_learned
+from ..data.building.schema import Collection
 from ..merging.spec import DARE, Merge
 from ..paper import published_table
+from ..records import MissingFile
+from .files import load_table
 
 if TYPE_CHECKING:
     from ..scale import Scale
@@ -126,6 +130,40 @@ def _dare(scale: Scale) -> dict[str, str]:
     found = [merge for merge in scale.merges if merge.method in DARE and merge.variant == "matched"]
     p, factor = (f"{1 - found[0].density:g}", f"{found[0].scaling:g}") if found else (NONE, NONE)
     return {"Merging p": p, "Merging Lambda": factor}
+
+
+# --- rows of each expert ---------------------------------------------------------------------------------------------
+
+
+def examples_learned(scale: Scale) -> pd.DataFrame:
+    """Return how many rows of each format each expert learns, NaN for a format that it is not taught.
+
+    All rows of a collection, or a share of them, are counted by the run's Table 1; without it they are NaN too.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> examples_learned(load_scale("mini")).loc["joint"].to_dict()
+    {'direct': 4000.0, 'pairwise': 4000.0}
+    """
+    whole = {format: _instances(scale, collection) for collection, format in FORMATS.items()}
+    learned = {
+        expert.name: {format: _rows_of(expert.examples, whole[format]) for format in expert.formats}
+        for expert in scale.experts
+    }
+    return pd.DataFrame.from_dict(learned, orient="index").reindex(columns=list(whole)).astype(float)
+
+
+def _rows_of(examples: int | float | None, whole: float) -> float:
+    return examples if isinstance(examples, int) else float(np.round(whole * (examples or 1)))
+
+
+def _instances(scale: Scale, collection: Collection) -> float:
+    """The rows of a collection as Table 1 counted them when the collection was built."""
+    try:
+        cells = load_table("1", scale.paths.tables)
+    except MissingFile:
+        return float("nan")
+    counted = cells[(cells["row"] == "# Instances") & (cells["column"] == f"{collection.title()} Collection (ours)")]
+    return float(counted["value"].iloc[0])
 
 
 # --- what the tables leave open --------------------------------------------------------------------------------------

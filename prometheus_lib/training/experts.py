@@ -251,7 +251,7 @@ def expert_card(job: ExpertJob, summary: dict[str, Any]) -> str:
     losses = "\n".join(f"| {each['step']} | {each['loss']:.4f} |" for each in {e["step"]: e for e in shown}.values())
     settings = {name: value for name, value in stamp["settings"]["settings"].items() if value is not None}
     sections = [
-        ("Base model and data", f"Base model: `{Path(job.base).name}`.\n\n{cards.listed(inputs)}"),
+        ("Base model and data", f"Base model: `{Path(artifacts.hub_name(job.base)).name}`.\n\n{cards.listed(inputs)}"),
         ("Settings", cards.listed({"rows": summary["rows"], "seed": job.seed, **settings})),
         ("Loss", f"Mean cross-entropy of the answers' tokens, in nats.\n\n| step | loss |\n|---|---|\n{losses}"),
         ("Versions", cards.listed(cards.versions())),

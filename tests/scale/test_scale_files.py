@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from prometheus_lib import pipeline
 from prometheus_lib.records import DataError
 from prometheus_lib.scale import SCALES, load_scale, reading, scale_file, stored_scale
+from prometheus_lib.tables import claim_numbers
 
 MINE = 'like = "mini"\nrows = 50\n'
 
@@ -125,6 +126,17 @@ def test_another_base_model_or_other_rows_make_another_run(tiny_base, tmp_path):
     assert load_scale("smoke", tmp_path, "embedded", 96) == load_scale("smoke", tmp_path)
     pinned = load_scale("7b", base_model="google/gemma-3-1b-it@abc123")
     assert (pinned.base_model, pinned.name) == ("google/gemma-3-1b-it@abc123", "7b-gemma-3-1b-it-abc123")
+
+
+@pytest.mark.parametrize("revision", ["0123abcd", "refs/pr/7"])
+def test_a_pinned_base_keeps_its_name_before_and_after_it_is_fetched(revision):
+    name = "mistralai/Mixtral-8x7B-Instruct-v0.1"
+    named = load_scale("8x7b", base_model=f"{name}@{revision}")
+    fetched = replace(named, base_model=f"/cache/models--{name.replace('/', '--')}/snapshots/0123abcd")
+    for scale in (named, fetched):
+        assert scale.base_name == "Mixtral-8x7B-Instruct-v0.1"
+        assert scale.measurement == load_scale("8x7b").measurement == "the paper's items and base model"
+        assert claim_numbers.family(scale) == "Mixtral-Instruct-8x7B"
 
 
 def test_a_base_model_beside_the_scale_file(tmp_path):

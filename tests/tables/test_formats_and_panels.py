@@ -25,6 +25,16 @@ def test_a_rater_against_itself_counts_ties_by_each_rule(four_responses):
     assert found == {"pairs": 5, "equal scores": 20, "ties wrong": 80, "ties half": 90, "label-aware": 100}
 
 
+def test_one_response_per_instruction_or_few_draws_leave_nothing_to_agree_on(four_responses):
+    apart = [replace(item, cluster=item.id) for item in four_responses]
+    few = [replace(item, scores={"r": item.scores["r"][:2]}) for item in four_responses]
+    for items in (apart, few):
+        found = tables.self_agreement(items, "r")
+        assert found.pop("pairs") == 0 and np.isnan(list(found.values())).all() and len(found) == 4
+    missing = [replace(four_responses[0], scores={"r": [5, 5]}), *four_responses[1:]]
+    assert tables.self_agreement(missing, "r")["pairs"] == 2  # of the last three, whose third draws are 3 1 1
+
+
 def test_the_gap_is_that_of_table_13():
     run = tables.example_run()
     table = tables.table_13(run)

@@ -49,6 +49,12 @@ def test_who_knows_the_truth_beats_the_floor_and_who_guesses_does_not(run):
     assert tables.against_floor(run, "base", "hhh_alignment").verdict != "first"
 
 
+def test_where_all_labels_are_alike_no_floor_is_best_and_nothing_is_shown(run):
+    flat = [dataclasses.replace(item, scores={"sim-strong": [3]}) for item in run.items["flask"]]
+    found = tables.against_floor(dataclasses.replace(run, items=run.items | {"flask": flat}), "linear", "flask")
+    assert np.isnan(found.difference) and found.verdict not in ("first", "second")
+
+
 def with_copies(run, **copies: str):
     """The run with further judges: each says what one of its own judges says."""
     said = run.judgments

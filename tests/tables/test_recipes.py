@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prometheus_lib import tables
 from prometheus_lib.paper import published_table
 from prometheus_lib.scale import SCALES, load_scale
 from prometheus_lib.tables import recipes
@@ -30,6 +31,18 @@ def test_the_papers_scales_differ_where_they_say_so():
     assert differing["7b"] == {"Train Batch Size", "Random Seed"}
     more = {"Lora_Dropout", "Lora Target Module", "Merging Strategy"}
     assert differing["8x7b"] == differing["7b"] | more
+
+
+def test_a_share_of_all_rows_is_counted_by_table_1(tmp_path):
+    scale = load_scale("7b", tmp_path)
+    assert recipes.examples_learned(scale).isna().all(axis=None)  # all there are: nobody has counted them yet
+    row = {"orig_criteria": "c", "orig_instruction": "i", "orig_reference_answer": "r", "orig_feedback": "f"}
+    tables.save_table(tables.table_1([row] * 7, [row] * 20), "1", scale.paths.tables)
+    learned = recipes.examples_learned(scale)
+    assert learned.loc["direct", "direct"] == 7 and learned.loc["pairwise-seed2", "pairwise"] == 20
+    assert learned.loc["direct"].isna().sum() == 1
+    assert learned.loc["joint-half"].to_dict() == {"direct": 4, "pairwise": 10}
+    assert recipes.examples_learned(load_scale("7b", tmp_path, rows=4)).loc["joint-half", "pairwise"] == 2
 
 
 def test_fused_experts_double_the_rank_of_their_adapters():
