@@ -16,7 +16,7 @@ from ..judging.engines.transformers_judge import keep_nucleus
 from ..parallel import available_workers, one_thread
 from ..scale import Expert, Scale, committed_outputs
 from ..training import TrainingSettings
-from ..training.sizing import Shape, config_of
+from ..training.sizing import Shape, config_of, idle
 from .checking import JUDGES, TRAINS
 from .machines import GPU
 from .work import Work, work_of
@@ -26,7 +26,9 @@ TOGETHER = 256  # sequences that vLLM writes at a time, at most
 WRITTEN = 5.0  # prompt tokens that a CPU reads while it writes one, in batches
 OPERATIONS = 4e9  # parameters times tokens in one step of the probe
 LONGEST = 384  # tokens of its rows
-REPEATS = 2
+ANSWERED = 1 / 4  # of a row: its loss is computed there
+VOCABULARY = 1024  # tokens of its model at most
+REPEATS = 3
 STARTUP = 25.0  # seconds of a notebook that does nothing else
 
 
@@ -114,11 +116,12 @@ def run_of(manifest: dict[str, Any], scale: Scale) -> Scale:
 
 
 def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -> Speed:
-    """Measure this CPU, one thread, in a few seconds: models of one and of some layers of this shape, random weights.
+    """Measure this CPU, one thread, in a few seconds, on some layers of this shape under a small vocabulary.
 
-    Seconds are those of the processor, so that other programs count little, and the two models take turns. What the
-    further layers add is taken for as many as the model has: one alone adds no more than the clock's noise. Activations
-    are computed again where training does so. Steps of the optimiser, a few in a hundred of the time, are left out.
+    Seconds are those of the processor, so that other programs count little. The model's further layers and the rest of
+    its vocabulary take as much as their parameters are more; what choosing a token takes is measured over the whole
+    vocabulary. Activations are computed again where training does so. Steps of the optimiser, a few in a hundred of the
+    time, are left out.
 
     >>> speed = probe_speed("owner/base", settings, work_of(scale), batch=32)  # doctest: +SKIP
     >>> speed.source  # doctest: +SKIP
@@ -127,56 +130,90 @@ def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -
     import torch
 
     config = config_of(base)
-    layers, length = config.get_text_config().num_hidden_layers, max(16, min(int(work.length), LONGEST))
+    text, length = config.get_text_config(), max(16, min(int(work.length), LONGEST))
+    layer = _layer(config)
+    depth = _depth(text.num_hidden_layers, layer, length)
     state = torch.random.get_rng_state()
-    depth = _depth(config, length)
     with one_thread():
-        probes = [_probes(_slice(config, count), settings, batch, length) for count in (1, depth)]
-        seconds = [_seconds(*alike) for alike in zip(*probes, strict=True)]
+        model = _slice(config, depth)
+        train, read, write, choose = (
+            _seconds(*probe) for probe in _probes(model, settings, batch, length, text.vocab_size)
+        )
     torch.random.set_rng_state(state)
-    more = (layers - 1) / max(1, depth - 1)
-    whole = [max(deep, one + more * (deep - one)) for one, deep in seconds]
-    return Speed(*(1 / each for each in whole), "probed on this machine")
+    held = model.config.get_text_config().vocab_size
+
+    def whole(seconds: float, share: float) -> float:
+        head = share * text.hidden_size
+        return seconds * (text.num_hidden_layers * layer + head * text.vocab_size) / (depth * layer + head * held)
+
+    return Speed(
+        1 / whole(train, ANSWERED), 1 / whole(read, 0), 1 / (whole(write, 1) + choose), "probed on this machine"
+    )
 
 
-def _depth(config: Any, length: int) -> int:
-    """Return how many layers the deeper model has: as many as a step of OPERATIONS pays, at least two if there are."""
+def _layer(config: Any) -> int:
+    """Return the parameters of one layer that a token passes."""
     import torch
 
     with torch.device("meta"):
-        one, two = (sum(value.numel() for value in _slice(config, count).parameters()) for count in (1, 2))
-    return min(config.get_text_config().num_hidden_layers, 1 + max(1, int(OPERATIONS / length / (two - one))))
+        one, two = (_built(config, count, config.get_text_config().vocab_size) for count in (1, 2))
+    sizes = [
+        sum(map(torch.numel, each.parameters())) - idle(each, each.config.get_text_config()) for each in (one, two)
+    ]
+    return sizes[1] - sizes[0]
 
 
-def _slice(config: Any, layers: int) -> Any:
-    import torch
+def _depth(layers: int, layer: int, length: int) -> int:
+    """Return how many layers the probe's model has: as many as a step of OPERATIONS pays."""
+    return max(1, min(layers, int(OPERATIONS / length / layer)))
+
+
+def _built(config: Any, layers: int, vocabulary: int) -> Any:
     from transformers import AutoModelForCausalLM
 
     config = copy.deepcopy(config)
     text = config.get_text_config()
-    text.num_hidden_layers = layers
+    text.num_hidden_layers, text.vocab_size = layers, vocabulary
+    for each in (config, text):
+        each.pad_token_id = None  # it may lie beyond a small vocabulary
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:layers]
+    return AutoModelForCausalLM.from_config(config)
+
+
+def _slice(config: Any, layers: int) -> Any:
+    """Return a model of some layers and at most VOCABULARY tokens with quickly made weights, in float32."""
+    import torch
+
+    with torch.device("meta"):
+        model = _built(config, layers, min(VOCABULARY, config.get_text_config().vocab_size)).float()
+    model.to_empty(device="cpu")
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.uniform_(-0.04, 0.04)
+        for value in model.buffers():  # the angles of the positions among them
+            value.fill_(0.01 if value.is_floating_point() else 0)
+    return model.eval()
 
 
 Probe = tuple[Callable[[], None], int]  # what is measured, and the tokens of one call
 
 
-def _seconds(*probes: Probe) -> list[float]:
-    """Return for each the processor seconds per token of the quickest of REPEATS calls, made in turn."""
-    taken: list[list[float]] = [[] for _ in probes]
+def _seconds(call: Callable[[], None], tokens: int) -> float:
+    """Return the processor seconds per token of the quickest of REPEATS calls, after one that is not counted."""
+    call()
+    taken = []
     for _ in range(REPEATS):
-        for (call, tokens), own in zip(probes, taken, strict=True):
-            start = time.process_time()
-            call()
-            own.append((time.process_time() - start) / tokens)
-    return list(map(min, taken))
+        start = time.process_time()
+        call()
+        taken.append((time.process_time() - start) / tokens)
+    return min(taken)
 
 
-def _probes(model: Any, settings: TrainingSettings, batch: int, length: int) -> list[Probe]:
-    """Return what trains, what reads a prompt, and what writes a token of each of a batch of answers."""
+def _probes(model: Any, settings: TrainingSettings, batch: int, length: int, vocabulary: int) -> list[Probe]:
+    """Return what trains, reads a prompt, writes a token of each of a batch of answers (last: it changes how the model
+    attends), and chooses these tokens from the whole vocabulary."""
     import torch
 
     size = sum(value.numel() for value in model.parameters())
@@ -187,18 +224,19 @@ def _probes(model: Any, settings: TrainingSettings, batch: int, length: int) -> 
         (partial(_train, model, ids, settings), rows * length),
         (partial(_read, model, ids), rows * length),
         (partial(_write, model, ids[:1], together, []), together),
+        (partial(_choose, torch.randn(together, vocabulary)), together),
     ]
 
 
 def _train(model: Any, ids: Any, settings: TrainingSettings) -> None:
-    """Compute gradients as training does; a quarter of a row is the answer."""
+    """Compute gradients as training does; a part of a row is the answer."""
     import torch
 
     model.train()
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-        logits = model(ids, use_cache=False, logits_to_keep=ids.shape[1] // 4).logits.float()
+        logits = model(ids, use_cache=False, logits_to_keep=int(ANSWERED * ids.shape[1])).logits.float()
     logits.logsumexp(-1).sum().backward()
     model.zero_grad()
     model.gradient_checkpointing_disable()
@@ -213,18 +251,20 @@ def _read(model: Any, ids: Any) -> None:
 
 
 def _write(model: Any, ids: Any, together: int, read: list[Any]) -> None:
-    """Write one token of each answer, each to a prompt of its own; what was read is kept in `read` by the first call.
-
-    A trained judge is sure of most tokens: the scores are made so that few lie in the nucleus.
-    """
+    """Write one token of each answer, each to a prompt of its own; the first call keeps what was read in `read`."""
     import torch
 
     with torch.inference_mode():
         if not read:
             read.append(_prompts_read(model, ids, together))
-        scores = model(ids[:, :1].repeat(together, 1), past_key_values=read[0]).logits[:, -1]
-        scores[:, 0] += 100
-        keep_nucleus(scores, 0.9).softmax(-1).multinomial(1)
+        model(ids[:, :1].repeat(together, 1), past_key_values=read[0])
+
+
+def _choose(scores: Any) -> None:
+    """Draw a token of each answer: few lie in the nucleus, since a trained judge is sure of most."""
+    scores = scores.clone()
+    scores[:, 0] += 100
+    keep_nucleus(scores, 0.9).softmax(-1).multinomial(1)
 
 
 def _prompts_read(model: Any, ids: Any, count: int) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..records import DataError
-from .bases import PACKAGES, packaged
+from .bases import PACKAGES, packaged, place_of
 from .settings import Lora, TrainingSettings
 
 # Models whose configuration is what transformers takes by default for their kind: the hub need not be asked.
@@ -57,7 +57,7 @@ def config_of(base: str) -> Any:
     logging.set_verbosity_error()
     try:
         if file is not None:
-            return AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+            return _of_gguf(file)
         if name in KNOWN:
             return AutoConfig.for_model(KNOWN[name])
         if Path(base).is_dir():
@@ -68,6 +68,16 @@ def config_of(base: str) -> Any:
             f"{base}: its configuration cannot be read ({type(error).__name__}); check the name, the folder and the "
             "network, and log in (`hf auth login`) for a model behind a licence."
         ) from error
+
+
+def _of_gguf(file: Path) -> Any:
+    """Return the configuration of a GGUF file, from the folder that it was converted to where there is one: sooner."""
+    from transformers import AutoConfig
+
+    folder = place_of(file) if file.is_file() else file
+    if (folder / "config.json").is_file():
+        return AutoConfig.from_pretrained(folder)
+    return AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
 
 
 def shape_of(base: str, lora: Lora | None = None) -> Shape:
@@ -88,14 +98,20 @@ def shape_of(base: str, lora: Lora | None = None) -> Shape:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return Shape(
-        base, total, total - _idle(model, text), _adapters(model, lora) if lora else total, text.num_hidden_layers,
+        base, total, total - idle(model, text), _adapters(model, lora) if lora else total, text.num_hidden_layers,
         text.hidden_size, text.vocab_size, 2 * text.num_hidden_layers * heads * width,
         getattr(text, "max_position_embeddings", None),
     )  # fmt: skip
 
 
-def _idle(model: Any, text: Any) -> int:
-    """Return the parameters of experts that one token does not pass (0 for a model that is no mixture)."""
+def idle(model: Any, text: Any) -> int:
+    """Return the parameters of experts that one token does not pass (0 for a model that is no mixture).
+
+    >>> from transformers import AutoModelForCausalLM
+    >>> model = AutoModelForCausalLM.from_config(config_of("mistralai/Mixtral-8x7B-Instruct-v0.1"))  # doctest: +SKIP
+    >>> idle(model, model.config)  # doctest: +SKIP
+    33822867456
+    """
     experts = getattr(text, "num_local_experts", None) or getattr(text, "num_experts", None)
     if not experts:
         return 0

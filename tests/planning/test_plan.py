@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoTokenizer, MistralConfig
+from transformers import AutoTokenizer, MistralConfig, MixtralConfig
 
 from prometheus_lib import data, pipeline, planning
 from prometheus_lib.__main__ import main
@@ -207,10 +207,31 @@ def small_config(layers: int) -> MistralConfig:
 
 
 def test_the_probe_is_as_deep_as_it_can_pay_and_all_of_a_small_model():
-    """One layer has 0.98 million parameters: of a hundred layers, ten more than one cost 4e9 operations."""
-    assert speed._depth(small_config(10), 384) == 10
-    assert speed._depth(small_config(100), 384) == 11
-    assert speed._depth(small_config(100), 384 * 100) == 2
+    """One layer has 0.98 million parameters: ten of a hundred layers cost 4e9 operations on a row of 384 tokens."""
+    layer = speed._layer(small_config(10))
+    assert layer == 256 * (256 + 128 + 128 + 256) + 3 * 256 * 1024 + 2 * 256
+    assert [speed._depth(10, layer, 384), speed._depth(100, layer, 384), speed._depth(100, layer, 384 * 100)] == [
+        10,
+        10,
+        1,
+    ]
+
+
+def test_a_mixture_counts_the_experts_that_a_token_passes():
+    config = MixtralConfig(
+        vocab_size=500, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, num_local_experts=8, num_experts_per_tok=2, sliding_window=None,
+    )  # fmt: skip
+    assert speed._layer(config) == 64 * (64 + 32 + 32 + 64) + 2 * 3 * 64 * 128 + 8 * 64 + 2 * 64
+
+
+def test_the_probes_model_has_a_small_vocabulary_and_computes_with_real_numbers():
+    config = small_config(6)
+    config.vocab_size, config.pad_token_id = 100_000, 99_999
+    model = speed._slice(config, 3)
+    assert len(model.model.layers) == 3 and model.config.vocab_size == 1024 and config.vocab_size == 100_000
+    logits = model(torch.arange(3, 40).unsqueeze(0)).logits
+    assert logits.isfinite().all() and logits.std() > 0
 
 
 def test_the_probe_trains_as_training_does_and_writes_as_judging_does():
