@@ -33,7 +33,7 @@ from .judging.devices import engine_devices
 from .judging.engines import LOCAL_ENGINES
 from .judging.engines.api_settings import load_settings
 from .judging.jobs import JudgingJob
-from .judging.own.command import add_options, judge_own
+from .judging.own.command import add_options, flag_of, judge_own
 from .judging.policy import Policy
 from .judging.ray_judging import RayJudge
 from .judging.running import run_judging
@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge what is asked for and not stored yet, and print one line per judge, or the summary of your own."""
     options = parser().parse_args(arguments)
+    _refuse_idle(options)
     if options.responses:
         return judge_own(options)
     changes = {"base_model": options.base_model, "rows": options.rows}
@@ -119,6 +120,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, added in done.items():
         print(f"{name:<28}{added:>8} judgments added")
     return 0
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Raise DataError for an option that is for the other use of the command: it would be left out in silence."""
+    only_own = argparse.ArgumentParser(add_help=False)
+    add_options(only_own)
+    own, defaults = vars(only_own.parse_args([])), vars(parser().parse_args([]))
+    given = [name for name, default in defaults.items() if name != "judge" and getattr(options, name) != default]
+    if idle := [name for name in given if (name in own) != bool(options.responses)]:
+        flags = few([flag_of(name) for name in idle])
+        raise DataError(
+            f"{options.responses}: {flags} is for a scale's judges; leave it out to judge a file of your own."
+            if options.responses
+            else f"{flags} is for your own responses; name their file: judge FILE {flags} ..."
+        )
 
 
 def _judge(chosen: Scale, options: argparse.Namespace) -> dict[str, int]:

@@ -41,6 +41,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--prices", help="what a million tokens of prompt and of answer cost: 2.5,10")
 
 
+def flag_of(name: str) -> str:
+    """Return the flag that sets an option.
+
+    >>> flag_of("at_least"), flag_of("scale_of_scores")
+    ('--at-least', '--on')
+    """
+    return "--on" if name == "scale_of_scores" else f"--{name.replace('_', '-')}"
+
+
 def judge_own(options: argparse.Namespace) -> int:
     """Judge the file, write table and page, print the summary; return 1 where the result is beyond a threshold.
 
@@ -85,7 +94,7 @@ def _judged(options: argparse.Namespace, source: Path, folder: Path) -> Result:
     given["expected"] = options.expected or None
     fitting = {"score": ("scale_of_scores", "draws", "by", "expected"), "compare": (), "rank": ("opponents",)}[kind]
     if wrong := [name for name, value in given.items() if value is not None and name not in fitting]:
-        raise DataError(f"--{wrong[0].replace('scale_of_scores', 'on')} has no meaning for {kind}; leave it out.")
+        raise DataError(f"{flag_of(wrong[0])} has no meaning for {kind}; leave it out.")
     if kind == "rank":
         if not names & set(PLAYERS):
             raise DataError(
