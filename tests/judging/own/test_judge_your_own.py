@@ -439,7 +439,7 @@ def test_the_command_fails_beyond_a_threshold(tmp_path, capsys):
 
 def test_options_of_the_commands_other_use_are_refused(tmp_path, capsys):
     pd.DataFrame(labelled(12, 0)).to_csv(tmp_path / "mine.csv", index=False)
-    for options, message in ((["--rubric", "style", "--at-least", "3"], "--rubric, --at-least is for your own responses"),
+    for options, message in ((["--rubric", "style", "--at-least", "3"], "--rubric, --at-least is for your own"),
                            (["--surely", "--on", "1-10"], "--on, --surely is for your own responses"),
                            ([str(tmp_path / "mine.csv"), "--share", "0/4"], "--share is for a scale's judges"),
                            ([str(tmp_path / "mine.csv"), "--scale", "7b"], "--scale is for a scale's")):  # fmt: skip
