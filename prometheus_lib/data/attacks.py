@@ -150,7 +150,10 @@ def sources(names: Collection[str]) -> tuple[str, str]:
     for own, of_format in zip(SOURCES, (DIRECT_BENCHMARKS, PAIR_BENCHMARKS), strict=True):
         there = [name for name in (own, *of_format) if name in names]
         if not there:
-            raise DataError(f"attacks need a benchmark of each format; here are {', '.join(names) or 'none'}.")
+            raise DataError(
+                f"attacks need a benchmark of each format; here are {', '.join(names) or 'none'}: add one to the "
+                'scale\'s `benchmarks`, or take "attacks" out of its `studies`.'
+            )
         found.append(there[0])
     return found[0], found[1]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from math import isnan
 
 from ..scale import Scale, add_scale_options, load_scale
 from ..training.sizing import shape_of
-from .estimate import PAPER_HOURS, Plan, make_plan
+from .estimate import PAPER_HOURS, UNKNOWN, Plan, make_plan
 from .machines import describe_machine, this_machine
 from .speed import earlier_speed, probe_speed
 from .work import work_of
@@ -30,13 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def plan_of(scale: Scale) -> Plan:
-    """Plan a run on this machine; a CPU's speed is that of an earlier run, else measured now."""
-    shape = shape_of(scale.base_model, scale.training.lora)
-    speed, work = None, work_of(scale)
+    """Plan a run on this machine; a CPU's speed is that of an earlier run, else measured now where the run fits."""
+    shape, work = shape_of(scale.base_model, scale.training.lora), work_of(scale)
+    machine, speed = this_machine(scale.paths.root), None
     if scale.training.use_cpu:
         speed = earlier_speed(scale, describe_machine())
-        speed = speed or probe_speed(scale.base_model, scale.training, work, scale.batch_size)
-    return make_plan(scale, this_machine(scale.paths.root), speed, shape, work)
+    plan = make_plan(scale, machine, speed, shape, work)
+    if plan.speed is not UNKNOWN or not plan.fits:
+        return plan
+    speed = probe_speed(scale.base_model, scale.training, work, scale.batch_size)
+    return make_plan(scale, machine, speed, shape, work)
 
 
 def shown(plan: Plan) -> str:
@@ -45,21 +48,34 @@ def shown(plan: Plan) -> str:
 
     heads = ["notebook", "tokens", "GPU GB each", "RAM GB", "disk GB", "engine starts", "hours"]
     rows = [
-        [n.notebook, f"{n.tokens:,.0f}", f"{n.gpu:.1f}", f"{n.memory:.1f}", f"{n.disk:.1f}", n.starts, f"{n.hours:.2f}"]
+        [
+            n.notebook,
+            f"{n.tokens:,.0f}",
+            f"{n.gpu:.1f}",
+            f"{n.memory:.1f}",
+            f"{n.disk:.1f}",
+            n.starts,
+            _or_unknown(n.hours, 2),
+        ]
         for n in plan.notebooks
     ]
     shape, work = plan.shape, plan.work
     lines = [
-        f"Scale {plan.scale.name}, base model {Path(plan.scale.base_model).name}: {shape.parameters / 1e6:,.1f} "
+        f"Scale {plan.scale.name}, base model {plan.scale.base_name}: {shape.parameters / 1e6:,.1f} "
         f"million parameters, {shape.trained / 1e6:,.1f} million trained.",
         tabulate(rows, heads, tablefmt="github", colalign=("left", *["right"] * 6), disable_numparse=True),
-        f"In all {plan.hours:,.1f} hours and {work.judgments:,.0f} judgments by {len(plan.scale.judges)} judges. "
-        f"Tokens: {work.source}. Speed: {plan.speed.source}; each {plan.worker} trains {plan.speed.training:,.0f}, "
-        f"reads {plan.speed.reading:,.0f} or writes {plan.speed.writing:,.0f} tokens/s.",
+        f"In all {_or_unknown(plan.hours, 1)} hours and {work.judgments:,.0f} judgments by {len(plan.scale.judges)} "
+        f"judges. Tokens: {work.source}. Speed: {plan.speed.source}; each {plan.worker} trains "
+        f"{_or_unknown(plan.speed.training)}, reads {_or_unknown(plan.speed.reading)} or writes "
+        f"{_or_unknown(plan.speed.writing)} tokens/s.",
         *([_offers(plan)] if plan.offers else []),
         f"The plan {plan.verdict}",
     ]
     return "\n\n".join(lines)
+
+
+def _or_unknown(number: float, digits: int = 0) -> str:
+    return "?" if isnan(number) else f"{number:,.{digits}f}"
 
 
 def _offers(plan: Plan) -> str:

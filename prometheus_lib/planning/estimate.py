@@ -22,6 +22,7 @@ START = 60.0  # seconds until a vLLM engine answers
 LOSSES = 59  # models on and around the line between two experts whose losses are measured while they are merged
 SHARD = 5.0  # GB of a model that are in memory at a time while it is merged
 FITS = "fits this machine"
+UNKNOWN = Speed(math.nan, math.nan, math.nan, "not measured")
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,11 @@ def make_plan(
     offers = tuple(filter(None, (_offer(scale, shape, work, gpu) for gpu in gpu_table())))
     gpu, count, launcher = _devices(scale, shape, machine)
     if scale.training.use_cpu:
-        speed, count, launcher = cpu_speed or Speed(0, 0, 0, "not measured"), workers_of(scale), "none"
+        speed, count, launcher = cpu_speed or UNKNOWN, workers_of(scale), "none"
     else:
-        gpu = gpu or (offers[0].gpu if offers else gpu_table()[-1])
-        count, launcher = (
-            (count, launcher) if launcher else (offers[0].count, offers[0].launcher) if offers else (8, "")
-        )
+        if not launcher:
+            instead = offers[0] if offers else Offer(gpu_table()[-1], COUNTS[-1], "", 0.0)
+            gpu, count, launcher = instead.gpu, instead.count, instead.launcher
         speed = gpu_speed(gpu, shape, scale.training, work, _spread(shape, gpu))
     notebooks = _notebooks(scale, shape, work, speed, count)
     verdict = _verdict(scale, shape, machine, notebooks, offers)
@@ -155,13 +155,13 @@ def _notebooks(scale: Scale, shape: Shape, work: Work, speed: Speed, devices: in
     on_gpu = not scale.training.use_cpu
     merges, experts = len(scale.merge_folders), len(scale.experts)
     training = training_memory(shape, scale.training, devices if on_gpu else 1)
-    reading = work.reading / speed.reading + work.writing / speed.writing if speed.reading else 0.0
+    reading = work.reading / speed.reading + work.writing / speed.writing
     # On a CPU one worker trains an expert, on GPUs all of them together do.
     trained = work.training / devices if on_gpu else max(work.training / devices, work.longest)
     losses = LOSSES * scale.loss_rows * work.row
     seconds = {
-        TRAINS: trained / speed.training if speed.training else 0.0,
-        MERGES: merges * (1.5 + saved * 1e9 / MERGED) + (losses / speed.reading if speed.reading else 0.0),
+        TRAINS: trained / speed.training,
+        MERGES: merges * (1.5 + saved * 1e9 / MERGED) + losses / speed.reading,
         JUDGES: (reading + (work.starts * START if on_gpu else 0)) / devices
         + len(scale.passing) * saved * 1e9 / MERGED,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,15 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def base_without_place(base: str) -> str:
+    """Return a base model as manifests name it: a folder or a file by its name alone.
+
+    >>> base_without_place("owner/base"), base_without_place("/somewhere/my-base")
+    ('owner/base', 'my-base')
+    """
+    return Path(base).name if Path(base).is_absolute() else base
+
+
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
@@ -96,8 +106,8 @@ def _processor() -> str:
 
 
 def _known(name: str, memory: float) -> GPU:
-    """Return a GPU as the table has it: of its name and memory, else the slowest that has as much."""
+    """Return a GPU as the table has it: of its name, else (of two the slower) the one whose memory is nearest."""
     table = gpu_table()
-    near = [gpu for gpu in table if gpu.name.split()[0] in name or gpu.name.split()[1] in name]
+    near = [gpu for gpu in table if re.sub(r" \d+ GB$", "", gpu.name) in name]
     like = min(near or table, key=lambda gpu: (abs(gpu.memory - memory), gpu.peak))
     return GPU(name, memory, like.peak, like.bandwidth, like.training, 0.0, f"taken to be like {like.name}")

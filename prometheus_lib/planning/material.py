@@ -39,6 +39,8 @@ Row = dict[str, Any]
 class Learned:
     """Rows of one format to learn from (none where they are not at hand), how many there are, and what they are.
 
+    `made` says that the run itself makes just these, so that there are never more.
+
     >>> Learned([], 99_952, "typical lengths").whole
     99952
     """
@@ -46,6 +48,7 @@ class Learned:
     rows: Sequence[Row]
     whole: int
     source: str
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _learned(scale: Scale, collection: Collection, look: bool) -> Learned:
         rows = MAKERS[collection](scale.seed, 1)
         whole = len(rows) * scale.collection_instructions
         rows = MAKERS[collection](scale.seed, max(1, ROWS // len(rows)))
-        return Learned(rows, whole, f"{len(rows)} made rows")
+        return Learned(rows, whole, f"{len(rows)} made rows", made=True)
     return (look and (_collected(scale, collection) or _without_hub(scale, collection))) or Learned(
         [], COLLECTIONS[FORMATS[collection]], ""
     )
@@ -95,15 +98,16 @@ def _learned(scale: Scale, collection: Collection, look: bool) -> Learned:
 
 def _collected(scale: Scale, collection: Collection) -> Learned | None:
     """Return the first rows that the run has collected, or those of the published collection that is at hand."""
-    own = scale.paths.rows(collection)
+    own, whole = scale.paths.rows(collection), COLLECTIONS[FORMATS[collection]]
     source = own if own.is_file() else at_hand(collection)
     if source is None:
         return None
     most = JOINED if scale.training.share_prompts else ROWS
     rows = [row for _, row in islice(read_rows(source), most)]
-    return Learned(
-        rows, len(rows) if len(rows) < most else COLLECTIONS[FORMATS[collection]], f"{len(rows)} collected rows"
-    )
+    if source == own:
+        with own.open("rb") as lines:
+            whole = sum(1 for _ in lines)
+    return Learned(rows, len(rows) if len(rows) < most else whole, f"{len(rows)} collected rows")
 
 
 def _without_hub(scale: Scale, collection: Collection) -> Learned | None:
@@ -113,7 +117,7 @@ def _without_hub(scale: Scale, collection: Collection) -> Learned | None:
     with suppress(MissingFile):
         benchmarks.load_benchmark("vicuna_bench")  # which is not fetched for this
         rows = vicuna_rows(collection, rows_learned(scale, collection), scale.seed)
-        return Learned(rows, len(rows), f"{len(rows)} rows of GPT-4's judgments")
+        return Learned(rows, len(rows), f"{len(rows)} rows of GPT-4's judgments", made=True)
     return None
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ..artifacts import notebook_seconds
+from ..artifacts import notebook_seconds, read_json
 from ..judging.engines.transformers_judge import keep_nucleus
 from ..parallel import available_workers, one_thread
-from ..scale import Expert, Scale, committed_outputs
+from ..records import DataError
+from ..scale import Scale, committed_outputs
+from ..scale.typed import record
 from ..training import TrainingSettings
 from ..training.sizing import Shape, config_of, idle
 from .checking import JUDGES, TRAINS
-from .machines import GPU
+from .machines import GPU, base_without_place
 from .work import Work, work_of
 
 READ, DECODE = 0.5, 0.6  # shares of a GPU's peak and of its bandwidth that reading and writing reach (estimated)
@@ -91,28 +92,39 @@ def earlier_speed(scale: Scale, machine: dict[str, Any]) -> Speed | None:
     """
     for root in (scale.paths.root, committed_outputs() / scale.name.split("-")[0]):
         file = root / "manifest.json"
-        if file.is_file() and (found := _of_manifest(json.loads(file.read_text(encoding="utf-8")), scale, machine)):
+        if file.is_file() and (found := _of_manifest(read_json(file), scale, machine)):
             return replace(found, source=f"measured in the run of {root.parent.name}/{root.name}")
     return None
 
 
 def _of_manifest(manifest: dict[str, Any], scale: Scale, machine: dict[str, Any]) -> Speed | None:
-    seconds, settings = notebook_seconds(manifest), manifest["settings"]
-    numbered = {name[:2]: value for name, value in seconds.items()}
-    trained, judged = (numbered.get(number) for number in (TRAINS, JUDGES))
-    same = all(manifest["machine"].get(key) == machine.get(key) for key in ("processor", "cores"))
-    if not (same and trained and judged and settings["base_model"] == Path(scale.base_model).name):
+    numbered = {name[:2]: value - STARTUP for name, value in notebook_seconds(manifest).items()}
+    trained, judged = (numbered.get(number, 0.0) for number in (TRAINS, JUDGES))
+    same = all(manifest.get("machine", {}).get(key) == machine.get(key) for key in ("processor", "cores"))
+    run = run_of(manifest, scale)
+    if run is None or not same or min(trained, judged) < STARTUP:  # of so few seconds most are not computing
         return None
-    work, workers = work_of(run_of(manifest, scale)), min(settings["workers"], manifest["machine"]["cores"])
-    writing = (work.writing + work.reading / WRITTEN) / (judged - STARTUP) / workers
-    return Speed(work.training / (trained - STARTUP) / workers, WRITTEN * writing, writing, "")
+    work, workers = work_of(run), min(run.workers, machine["cores"])
+    writing = (work.writing + work.reading / WRITTEN) / judged / workers
+    return Speed(work.training / trained / workers, WRITTEN * writing, writing, "")
 
 
-def run_of(manifest: dict[str, Any], scale: Scale) -> Scale:
-    """Return a scale with the experts and shares that a manifest's run had."""
-    settings = manifest["settings"]
-    experts = tuple(Expert(**{**each, "formats": tuple(each["formats"])}) for each in settings["experts"])
-    return replace(scale, experts=experts, benchmark_share=settings["benchmark_share"], draws=settings["draws"])
+def run_of(manifest: dict[str, Any], scale: Scale) -> Scale | None:
+    """Return a scale with the settings that a manifest's run had; None for one of another base model or library.
+
+    >>> from prometheus_lib.scale import load_scale
+    >>> run_of({"settings": {"base_model": "owner/base"}}, load_scale("smoke")) is None
+    True
+    """
+    settings = manifest.get("settings", {})
+    if settings.get("base_model") != base_without_place(scale.base_model):
+        return None
+    own = {"name": scale.name, "base_model": scale.base_model, "paths": scale.paths}
+    known = {field.name for field in fields(Scale)} - own.keys()
+    table = {name: value for name, value in settings.items() if name in known}
+    with suppress(DataError):  # it lacks a setting, or has one that there is no more
+        return record(Scale, table, "manifest.json", **own)
+    return None
 
 
 def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -> Speed:

@@ -12,6 +12,7 @@ from ..data import direct_example, pairwise_example
 from ..data.collections import Example
 from ..judging.tasks import Task
 from ..prompts import SYSTEM_PROMPTS
+from ..records import DataError
 from ..scale import Expert, Scale
 from ..scale.asked import asked_alike, judging_tasks
 from ..training.bases import packaged, place_of
@@ -76,7 +77,7 @@ def work_of(scale: Scale, look: bool = True) -> Work:
     """
     material, (count, counted) = material_of(scale, look), token_counter(scale.base_model)
     lengths = lengths_of(scale, material, count, counted)
-    training = [_training_tokens(expert, lengths, material) * scale.training.epochs for expert in scale.experts]
+    training = [_training_tokens(scale, expert, lengths, material) for expert in scale.experts]
     prompts, reading, draws = _asked(scale, material, count)
     writing = sum(times * min(lengths.answer[format], scale.decoding.max_new_tokens) for format, times in draws.items())
     merges = len(scale.merge_folders) + len(scale.passing)
@@ -87,13 +88,19 @@ def work_of(scale: Scale, look: bool = True) -> Work:
     )  # fmt: skip
 
 
-def _training_tokens(expert: Expert, lengths: Lengths, material: Material) -> float:
-    return sum(
-        _rows(expert.examples, material.learned[format].whole) * lengths.row(format) for format in expert.formats
-    )
+def _training_tokens(scale: Scale, expert: Expert, lengths: Lengths, material: Material) -> float:
+    rows = {format: _rows(scale, expert, format, material.learned[format]) for format in expert.formats}
+    return scale.training.epochs * sum(count * lengths.row(format) for format, count in rows.items())
 
 
-def _rows(examples: int | float | None, whole: int) -> float:
+def _rows(scale: Scale, expert: Expert, format: str, learned: Learned) -> float:
+    """Return how many rows an expert learns; DataError where more are asked for than the scale will ever have."""
+    examples, whole = expert.examples, learned.whole
+    if isinstance(examples, int) and examples > whole and learned.made:
+        raise DataError(
+            f"scale {scale.name}: expert {expert.name!r} is to learn {examples} {format} rows, and there are {whole}; "
+            "lower `rows`, or raise `collection_instructions` where rows are made."
+        )
     return whole if examples is None else examples if isinstance(examples, int) else examples * whole
 
 

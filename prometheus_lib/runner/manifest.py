@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import artifacts, records, scale
-from ..planning.machines import describe_machine
+from ..planning.machines import base_without_place, describe_machine
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "mergekit", "datasets", "papermill", "numpy", "pandas", "scipy")
 
@@ -72,12 +72,9 @@ def _git(project: Path, *words: str) -> str:
 
 def describe_settings(settings: scale.Scale) -> dict[str, Any]:
     """Return the scale's settings without paths."""
-
     values = asdict(settings)
     values.pop("paths")
-    if Path(settings.base_model).is_absolute():
-        values["base_model"] = Path(settings.base_model).name
-    return values
+    return values | {"base_model": base_without_place(settings.base_model)}
 
 
 def timing_table(seconds: dict[str, float], total: float) -> str:

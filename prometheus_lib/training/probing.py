@@ -61,7 +61,7 @@ def probe(base: str, longest: int = 0, prompt: str = "Judge this response.") -> 
     """
     config, tokenizer = _read(base)
     text = config.get_text_config()
-    facts = {"architecture": _architecture(base, config), "vocabulary": text.vocab_size}
+    facts = {"architecture": architecture_of(base, config), "vocabulary": text.vocab_size}
     if lacking := _lacking(base):
         raise DataError(f"{base}: {lacking}; get the whole model.")
     facts["context"] = getattr(text, "max_position_embeddings", None)
@@ -145,8 +145,13 @@ def _advice(error: Exception) -> str:
     return f"configuration or tokenizer cannot be read ({first}); check the name, the folder and the network."
 
 
-def _architecture(base: str, config: Any) -> str:
-    """Return the name of the model's class; DataError for one that does not write after a prompt."""
+def architecture_of(base: str, config: Any) -> str:
+    """Return the name of the model's class; DataError for one that does not write after a prompt.
+
+    >>> from transformers import MistralConfig
+    >>> architecture_of("owner/base", MistralConfig())
+    'mistral'
+    """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     named = list(config.architectures or [])

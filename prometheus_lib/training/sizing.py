@@ -13,6 +13,7 @@ from typing import Any
 
 from ..records import DataError
 from .bases import PACKAGES, packaged, place_of
+from .probing import architecture_of
 from .settings import Lora, TrainingSettings
 
 # Models whose configuration is what transformers takes by default for their kind: the hub need not be asked.
@@ -81,7 +82,7 @@ def _of_gguf(file: Path) -> Any:
 
 
 def shape_of(base: str, lora: Lora | None = None) -> Shape:
-    """Return the sizes of a base model, built without memory on torch's meta device.
+    """Return the sizes of a base model, built without memory on torch's meta device; DataError for an encoder.
 
     >>> from prometheus_lib.training import EMBEDDED_BASE
     >>> shape_of(str(EMBEDDED_BASE)).layers
@@ -91,6 +92,7 @@ def shape_of(base: str, lora: Lora | None = None) -> Shape:
     from transformers import AutoModelForCausalLM
 
     config = config_of(base)
+    architecture_of(base, config)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     text = config.get_text_config()

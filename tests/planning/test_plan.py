@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoTokenizer, MistralConfig, MixtralConfig
+from transformers import AutoTokenizer, BertConfig, MistralConfig, MixtralConfig, T5Config
 
 from prometheus_lib import data, pipeline, planning
 from prometheus_lib.__main__ import main
@@ -16,9 +17,10 @@ from prometheus_lib.data.catalogue import BENCHMARKS
 from prometheus_lib.judging.engines.shared_prompt import SharedPromptLayer
 from prometheus_lib.judging.engines.writing import prompt_ids
 from prometheus_lib.judging.running import parts
-from prometheus_lib.planning import Machine, estimate, speed, work
+from prometheus_lib.planning import Machine, command, estimate, machines, speed, work
 from prometheus_lib.prompts.templates import PROMETHEUS
 from prometheus_lib.records import DataError, write_jsonl, write_text_atomic
+from prometheus_lib.runner.manifest import write_manifest
 from prometheus_lib.runner.notebooks import notebook_files
 from prometheus_lib.scale import committed_outputs, load_scale
 from prometheus_lib.training import sizing
@@ -162,6 +164,29 @@ def test_the_papers_own_work_is_what_was_counted_before():
     assert "typical lengths" in found.source
 
 
+def test_rows_that_are_collected_are_counted_and_too_few_made_ones_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"expert 'direct' is to learn 96 direct rows, and there are 10; lower `rows`"):
+        work.work_of(replace(load_scale("smoke", tmp_path), collection_instructions=2))
+    scale = replace(load_scale("7b", tmp_path), base_model=load_scale("mini").base_model, benchmarks=(), studies=())
+    for name, rows in (("feedback", data.feedback_rows(1, 20)), ("preference", data.preference_rows(1, 20))):
+        write_jsonl(scale.paths.rows(name), rows)
+    found = work.work_of(scale)
+    assert found.training == pytest.approx(work.work_of(all_rows(scale, 100, 200)).training)
+
+
+def all_rows(scale, direct: int, pairwise: int):
+    """Replace each expert by one for each of its formats, with the numbers of rows as numbers."""
+    counts = {"direct": direct, "pairwise": pairwise}
+    alone = [(each, format) for each in scale.experts for format in each.formats]
+    experts = [
+        replace(
+            each, name=f"{each.name}-{format}", formats=(format,), examples=int((each.examples or 1) * counts[format])
+        )
+        for each, format in alone
+    ]
+    return replace(scale, experts=tuple(experts))
+
+
 # --- speed -----------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +215,36 @@ def test_speeds_of_an_earlier_run_hold_for_other_rows_and_not_for_other_machines
     assert plans[0].work.training == pytest.approx(plans[1].work.training / 2, rel=0.01)
     assert speed.earlier_speed(whole, {**manifest["machine"], "processor": "another"}) is None
     assert speed.earlier_speed(load_scale("mini", base_model="owner/other"), manifest["machine"]) is None
+
+
+def manifest_of(scale, **seconds: float) -> dict:
+    """What the runner leaves of a run on the machine at hand."""
+    file = write_manifest(scale, {f"{number}_notebook": value for number, value in seconds.items()})
+    return json.loads(file.read_text())
+
+
+def test_a_run_with_a_model_of_the_hub_is_found_again_by_its_settings(tmp_path):
+    """Speeds follow from what that run had to do, not from what a scale's file says now."""
+    scale = replace(load_scale("smoke", tmp_path), base_model="owner/name")
+    machine = manifest_of(scale, **{"03": 125.0, "05": 225.0})["machine"]
+    found = speed.earlier_speed(scale, machine)
+    workers = min(scale.workers, machine["cores"])
+    assert found.training == pytest.approx(work.work_of(scale).training / 100 / workers)
+    fewer = replace(scale, benchmarks=("flask",), training=replace(scale.training, epochs=3.0))
+    assert speed.earlier_speed(fewer, machine) == found
+    assert speed.earlier_speed(replace(scale, base_model="other/name"), machine) is None
+
+
+@pytest.mark.parametrize("seconds", [{"03": 20.0, "05": 30.0}, {"03": 300.0}, {}])
+def test_runs_too_short_to_tell_a_speed_tell_none(seconds, tmp_path):
+    scale = load_scale("smoke", tmp_path)
+    manifest = manifest_of(scale, **seconds)
+    assert speed.earlier_speed(scale, manifest["machine"]) is None
+    old = {**manifest, "settings": {"base_model": manifest["settings"]["base_model"], "of_old": 1}}
+    assert speed.run_of(old, scale) is None
+    (scale.paths.root / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest\.json: not valid JSON"):
+        speed.earlier_speed(scale, manifest["machine"])
 
 
 def test_the_probe_measures_a_model_of_this_shape():
@@ -287,6 +342,47 @@ def test_a_large_model_on_a_cpu_does_not_fit():
         replace(load_scale("mini"), base_model="mistralai/Mistral-7B-Instruct-v0.2"), LAPTOP, FAST
     )
     assert not plan.fits and "of memory are needed, it has 16" in plan.verdict
+
+
+def test_what_does_not_fit_a_cpu_is_not_probed_and_has_no_hours(monkeypatch):
+    """The probe's own layer of a mixture would take 6 GB."""
+    monkeypatch.setattr(command, "probe_speed", None)  # it would fail
+    scale = load_scale("mini", base_model="mistralai/Mixtral-8x7B-Instruct-v0.1")
+    plan = command.plan_of(scale)
+    assert not plan.fits and math.isnan(plan.hours)
+    shown = command.shown(plan)
+    assert "In all ? hours" in shown and "not measured; each of" in shown and "nan" not in shown
+
+
+def test_gpus_that_do_not_hold_it_are_not_what_hours_are_told_for():
+    plan = planning.make_plan(load_scale("7b"), node(1, next(g for g in planning.gpu_table() if g.name == "RTX 4090")))
+    assert not plan.fits and (plan.devices, plan.launcher) == (plan.offers[0].count, plan.offers[0].launcher)
+    assert plan.speed.source == f"estimated for {plan.offers[0].gpu.name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "memory", "like"),
+    [
+        ("NVIDIA A100-SXM4-40GB", 42.3, "A100 40 GB"),
+        ("NVIDIA A100-SXM4-80GB", 85.0, "A100 80 GB"),
+        ("NVIDIA H100 80GB HBM3", 85.0, "H100 80 GB"),
+        ("NVIDIA L40S", 25.0, "RTX 4090"),  # its name has a 40 in it, which says nothing of its memory
+        ("NVIDIA H800", 85.0, "A100 80 GB"),  # of two as large the slower
+        ("NVIDIA B200", 190.0, "B200"),
+    ],
+)
+def test_a_gpu_is_taken_for_the_nearest_of_the_table(name, memory, like, tmp_path, monkeypatch):
+    """The table may hold a GPU of one's own whose name is one word."""
+    own = planning.GPU("B200", 180, 2250, 8000, 0.4, 6.0, "own")
+    monkeypatch.setattr(machines, "gpu_table", lambda: [*planning.gpu_table(), own])
+    assert machines._known(name, memory).source == f"taken to be like {like}"
+
+
+def test_an_encoder_is_refused(tmp_path):
+    for config in (T5Config(), BertConfig(architectures=["BertForMaskedLM"])):
+        config.save_pretrained(tmp_path)
+        with pytest.raises(DataError, match="is no model that writes on after a prompt; choose a decoder"):
+            sizing.shape_of(str(tmp_path))
 
 
 def test_the_command_prints_a_plan_of_every_scale(capsys):
