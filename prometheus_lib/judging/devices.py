@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from ..parallel import DEVICES, visible_gpus
+from ..records import DataError
 from .engines import LOCAL_ENGINES, engine_named
-from .engines.vllm_judge import engine_settings, gpus_needed, weight_bytes
+from .engines.vllm_judge import SETTINGS, engine_settings, gpus_needed, weight_bytes
 from .formats import number_format
 
 
@@ -28,13 +29,18 @@ def engine_devices(engine: str, model: str, bf16: bool) -> list[str]:
         weights = weight_bytes(model, number_format(bf16))
         asked = engine_settings({}, cpu=False).get("tensor_parallel_size")
         each = asked or gpus_needed(weights, smallest, len(found))
+        if type(each) is not int or not 1 <= each <= len(found):
+            raise DataError(
+                f"{SETTINGS}: tensor_parallel_size is {each!r}, and {len(found)} GPUs can be seen; give a whole number "
+                "of them, or leave it out."
+            )
     return groups(_numbers(len(found)), each)
 
 
 def _numbers(count: int) -> list[str]:
     """Return how CUDA counts the GPUs that it sees: some may be kept from this process."""
     named = os.environ.get(DEVICES)
-    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+    return [each.strip() for each in named.split(",")][:count] if named else [str(number) for number in range(count)]
 
 
 def groups(numbers: Sequence[str], each: int) -> list[str]:

@@ -7,8 +7,9 @@ tokenizer, and the fingerprint under which its judgments are stored.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
-import re
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def passing(recipe: Recipe, folder: str | Path) -> Iterator[None]:
     After an error they stay, for the next start goes on with them.
     """
     folder = Path(folder)
-    mark = folder.with_name(f".{folder.name}.{os.getpid()}.judging")
+    mark = _mark(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
@@ -61,13 +62,24 @@ def passing(recipe: Recipe, folder: str | Path) -> Iterator[None]:
         yield
         with lock:
             mark.unlink()
-            if not any(map(_in_use, folder.parent.glob(f".{folder.name}.*.judging"))):
+            if not _in_use(folder):
                 artifacts.remove_weights(folder)
     finally:
         mark.unlink(missing_ok=True)
 
 
-def _in_use(mark: Path) -> bool:
-    """Tell whether the process that left a mark still runs."""
-    found = re.search(r"\.(\d+)\.judging$", mark.name)
-    return found is not None and psutil.pid_exists(int(found[1]))
+def _mark(folder: Path) -> Path:
+    """Return the file that says that this process uses a merge; the folder's disk may be that of several machines."""
+    return folder.with_name(f".{folder.name}.judging-{os.getpid()}@{platform.node()}")
+
+
+def _in_use(folder: Path) -> bool:
+    """Tell whether a process uses a merge, as far as one can know; the marks of those that were killed go."""
+    used = False
+    for mark in folder.parent.glob(f".{glob.escape(folder.name)}.judging-*"):
+        process, _, machine = mark.name.rpartition(".judging-")[2].partition("@")
+        if machine == platform.node() and not psutil.pid_exists(int(process)):
+            mark.unlink(missing_ok=True)
+        else:
+            used = True
+    return used

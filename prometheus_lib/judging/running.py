@@ -17,6 +17,8 @@ from .sweeps import SweepJob, run_sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+COLUMNS = ["judge", "needed", "added", "seconds"]  # of what is returned
+
 
 def run_judging(
     jobs: Iterable[JudgingJob | SweepJob],
@@ -24,13 +26,13 @@ def run_judging(
     start: Callable[[JudgingJob], Judge] | None = None,
     devices: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Run judging jobs, the longest first so that workers end together; one row per judge.
+    """Run judging jobs, the longest first so that workers end together; one row per judge, with COLUMNS.
 
     `start` makes a job's judge (default: its engine, here or in a worker; vLLM's gets a process of its own). With
     `devices` (see `engine_devices`) one process for each takes from a queue of judges, the long ones cut into shares.
 
-    >>> run_judging([]).empty
-    True
+    >>> run_judging([])["added"].sum()
+    0
     """
     import pandas as pd
 
@@ -47,7 +49,7 @@ def run_judging(
         row = rows.setdefault(part.name, {"judge": part.name, "needed": 0, "added": 0, "seconds": 0.0})
         row["needed"], row["added"] = row["needed"] + needed(part), row["added"] + added
         row["seconds"] = round(row["seconds"] + seconds, 1)
-    return pd.DataFrame(list(rows.values()))
+    return pd.DataFrame(list(rows.values()), columns=COLUMNS)
 
 
 def _pieces(job: JudgingJob | SweepJob, longest: int) -> Sequence[JudgingJob | SweepJob]:

@@ -66,7 +66,7 @@ def check_mergeable(first: str | Path, second: str | Path, base: str | Path | No
     experts = [read_model(first), read_model(second)]
     parents = experts + ([] if base is None else [read_model(base)])
     for model in parents:
-        _check_floats(model)
+        check_floats(model.folder, model.layout)
     for other in parents[1:]:
         check_vocabularies(parents[0].folder, other.folder)
         _check_head(parents[0], other)
@@ -76,11 +76,16 @@ def check_mergeable(first: str | Path, second: str | Path, base: str | Path | No
     _warn(*parents)
 
 
-def _check_floats(model: Model) -> None:
-    odd = [f"{name} ({stored.dtype})" for name, stored in model.layout.items() if stored.dtype not in FLOATS]
+def check_floats(folder: str | Path, layout: Layout) -> None:
+    """Raise DataError for tensors that are not plain numbers: quantised ones mean others than they hold.
+
+    >>> from prometheus_lib.training import EMBEDDED_BASE
+    >>> check_floats(EMBEDDED_BASE, read_layout(EMBEDDED_BASE))
+    """
+    odd = [f"{name} ({stored.dtype})" for name, stored in layout.items() if stored.dtype not in FLOATS]
     if odd:
         raise DataError(
-            f"{model.folder}: {len(odd)} tensors are not plain floating point: {few(odd, 3)}; "
+            f"{folder}: {len(odd)} tensors are not plain floating point: {few(odd, 3)}; "
             f"merging needs {', '.join(FLOATS)}: load the model without quantisation and save it again."
         )
 

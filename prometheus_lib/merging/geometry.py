@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,19 @@ import pandas as pd
 
 from ..parallel import Report, silent
 from ..records import DataError, few
+from .checks import check_floats
+from .finite import PARENT, finite, not_finite, refuse
 from .layout import Layout, read_layout
-from .spec import Merge
+from .spec import NEEDS_BASE, Merge
 from .writer import local_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.*)$")
-SIDE = re.compile(r"(?:^|\.)(vision|audio|multi_modal)")  # towers beside the language model, with layers of their own
+# Towers beside the language model, with layers of their own.
+SIDE = re.compile(r"(?:^|\.)(vision|visual|audio|multi_modal)")
+SAME = 1e-12  # of the squared lengths of two changes: what rounding leaves between two that are one and the same
 ROUTERS = ("moe.gate", "mlp.router", "mlp.gate", "shared_expert_gate")
 
 
@@ -43,15 +48,23 @@ class Weights:
     cut: Callable[[str], Iterator[Tensor]] | None = None
     layout: Layout | None = None
 
+    @property
+    def where(self) -> str:
+        """Return the folder of a stored model; others are called weights in memory."""
+        return str(next(iter(self.layout.values())).file.parent) if self.layout else "weights in memory"
+
     def pieces(self, name: str) -> Iterator[Tensor]:
-        """Yield a tensor in float32, flat, in pieces of one size for all models."""
+        """Yield a tensor in float32, flat, in pieces of one size for all models; DataError for NaN and infinity."""
         from . import disk
 
-        return self.cut(name) if self.cut else iter(self.read(name).flatten().split(disk.PIECE))
+        for piece in self.cut(name) if self.cut else self.read(name).flatten().split(disk.PIECE):
+            if not finite(piece):
+                raise refuse(self.where, name, not_finite(piece), PARENT)
+            yield piece
 
 
 def stored(folder: str | Path) -> Weights:
-    """Return the weights of a model folder, or of a model on the hub; DataError for missing or damaged files.
+    """Return the weights of a model folder, or of a model on the hub; DataError for damaged or quantised ones.
 
     >>> from prometheus_lib.training import EMBEDDED_BASE
     >>> base = stored(EMBEDDED_BASE)
@@ -59,6 +72,7 @@ def stored(folder: str | Path) -> Weights:
     (128,)
     """
     layout = read_layout(local_folder(str(folder)))
+    check_floats(folder, layout)
 
     def cut(name: str) -> Iterator[Tensor]:
         from . import disk
@@ -69,14 +83,23 @@ def stored(folder: str | Path) -> Weights:
 
 
 def merged(merge: Merge, base: Weights, first: Weights, second: Weights, dtype: str = "float32") -> Weights:
-    """Return the weights of a merge of two stored experts, computed as they are read and rounded once to `dtype`."""
+    """Return the weights of a merge of two stored experts, computed as they are read and rounded once to `dtype`.
+
+    DataError where models do not fit each other, or do not lie in folders.
+    """
     from . import disk
 
-    parents = [model.layout for model in (base, first, second)]
+    used = [base if merge.method in NEEDS_BASE else None, first, second]
+    if not all(model.layout for model in used if model):
+        raise DataError(f"merge {merge.name!r}: it is computed from models in folders; give what `stored` returns.")
+    alike(first, second)
+    if used[0]:
+        shared(base, first, second)
+    parents = [model and model.layout for model in used]
 
     def cut(name: str) -> Iterator[Tensor]:
         kind = disk.DTYPES[disk.STORED_AS[dtype]]
-        return (each.float() for each in disk.merged_pieces(merge, name, *(parent[name] for parent in parents), kind))
+        return (each.float() for each in disk.merged_pieces(merge, name, *(p and p[name] for p in parents), kind))
 
     def read(name: str) -> Tensor:
         import torch
@@ -101,23 +124,63 @@ def inner_products(base: Weights, models: Mapping[str, Weights], report: Report 
 
 
 def shared(base: Weights, *models: Weights) -> list[str]:
-    """Return the names of the tensors that base and models have; DataError for a model with one that the base lacks.
+    """Return the names of the tensors that base and models have, in the base's order.
 
-    A base may have more (buffers, a head that is tied to the embeddings), which no training moves.
+    The base may have more (buffers, a head that is tied to the embeddings), which no training moves. DataError for
+    models with a tensor that it lacks, with other tensors than each other, or with other shapes.
     """
-    known = set(base.names)
-    if foreign := [name for model in models for name in model.names if name not in known]:
+    others, known = [model for model in models if model is not base], set(base.names)
+    for model in others:
+        if foreign := [name for name in model.names if name not in known]:
+            raise DataError(
+                f"{model.where}: the base has no tensor {few(foreign, 3)}; compare models of one base, with names as "
+                "save_pretrained writes them."
+            )
+        alike(others[0], model)
+        _check_shapes(base, model)
+    held = set(others[0].names) if others else known
+    return [name for name in base.names if name in held]
+
+
+def alike(one: Weights, other: Weights) -> tuple[str, ...]:
+    """Return the names of the tensors of two models; DataError where one has a tensor that the other lacks.
+
+    >>> import torch
+    >>> model = Weights(("norm",), lambda name: torch.ones(2))
+    >>> alike(model, model)
+    ('norm',)
+    """
+    if odd := set(one.names) ^ set(other.names):
         raise DataError(
-            f"the base has no tensor {few(dict.fromkeys(foreign), 3)}; compare models of one base, with names as "
-            "save_pretrained writes them."
+            f"{one.where} and {other.where}: only one of them has {few(sorted(odd), 3)}; save both whole, with the "
+            "same version of transformers."
         )
-    held = [set(model.names) for model in models]
-    return [name for name in base.names if all(name in names for names in held)]
+    _check_shapes(one, other)
+    return one.names
+
+
+def _check_shapes(one: Weights, other: Weights) -> None:
+    """Raise DataError for a tensor that two stored models hold in different shapes."""
+    ours, theirs = one.layout or {}, other.layout or {}
+    for name in (name for name in ours if name in theirs):
+        shapes = ours[name].shape, theirs[name].shape
+        if shapes[0] != shapes[1]:
+            raise DataError(
+                f"{one.where} and {other.where}: {name} is {shapes[0]} against {shapes[1]}; compare models of one base."
+            )
+
+
+def _together(name: str, *models: Weights) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the pieces of one tensor of several models; DataError where they have not as many entries."""
+    for pieces in zip_longest(*(model.pieces(name) for model in models)):
+        if len({None if piece is None else len(piece) for piece in pieces}) > 1:
+            raise DataError(f"{name}: it has not the same size in all models; compare models of one base.")
+        yield pieces
 
 
 def _changes(name: str, base: Weights, models: Iterable[Weights]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the base's entries (entries,) and the changes (models, entries) of one tensor, in double precision."""
-    for origin, *others in zip(base.pieces(name), *(model.pieces(name) for model in models), strict=True):
+    for origin, *others in _together(name, base, *models):
         start = origin.double()
         yield start.numpy(), np.stack([(piece.double() - start).numpy() for piece in others])
 
@@ -145,7 +208,7 @@ def positions(products: pd.DataFrame, first: str = "direct", second: str = "pair
 
     `products` are the models' inner products with both experts among them. Columns: distances to the base and to both
     experts; the effective coefficients `a` (of the first change) and `b` (of the second); `out of plane`, the share of
-    a change's length that is a combination of neither.
+    a change's length that is a combination of neither. DataError where the two changes are none, or one and the same.
 
     >>> names = ["direct", "pairwise", "average"]
     >>> products = pd.DataFrame([[1, 0, 0.5], [0, 1, 0.5], [0.5, 0.5, 0.5]], index=names, columns=names)
@@ -153,8 +216,13 @@ def positions(products: pd.DataFrame, first: str = "direct", second: str = "pair
     [0.5, 0.5, 0.0]
     """
     experts = [first, second]
-    unit = math.sqrt(products.loc[first, first])
-    coefficients = np.linalg.solve(products.loc[experts, experts], products.loc[experts]).T
+    unit, gram = math.sqrt(products.loc[first, first]), products.loc[experts, experts].to_numpy()
+    if not gram[0, 0] * gram[1, 1] - gram[0, 1] ** 2 > SAME * gram[0, 0] * gram[1, 1]:
+        raise DataError(
+            f"{first} and {second}: their changes from the base span no plane (one is none, or both are the same); "
+            "train both, on different data."
+        )
+    coefficients = np.linalg.solve(gram, products.loc[experts]).T
     square = np.diag(products)
     rest = np.clip(square - (coefficients * products[experts]).sum(axis=1), 0, None)
     table = pd.DataFrame({"to base": np.sqrt(square) / unit}, index=products.index)
@@ -165,7 +233,9 @@ def positions(products: pd.DataFrame, first: str = "direct", second: str = "pair
     return table
 
 
-def in_plane(products: pd.DataFrame, a: float, b: float, first: str = "direct", second: str = "pairwise"):
+def in_plane(
+    products: pd.DataFrame, a: float, b: float, first: str = "direct", second: str = "pairwise"
+) -> tuple[float, float]:
     """Return the coordinates (x, y) of a times the first plus b times the second change: x along the first one.
 
     Units are the length of the first change.
@@ -233,13 +303,16 @@ def place_of(name: str) -> tuple[int, str]:
 def sign_conflicts(base: Weights, first: Weights, second: Weights, densities: Sequence[float]) -> pd.DataFrame:
     """Return, by density, the share of entries kept in both trimmed changes, and of opposite signs among them.
 
-    Each change keeps its largest entries, tensor by tensor, as TIES does (appendix G).
+    Each change keeps its largest entries, tensor by tensor, as TIES does (appendix G); entries that did not change
+    count as not kept. DataError for a density outside of 0 to 1.
     """
+    if odd := [density for density in densities if not 0 < density <= 1]:
+        raise DataError(f"density is {odd[0]}; it must be above 0 and at most 1.")
     counts = {density: np.zeros(2) for density in densities}
     entries = 0
     for name in shared(base, first, second):
         ends = [dict(zip(densities, _borders(name, base, model, densities), strict=True)) for model in (first, second)]
-        for start, *pair in zip(*(model.pieces(name) for model in (base, first, second)), strict=True):
+        for start, *pair in _together(name, base, first, second):
             entries += start.numel()
             for density, count in counts.items():
                 count += _both_kept([piece - start for piece in pair], [end[density] for end in ends])
@@ -254,8 +327,7 @@ def _borders(name: str, base: Weights, model: Weights, densities: Sequence[float
 
     from .methods import border
 
-    pairs = zip(model.pieces(name), base.pieces(name), strict=True)
-    sizes = torch.cat([torch.empty(0), *((x - b).abs() for x, b in pairs)])
+    sizes = torch.cat([torch.empty(0), *((x - b).abs() for x, b in _together(name, model, base))])
     return [list(border(sizes, density)) if len(sizes) else [0.0, 0] for density in densities]
 
 
@@ -266,7 +338,7 @@ def _both_kept(changes: Sequence[Tensor], ends: Sequence[list[float]]) -> list[i
     """
     from .methods import above
 
-    product = changes[0] * changes[1]
+    product = changes[0].sign() * changes[1].sign()
     for change, end in zip(changes, ends, strict=True):
         keep, end[1] = above(change.abs(), *end)
         product = product * keep
@@ -276,41 +348,45 @@ def _both_kept(changes: Sequence[Tensor], ends: Sequence[list[float]]) -> list[i
 def slerp_angles(first: Weights, second: Weights) -> pd.DataFrame:
     """Return, tensor by tensor, the angle of two experts' weights and the sum of SLERP's two weights at one half.
 
-    A sum of exactly 1 is mergekit's fall-back to linear merging for nearly parallel tensors. Most parallel first.
+    A sum of exactly 1 is mergekit's fall-back to linear merging for nearly parallel tensors. Most parallel first, and
+    last those with an angle of NaN: one of the two is all zeros.
     """
     from .methods import arc_weights, dot
 
     rows = {}
-    for name in first.names:
+    for name in alike(first, second):
         products = (0.0, 0.0, 0.0)
-        for one, two in zip(first.pieces(name), second.pieces(name), strict=True):
+        for one, two in _together(name, first, second):
             pairs = ((one, one), (two, two), (one, two))
             products = tuple(dot(x, y, so_far) for (x, y), so_far in zip(pairs, products, strict=True))
-        cosine = products[2] / (math.sqrt(products[0] * products[1]) or 1)
-        degrees = math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+        cosine = products[2] / (math.sqrt(products[0]) * math.sqrt(products[1]) or math.nan)
+        degrees = math.degrees(math.acos(min(max(cosine, -1.0), 1.0)))  # in this order NaN stays
         rows[name] = {"degrees": degrees, "weights sum to": sum(arc_weights(*products, 0.5))}
     return pd.DataFrame(rows).T.sort_values("degrees")
 
 
 def largest_difference(one: Weights, other: Weights) -> float:
-    """Return the largest difference of any entry of two models with the same tensors.
+    """Return the largest difference of any entry of two models; DataError unless they have the same tensors.
 
     >>> from prometheus_lib.training import EMBEDDED_BASE
     >>> largest_difference(stored(EMBEDDED_BASE), stored(EMBEDDED_BASE))
     0.0
     """
-    pairs = (zip(one.pieces(name), other.pieces(name), strict=True) for name in shared(one, other))
-    return max((a - b).abs().max().item() for pair in pairs for a, b in pair if a.numel())
+    pairs = (pair for name in alike(one, other) for pair in _together(name, one, other))
+    return max(((a - b).abs().max().item() for a, b in pairs if len(a)), default=0.0)
 
 
 def combined(base: Weights, first: Weights, second: Weights, a: float, b: float) -> Weights:
-    """Return the base plus a times the first and b times the second change, computed as it is read."""
+    """Return the base plus a times the first and b times the second change, computed as it is read.
+
+    It has the tensors that all three have (see `shared`).
+    """
     from .methods import task_arithmetic
 
-    def read(name: str):
+    def read(name: str) -> Tensor:
         return task_arithmetic(base.read(name), first.read(name), second.read(name), (a, b))
 
-    return Weights(base.names, read)
+    return Weights(tuple(shared(base, first, second)), read)
 
 
 def bfloat16_errors(first: Weights, second: Weights, alphas: Iterable[float]) -> pd.DataFrame:
@@ -320,8 +396,8 @@ def bfloat16_errors(first: Weights, second: Weights, alphas: Iterable[float]) ->
     lengths of the error; `gain in %` is the first way's error along the weights themselves.
     """
     sums = {alpha: np.zeros(4) for alpha in alphas}
-    for name in first.names:
-        for pair in zip(first.pieces(name), second.pieces(name), strict=True):
+    for name in alike(first, second):
+        for pair in _together(name, first, second):
             one, two = (piece.bfloat16() for piece in pair)
             for alpha, total in sums.items():
                 total += _bfloat16_error(one, two, alpha)

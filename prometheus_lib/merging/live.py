@@ -7,6 +7,7 @@ the experts of a mixture in one tensor for each layer.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +47,10 @@ def live_model(folder: str | Path, bf16: bool = False) -> Any:
 
 
 def load_into(model: Any, weights: Weights) -> None:
-    """Put weights into a live model of the same architecture, tensor by tensor; DataError when it lacks one.
+    """Put weights into a live model of the same architecture, tensor by tensor.
 
-    Names that the model has and the weights do not (tied embeddings) are left alone.
+    DataError, before anything is changed, for a tensor that the model lacks and for a parameter that would keep its
+    old value. Tied parameters are one; buffers that the weights do not hold are left alone.
     """
     import torch
 
@@ -56,12 +58,22 @@ def load_into(model: Any, weights: Weights) -> None:
     places = {name: place_in(held, name) for name in weights.names}
     if unknown := [name for name, place in places.items() if place is None]:
         raise DataError(f"the model has no tensor {few(unknown, 3)}; give weights of the same architecture.")
+    filled: Counter[int] = Counter()
+    for place in places.values():
+        filled[_memory(place)] += place.numel()
+    if kept := [name for name, value in model.named_parameters() if filled[_memory(value)] < value.numel()]:
+        raise DataError(f"the weights do not hold {few(kept, 3)} of the model; give a whole model's.")
     with torch.no_grad():
         for name, place in places.items():
             tensor = weights.read(name)
             if tensor.shape != place.shape:
                 raise DataError(f"{name}: {tuple(tensor.shape)}, but {tuple(place.shape)} in the model; give its like.")
             place.copy_(tensor)
+
+
+def _memory(tensor: Tensor) -> int:
+    """Return what is equal for tied tensors and for parts of one."""
+    return tensor.untyped_storage().data_ptr()
 
 
 def plain(name: str) -> str:
@@ -83,7 +95,8 @@ def place_in(held: Mapping[str, Tensor], name: str) -> Tensor | None:
         return held[name]
     found = EXPERT.fullmatch(name)
     if found is None:
-        return held.get(name.replace(".block_sparse_moe.gate.", ".mlp.gate."))
+        routers = (name.replace(".block_sparse_moe.gate.", f".mlp.{router}.") for router in ("gate", "router"))
+        return next((held[each] for each in routers if each in held), None)
     fused, part, parts = FUSED.get(found["matrix"], ("", 0, 1))
     whole, expert = held.get(f"{found['layer']}.mlp.experts.{fused}"), int(found["expert"])
     return None if whole is None or expert >= len(whole) else whole[expert].chunk(parts)[part]

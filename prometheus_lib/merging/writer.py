@@ -211,16 +211,26 @@ ENGINES = {"mergekit": _run_mergekit, "prometheus": _run_own}
 
 
 def local_folder(model: str) -> str:
-    """Return the folder of a model: itself, or the hub's copy of it on this machine.
+    """Return the folder of a model: itself, or the hub's copy of it (of name@revision) on this machine.
+
+    DataError where there is no such folder, and where the hub does not give it.
 
     >>> local_folder(".")
     '.'
     """
     if Path(model).is_dir():
         return model
+    artifacts.check_base_model(model)
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(model, allow_patterns=["*.json", "model*.safetensors"])
+    name, _, revision = model.partition("@")
+    try:
+        return snapshot_download(name, revision=revision or None, allow_patterns=["*.json", "model*.safetensors"])
+    except Exception as error:  # the hub client raises many unrelated types
+        raise DataError(
+            f"{model}: the hub does not give this model ({type(error).__name__}); check its name, its revision and the "
+            "network, and log in (`hf auth login`) for a model behind a licence."
+        ) from error
 
 
 def _copy_companions(first: Path, folder: Path) -> None:

@@ -163,7 +163,7 @@ def _in_world(world: World, claim: Claim, by: str) -> tuple[str, str]:
     if claim.id not in world.parts:
         return "", NOT_ASKED
     parts = world.parts[claim.id]
-    known = parts["difference"].notna()
+    known = parts[by or "difference"].notna()
     if not known.any():
         return "", NO_INPUTS
     verdict = _verdict(world, claim, by)
@@ -208,7 +208,10 @@ def _agreement(one: World, other: World, by: str) -> str:
     alike, measured = _signs(one, other, claims, by)
     text = f"both decide {len(both)} of {len(claims)} claims, {len(both) - len(unlike)} alike"
     text += f"; unlike: {', '.join(unlike)}" if unlike else ""
-    return f"{names[0]} and {names[1]}: {text}. {alike} of {measured} differences that both measure point the same way."
+    ways = "No difference is measured in both"
+    if measured:
+        ways = f"{alike} of {measured} differences that both measure point the same way"
+    return f"{names[0]} and {names[1]}: {text}. {ways}."
 
 
 def _signs(one: World, other: World, claims: Sequence[Claim], by: str) -> tuple[int, int]:

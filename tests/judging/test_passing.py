@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from dataclasses import replace
 
@@ -27,13 +28,17 @@ def job(tiny_base, tiny_experts, tmp_path):
     )  # fmt: skip
 
 
+def marks(tmp_path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "merged").iterdir() if ".judging-" in path.name)
+
+
 def test_a_merge_is_judged_and_its_weights_go(job, tmp_path):
     assert judging.run_judge(job) == 3
     left = sorted(path.name for path in (tmp_path / "merged" / "half").iterdir())
     assert not [name for name in left if name.endswith(".safetensors")]
     assert {"config.json", "tokenizer.json", "README.md", artifacts.STAMP, artifacts.REMOVED} <= set(left)
     assert judging.run_judge(replace(job, engine="vllm")) == 0  # nothing is started, nothing is merged
-    assert [path for path in (tmp_path / "merged").iterdir() if path.suffix == ".judging"] == []
+    assert marks(tmp_path) == []
     whole = judging.JudgingJob(**{**vars(job), "recipe": None, "folder": str(tmp_path / "kept")})
     merge_experts(job.recipe.merge, job.recipe.base, job.recipe.experts, whole.folder)
     assert judging.run_judge(whole) == 0  # a merge that stays is the same judge
@@ -53,12 +58,16 @@ def test_weights_stay_while_another_process_judges_them_and_after_an_error(job, 
         assert weights.is_file()
         raise RuntimeError("stopped")
     assert weights.is_file()
-    other = tmp_path / "merged" / f".half.{os.getppid()}.judging"
-    other.touch()
+    (tmp_path / "merged" / f".half.2.judging-{os.getppid()}@{platform.node()}").touch()  # of the merge half.2
+    for used in (f".half.judging-{os.getppid()}@{platform.node()}", ".half.judging-999999999@another-machine"):
+        other = tmp_path / "merged" / used
+        other.touch()
+        with passing(job.recipe, job.folder):
+            pass
+        assert weights.is_file() and used in marks(tmp_path)
+        other.unlink()
+    gone = tmp_path / "merged" / f".half.judging-999999999@{platform.node()}"  # of a process that was killed
+    gone.touch()
     with passing(job.recipe, job.folder):
         pass
-    assert weights.is_file()
-    other.rename(tmp_path / "merged" / ".half.999999999.judging")  # of a process that is gone
-    with passing(job.recipe, job.folder):
-        pass
-    assert not weights.exists()
+    assert not weights.exists() and len(marks(tmp_path)) == 1

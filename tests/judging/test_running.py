@@ -82,12 +82,40 @@ def test_a_sweep_has_no_more_parts_than_merges():
         (4, "", 1, ["0", "1", "2", "3"]),
         (3, "", 2, ["0,1"]),
         (2, "5,7", 1, ["5", "7"]),
+        (2, "5, 7", 1, ["5", "7"]),
         (4, "GPU-a,GPU-b,GPU-c,GPU-d", 4, ["GPU-a,GPU-b,GPU-c,GPU-d"]),
     ],
 )
 def test_gpus_are_put_together_as_cuda_counts_them(monkeypatch, count, named, each, expected):
     monkeypatch.setenv(parallel.DEVICES, named)
     assert devices.groups(devices._numbers(count), each) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "expected"),
+    [
+        ("vllm", "", ["0", "1", "2"]),
+        ("transformers", '{"tensor_parallel_size": 2}', ["0", "1", "2"]),  # a setting of vLLM's
+        ("vllm", '{"tensor_parallel_size": 2}', ["0,1"]),
+        ("vllm", '{"tensor_parallel_size": 4}', None),  # no engine at all would be made
+        ("vllm", '{"tensor_parallel_size": "2"}', None),
+        ("trivial", "", []),
+    ],
+)
+def test_each_engine_has_as_many_gpus_as_it_asks_for(monkeypatch, engine, settings, expected):
+    monkeypatch.setattr(devices, "visible_gpus", lambda: [("NVIDIA A100-SXM4-40GB", 42.3)] * 3)
+    monkeypatch.setenv("PROMETHEUS_VLLM_SETTINGS", settings)
+    monkeypatch.setenv(parallel.DEVICES, "")
+    if expected is not None:
+        assert devices.engine_devices(engine, str(EMBEDDED_BASE), bf16=False) == expected
+        return
+    with pytest.raises(DataError, match="tensor_parallel_size is .*, and 3 GPUs can be seen"):
+        devices.engine_devices(engine, str(EMBEDDED_BASE), bf16=False)
+
+
+def test_no_jobs_are_a_table_of_no_rows():
+    done = judging.run_judging([])
+    assert list(done.columns) == ["judge", "needed", "added", "seconds"] and done["added"].sum() == 0
 
 
 def test_an_engine_is_as_long_as_its_longest_prompt_that_fits(monkeypatch):

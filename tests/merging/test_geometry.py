@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from prometheus_lib.merging import Merge, disk, geometry, methods
@@ -123,6 +125,7 @@ def test_slerp_angles_agree_with_the_methods_weights(weights):
         ("language_model.model.norm.weight", (-1, "norm")),
         ("vision_tower.vision_model.encoder.layers.2.self_attn.q_proj.weight", (-1, "vision")),
         ("model.vision_tower.encoder.layers.0.mlp.fc1.bias", (-1, "vision")),
+        ("visual.blocks.0.attn.qkv.weight", (-1, "visual")),
         ("multi_modal_projector.mm_input_projection_weight", (-1, "multi_modal")),
         ("model.layers.5.self_attn.q_norm.weight", (5, "q_norm")),
         ("model.layers.4.mlp.gate.weight", (4, "router")),
@@ -166,6 +169,106 @@ def test_a_base_may_hold_more_tensors_than_its_experts_and_not_fewer():
     assert geometry.changes_by_module(ones, expert, expert)["module"].tolist() == ["w"]
     with pytest.raises(DataError, match="no tensor buffer"):
         geometry.inner_products(expert, {"base": ones})
+
+
+# --- what does not fit together --------------------------------------------------------------------------------------
+
+
+def held(**tensors) -> geometry.Weights:
+    return geometry.Weights(tuple(tensors), lambda name: torch.tensor(tensors[name], dtype=torch.float32))
+
+
+def saved(folder, **tensors) -> geometry.Weights:
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors")
+    return geometry.stored(folder)
+
+
+COMPARING = {
+    "inner products": lambda base, one, two: geometry.inner_products(base, {"one": one, "two": two}),
+    "modules": geometry.changes_by_module,
+    "signs": lambda base, one, two: geometry.sign_conflicts(base, one, two, [0.5]),
+    "angles": lambda base, one, two: geometry.slerp_angles(one, two),
+    "difference": lambda base, one, two: geometry.largest_difference(one, two),
+    "rounding": lambda base, one, two: geometry.bfloat16_errors(one, two, [0.5]),
+}
+
+
+@pytest.mark.parametrize("compare", COMPARING.values(), ids=COMPARING)
+@pytest.mark.parametrize(
+    ("two", "message"),
+    [
+        ({"w": [1.0], "v": [1.0, 2.0]}, "w: it has not the same size"),  # of one entry: torch would stretch it
+        ({"w": [[1.0, 2.0, 3.0, 4.0, 5.0]], "v": [1.0, 2.0]}, "w: it has not the same size"),
+        ({"w": [1.0, 2.0, 3.0, 4.0]}, "only one of them has v"),
+        ({"w": [1.0, math.nan, math.inf, 4.0], "v": [1.0, 2.0]}, "w holds 2 weights that are NaN or infinite"),
+    ],
+)
+def test_models_that_do_not_fit_give_an_error_and_no_number(compare, two, message):
+    base = held(w=[1.0, 2.0, 3.0, 4.0], v=[1.0, 2.0], buffer=[7.0])
+    one = held(w=[2.0, 2.0, 3.0, 4.0], v=[1.0, 1.0])
+    compare(base, one, one)
+    with pytest.raises(DataError, match=message):
+        compare(base, one, held(**two))
+
+
+def test_shapes_are_compared_with_the_entries_and_folders_are_named(tmp_path):
+    wide = saved(tmp_path / "wide", w=torch.ones(2, 3))
+    high = saved(tmp_path / "high", w=torch.zeros(3, 2))
+    for compare in COMPARING.values():
+        with pytest.raises(DataError, match=r"w is \([23], [23]\) against \([23], [23]\)"):
+            compare(wide, wide, high)
+    with pytest.raises(DataError, match="high.*against"):
+        geometry.merged(LINEAR, wide, wide, high)
+    with pytest.raises(DataError, match="packed: 1 tensors are not plain floating point: w .U8."):
+        saved(tmp_path / "packed", w=torch.ones(4, dtype=torch.uint8))
+
+
+def test_a_linear_merge_asks_nothing_of_its_base_and_others_do(tmp_path):
+    first = saved(tmp_path / "first", w=torch.ones(3), head=torch.ones(2))
+    second = saved(tmp_path / "second", w=torch.full((3,), 3.0), head=torch.zeros(2))
+    bare = saved(tmp_path / "bare", w=torch.zeros(3))
+    assert geometry.merged(LINEAR, bare, first, second).read("head").tolist() == [0.5, 0.5]
+    with pytest.raises(DataError, match="the base has no tensor head"):
+        geometry.merged(Merge("t", "ties", density=0.5), bare, first, second)
+    with pytest.raises(DataError, match="computed from models in folders"):
+        geometry.merged(LINEAR, bare, first, geometry.merged(LINEAR, bare, first, second))
+
+
+def test_points_of_the_plane_have_the_tensors_that_all_have():
+    base = held(w=[1.0, 1.0], tied=[9.0])
+    point = geometry.combined(base, held(w=[3.0, 1.0]), held(w=[1.0, 5.0]), 0.5, 2.0)
+    assert point.names == ("w",) and point.read("w").tolist() == [2.0, 9.0]
+
+
+def test_changes_that_span_no_plane_are_named():
+    for gram in ([[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]):
+        with pytest.raises(DataError, match="direct and pairwise: .* span no plane"):
+            geometry.positions(pd.DataFrame(gram, index=["direct", "pairwise"], columns=["direct", "pairwise"]))
+
+
+def test_densities_are_shares():
+    model = held(w=[1.0, 2.0, 3.0, 4.0])
+    for density in (0.0, 1.5, 20):
+        with pytest.raises(DataError, match=f"density is {density}; it must be above 0"):
+            geometry.sign_conflicts(held(w=[0.0] * 4), model, model, [1.0, density])
+
+
+def test_tiny_changes_have_signs_and_zeros_no_angle():
+    """The product of two changes of 1e-25 is zero in float32."""
+    one, two = held(w=[1e-25, 1e-25], bias=[0.0, 0.0]), held(w=[1e-25, -1e-25], bias=[1.0, 0.0])
+    table = geometry.sign_conflicts(held(w=[0.0, 0.0], bias=[0.0, 0.0]), one, two, [1.0])
+    assert table.loc[1.0].tolist() == [0.5, 0.5]
+    angles = geometry.slerp_angles(held(w=[1.0, 0.0], bias=[0.0, 0.0]), held(w=[0.0, 1.0], bias=[1.0, 0.0]))
+    assert angles.loc["w", "degrees"] == pytest.approx(90) and math.isnan(angles.loc["bias", "degrees"])
+    assert angles.index.tolist() == ["w", "bias"]
+
+
+def test_a_model_that_is_nowhere_is_named(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name, message in (("./no/model", "there is no such model folder"), ("owner/none@main", "hub does not give")):
+        with pytest.raises(DataError, match=message):
+            geometry.stored(name)
 
 
 def test_rounding_once_beats_merging_in_bfloat16(weights):

@@ -103,6 +103,19 @@ def test_agreements_count_what_both_decide(outputs):
     assert "2 of 3 differences that both measure point the same way" in line  # C03 and C08; not C05; C01 is a check
 
 
+def test_worlds_that_measure_nothing_in_common_say_so(outputs):
+    found, _ = table_of(outputs, mini=evidence(C03=(-5.0, "-")), bridge=evidence(C05=(2.5, "+")))
+    (line,) = worlds.agreements(found)
+    assert "both decide 0 of" in line and line.endswith("0 alike. No difference is measured in both.")
+
+
+def test_by_the_raters_what_they_lack_has_no_inputs(outputs):
+    unrated = MINI.assign(**{"rated": float("nan"), "rated shown": "?"})
+    world = worlds.World(load_scale("mini"), unrated)
+    cells = {by: worlds.side_by_side([world], LEDGER, by).at["C03", "mini: verdict"] for by in ("", "rated")}
+    assert cells == {"": "not reproduced", "rated": worlds.NO_INPUTS}
+
+
 def test_this_runs_own_evidence_comes_before_what_is_stored(outputs):
     store(outputs, "mini", MINI)
     own = load_scale("mini", outputs)
