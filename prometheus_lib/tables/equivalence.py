@@ -8,6 +8,7 @@ items carry it, and against the raters.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -164,9 +165,10 @@ def _gap(each: metrics.Joint) -> dict[str, object]:
 def training_runs(run: Run, yardstick: str = TRUTH) -> pd.DataFrame:
     """Return how far training runs of one recipe lie apart: every judge that was made with at least two seeds.
 
-    One row per format and recipe, on the benchmarks that all runs were judged on. Columns: runs, mean, sd (of runs, in
-    points). A row "all recipes" pools them: its `sd` is the root mean square over all degrees of freedom (`freedom`),
-    and `apart` how far two runs of one recipe lie apart at most in 95 of 100 cases (t sd sqrt 2).
+    One row per format and recipe, on the benchmarks that all runs were judged on; a run whose scores never vary has no
+    Pearson and does not count. Columns: runs, mean, sd (of runs, in points). A row "all recipes" pools them: its `sd`
+    is the root mean square over all degrees of freedom (`freedom`), and `apart` how far two runs of one recipe lie
+    apart at most in 95 of 100 cases (t sd sqrt 2).
 
     >>> from prometheus_lib.tables import example_run
     >>> training_runs(example_run()).empty
@@ -179,7 +181,8 @@ def training_runs(run: Run, yardstick: str = TRUTH) -> pd.DataFrame:
     rows = []
     for what, names in zip(BENCHMARKS, FORMATS.values(), strict=True):
         for recipe, runs in recipes.items():
-            values = [found.estimate for judge in runs if (found := in_points(run, judge, names, yardstick))]
+            measured = [found for judge in runs if (found := in_points(run, judge, names, yardstick))]
+            values = [found.estimate for found in measured if math.isfinite(found.estimate)]
             if len(values) > 1:
                 rows.append(
                     (what, recipe, len(values), np.mean(values), np.std(values, ddof=1), len(values) - 1, np.nan)

@@ -35,7 +35,7 @@ def run(source: str, names: dict) -> None:
 
 def rehearse(file, parameters: dict[str, str]) -> str:
     """Run a notebook with its parameters set; return the cell that failed and why, "" for none."""
-    names: dict = {"__name__": "__main__"}
+    names: dict = {"__name__": "__main__", "display": show}
     for place, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"]):
         if cell["cell_type"] != "code":
             continue

@@ -64,3 +64,14 @@ def test_two_runs_of_one_recipe_are_one_draw_of_their_luck(yardstick):
         assert row["runs"] == 2 and row["sd"] == pytest.approx(abs(one - two) / np.sqrt(2))
         assert pooled["freedom"] == 1 and pooled["apart"] == pytest.approx(12.706 * abs(one - two), rel=1e-3)
     assert "linear" not in found.index.get_level_values("recipe")
+
+
+def test_a_run_whose_scores_never_vary_does_not_hide_the_others():
+    run = with_second_seed(tables.example_run())
+    before = equivalence.training_runs(run, equivalence.RATERS)
+    flat = run.judgments[(run.judgments["judge"] == "base") & (run.judgments["format"] == "direct")]
+    flat = flat.assign(judge="base-seed3", decision=3)
+    after = equivalence.training_runs(
+        replace(run, judgments=pd.concat([run.judgments, flat], ignore_index=True)), equivalence.RATERS
+    )
+    pd.testing.assert_frame_equal(before, after)
