@@ -16,7 +16,7 @@ from typing import Any
 from .. import pipeline
 from ..data import benchmarks, minibench
 from ..data.building.loading import reachable, read_rows
-from ..data.building.of_scale import FORMATS, MAKERS, at_hand, rows_learned
+from ..data.building.of_scale import FORMATS, at_hand, made_rows, rows_learned
 from ..data.building.schema import Collection
 from ..data.building.vicuna import vicuna_rows
 from ..records import DirectItem, MissingFile, PairItem
@@ -87,9 +87,9 @@ def material_of(scale: Scale, look: bool = True) -> Material:
 
 def _learned(scale: Scale, collection: Collection, look: bool) -> Learned:
     if scale.miniature:
-        rows = MAKERS[collection](scale.seed, 1)
+        rows = made_rows(scale, collection, scale.seed, 1)
         whole = len(rows) * scale.collection_instructions
-        rows = MAKERS[collection](scale.seed, max(1, ROWS // len(rows)))
+        rows = made_rows(scale, collection, scale.seed, max(1, ROWS // len(rows)))
         return Learned(rows, whole, f"{len(rows)} made rows", made=True)
     return (look and (_collected(scale, collection) or _without_hub(scale, collection))) or Learned(
         [], COLLECTIONS[FORMATS[collection]], ""

@@ -46,6 +46,8 @@ def check_scale(scale: Scale, where: str) -> None:
     _check_known([scale.launcher], (NO_LAUNCHER, AUTO, *LAUNCHERS), f"{where}: launcher")
     if scale.training.four_bit and scale.training.lora is None:
         raise DataError(f"{where}: four_bit of [training] needs adapters; add [training.lora], or leave it out.")
+    if scale.counted_feedback and not scale.miniature:
+        raise DataError(f"{where}: counted_feedback is for the miniature world's own rows; leave it out.")
     _check_experts(scale, where)
     merges = [merge.name for merge in (*scale.merges, *scale.sweep)]
     _check_known([scale.merged_judge], merges, f"{where}: merged_judge")

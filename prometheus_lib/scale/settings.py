@@ -113,6 +113,7 @@ class Scale:
     without_hub: str = ""
     loss_rows: int = 30
     keep_merges: bool = True  # False: all but the merged judge are written when they are judged, and then removed
+    counted_feedback: bool = False  # the miniature's teacher counts aloud what is right (`data.counting`)
     judging_dtype: str = ""  # of the judges' weights: bfloat16, float32, or "auto" (what the machine is fast in)
 
     def benchmark_name(self, name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...records import DataError, DirectItem, PairItem, few
 from ..collections import feedback_rows, preference_rows
+from ..counting import counted_row
 from ..download import data_folder
 from .hashing import digest
 from .leakage import plain
@@ -30,7 +31,8 @@ def load_feedback_rows(scale: Any, rejects: Rejects | None = None, data_dir: str
     """Return the scale's rows of direct assessment, checked; rows that fail go to `rejects`.
 
     >>> from types import SimpleNamespace
-    >>> len(load_feedback_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
+    >>> scale = SimpleNamespace(miniature=True, counted_feedback=False, seed=1, collection_instructions=2)
+    >>> len(load_feedback_rows(scale))
     10
     """
     return _rows("feedback", scale, rejects, data_dir)
@@ -40,7 +42,8 @@ def load_preference_rows(scale: Any, rejects: Rejects | None = None, data_dir: s
     """Return the scale's rows of pairwise ranking, checked; rows that fail go to `rejects`.
 
     >>> from types import SimpleNamespace
-    >>> len(load_preference_rows(SimpleNamespace(miniature=True, seed=1, collection_instructions=2)))
+    >>> scale = SimpleNamespace(miniature=True, counted_feedback=False, seed=1, collection_instructions=2)
+    >>> len(load_preference_rows(scale))
     20
     """
     return _rows("preference", scale, rejects, data_dir)
@@ -48,12 +51,23 @@ def load_preference_rows(scale: Any, rejects: Rejects | None = None, data_dir: s
 
 def _rows(collection: Collection, scale: Any, rejects: Rejects | None, data_dir: str | Path | None) -> list[Row]:
     if scale.miniature:
-        return MAKERS[collection](scale.seed, scale.collection_instructions)
+        return made_rows(scale, collection, scale.seed, scale.collection_instructions)
     wanted, source = rows_learned(scale, collection), published(scale, collection, data_dir)
     if source is None:
         return vicuna_rows(collection, wanted, scale.seed, data_dir, rejects)
     # Twice as many as are learned, by whole instructions: the rest is there to measure on.
     return load_collection(collection, source, rejects=rejects, rows=wanted and 2 * wanted + 20, seed=scale.seed)
+
+
+def made_rows(scale: Any, collection: Collection, seed: int, instructions: int) -> list[Row]:
+    """Return rows of the miniature world, as the scale's teacher writes them.
+
+    >>> from types import SimpleNamespace
+    >>> made_rows(SimpleNamespace(counted_feedback=True), "feedback", 1, 1)[4]["orig_feedback"][-8:]
+    ' so far.'
+    """
+    rows = MAKERS[collection](seed, instructions)
+    return list(map(counted_row, rows)) if scale.counted_feedback else rows
 
 
 def rows_learned(scale: Any, collection: Collection) -> int | None:
@@ -107,11 +121,11 @@ def held_out_rows(scale: Any, collection: Collection, count: int, data_dir: str 
     """Return rows of the scale's kind that no expert learns, to measure losses on.
 
     >>> from types import SimpleNamespace
-    >>> len(held_out_rows(SimpleNamespace(miniature=True, seed=1), "preference", 12))
+    >>> len(held_out_rows(SimpleNamespace(miniature=True, counted_feedback=False, seed=1), "preference", 12))
     12
     """
     if scale.miniature:
-        return MAKERS[collection](scale.seed + 1, -(-count // 5))[:count]
+        return made_rows(scale, collection, scale.seed + 1, -(-count // 5))[:count]
     source, learned = published(scale, collection, data_dir), rows_learned(scale, collection)
     if source is None:
         return vicuna_rows(collection, count, scale.seed, data_dir, after=learned or 0)[:count]
