@@ -56,7 +56,8 @@ def learned(format: str, count: int, rate: float, counts: bool) -> tuple[float, 
     tokenizer, model = AutoTokenizer.from_pretrained(base), training.load_model(base, settings)
 
     def tokens(seed: int, wanted: int) -> list[dict[str, Any]]:
-        rows = make(seed, wanted)[: wanted * 5 : 5 if seed == UNSEEN and format == "pairwise" else 1][:wanted]
+        apart = 5 if seed == UNSEEN and format == "pairwise" else 1  # pairs of several instructions are tested
+        rows = make(seed, wanted)[::apart][:wanted]
         rows = [counted_row(row) if counts else row for row in rows]
         return list(training.tokenise(tokenizer, list(map(example, rows)), settings.max_length)[0])
 

@@ -31,7 +31,7 @@ def best(figures: dict[str, int], name: str) -> int:
 
 
 def vllm_speed(base: str, prompts: int, tokens: int) -> float:
-    """Return vLLM's tokens per second on the same prompts, the best of two rounds without its prefix cache's help."""
+    """Return vLLM's tokens per second on the same prompts, median of two rounds, the prefix cache emptied each time."""
     judge = VLLMJudge("real", base, bf16=False, enforce_eager=True, max_num_seqs=64)
     tasks, written = parts.spread(parts.vicuna_tasks(), prompts), []
 

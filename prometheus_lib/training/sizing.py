@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..records import DataError
-from .bases import PACKAGES, packaged, place_of
+from .bases import gguf_of, place_of
 from .probing import architecture_of
 from .settings import Lora, TrainingSettings
 
@@ -54,7 +54,7 @@ def config_of(base: str) -> Any:
     from transformers.utils import logging
 
     name, _, revision = base.partition("@")
-    file = Path(base) if base.endswith(".gguf") else packaged(name) if name in PACKAGES else None
+    file = gguf_of(base)
     logging.set_verbosity_error()
     try:
         if file is not None:
