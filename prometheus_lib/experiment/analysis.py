@@ -8,7 +8,6 @@ one of the four verdicts of the ledger; "reproduced" says that the sign it expec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -20,6 +19,8 @@ from .design import MEASURES, POINT, Design, Hypothesis, level_text
 from .results import Results, outcome_table
 
 LEVEL = 0.05
+# Two seeds that agree by accident give an interval of no width: a single comparison is read from three seeds on.
+FEWEST_SEEDS = 3
 NOT_RUN, ONE_SEED = "not run yet", "one seed: not tested"
 # The main figure's two comparisons: the merge with joint training, and with the expert of the measure's format.
 AGAINST = {"joint training": {"exact": "joint", "pair": "joint"}, "expert": {"exact": "direct", "pair": "pairwise"}}
@@ -107,27 +108,25 @@ def _verdict(each: Hypothesis, found: RunsMean | None, p_value: float, p_none: f
 def helps(table: pd.DataFrame, margin: float) -> pd.Series:
     """Say of each row of `differences` what its own interval shows: "helps", "hurts", "no effect" or "undecided".
 
-    A row of "one seed" has no interval and shows nothing. An interval of one row holds for that row alone: of twenty
+    Fewer than three seeds show nothing ("too few seeds"). An interval of one row holds for that row alone: of twenty
     true zeros one looks like more.
 
-    >>> table = pd.DataFrame({"low": [1.0, -4.0, -1.0, -3.0], "high": [3.0, -1.0, 1.0, 3.0]})
+    >>> table = pd.DataFrame({"low": [1.0, -4.0, -1.0, -3.0, 1.0], "high": [3.0, -1.0, 1.0, 3.0, 1.0], "seeds": 3})
+    >>> table.loc[4, "seeds"] = 2
     >>> helps(table, margin=2.0).tolist()
-    ['helps', 'hurts', 'no effect', 'undecided']
+    ['helps', 'hurts', 'no effect', 'undecided', 'too few seeds']
     """
-    return pd.Series([_shown(low, high, margin) for low, high in _pairs(table)], index=table.index)
+    rows = zip(table["low"], table["high"], table["seeds"], strict=True)
+    return pd.Series([_shown(low, high, seeds, margin) for low, high, seeds in rows], index=table.index, dtype=object)
 
 
-def _pairs(table: pd.DataFrame) -> Iterable[tuple[float, float]]:
-    return zip(table["low"], table["high"], strict=True)
-
-
-def _shown(low: float, high: float, margin: float) -> str:
+def _shown(low: float, high: float, seeds: int, margin: float) -> str:
+    if seeds < FEWEST_SEEDS:
+        return "too few seeds"
     if low > 0:
         return "helps"
     if high < 0:
         return "hurts"
-    if low != low:
-        return "one seed"
     return "no effect" if -margin < low and high < margin else "undecided"
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..tables.palette import FORMAT_COLOURS, GREY, judge_format
-from .analysis import AGAINST, changes, differences, helps
+from .analysis import AGAINST, FEWEST_SEEDS, changes, differences, helps
 from .design import MEASURES, Design, level_text
 from .results import Results, arm_table
 
@@ -28,8 +28,8 @@ NAMES = {
 def map_figure(design: Design, results: Results, merge: str = "linear") -> Figure:
     """Draw a merge minus joint training and minus the expert against each knob: one row each, one column per knob.
 
-    Bands are 95 % intervals over seeds, the grey zone is the margin within which a difference counts as none. Cells
-    that have not been run are marked with a cross on the zero line. Points are 100 times a share.
+    Bands are 95 % intervals over seeds (from three on), the grey zone is the margin within which a difference counts
+    as none. Cells that have not been run are marked with a cross on the zero line. Points are 100 times a share.
 
     >>> from .design import read_design
     >>> len(map_figure(read_design("map"), {}).axes)
@@ -73,7 +73,8 @@ def _line(axes: Axes, rows: pd.DataFrame, places: dict[Any, int], style: tuple[s
     colour, marker, line = style
     at = [places[level] for level in rows["level"]]
     axes.plot(at, rows["difference"], color=colour, marker=marker, linestyle=line, markersize=4)
-    axes.fill_between(at, rows["low"], rows["high"], color=colour, alpha=0.2, linewidth=0)
+    enough = rows["seeds"] >= FEWEST_SEEDS  # the band of two seeds that agree by accident has no width
+    axes.fill_between(at, rows["low"].where(enough), rows["high"].where(enough), color=colour, alpha=0.2, linewidth=0)
 
 
 def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
@@ -88,8 +89,8 @@ def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
     rows = table[table["against"] == "joint training"].drop_duplicates(["cell", "measure"])
     counts = helps(rows, design.margin).value_counts()
     shown = (
-        "One seed has no interval: where the lines lie may be luck"
-        if rows["seeds"].max() < 2
+        "Fewer than three seeds: where the lines lie may be luck"
+        if rows["seeds"].max() < FEWEST_SEEDS
         else f"Against joint training the {merge} merge helps in {counts.get('helps', 0)} of {len(rows)} comparisons "
         f"and hurts in {counts.get('hurts', 0)}"
     )

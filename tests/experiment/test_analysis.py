@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 
 import prometheus_lib.experiment as experiment
 from prometheus_lib.experiment.analysis import NOT_RUN, ONE_SEED
@@ -61,11 +62,30 @@ def test_noise_leaves_it_undecided_and_one_seed_is_no_test():
     assert verdict_of({}) == NOT_RUN
 
 
-def test_one_seed_shows_nothing_whatever_its_difference():
-    table = experiment.differences(MAP, made({"linear": 0.9}, ["paper"], seeds=(1,)))
-    assert set(experiment.helps(table, MAP.margin)) == {"one seed"}
-    assert headline(MAP, table).startswith("One seed has no interval") and "1 seed," in headline(MAP, table)
-    assert all("one seed at" in line for line in experiment.told(MAP, table))
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_fewer_than_three_seeds_show_nothing_whatever_their_difference(seeds):
+    """Two seeds that agree by accident have an interval of no width."""
+    exactly = made({"linear": 0.9}, ["paper"], seeds=seeds, spread=0)
+    table = experiment.differences(MAP, exactly)
+    assert set(experiment.helps(table, MAP.margin)) == {"too few seeds"}
+    assert headline(MAP, table).startswith("Fewer than three seeds")
+    assert f"{len(seeds)} seed{'s' * (len(seeds) > 1)}," in headline(MAP, table)
+    assert all("too few seeds at" in line for line in experiment.told(MAP, table))
+    assert not drawn_bands(experiment.map_figure(MAP, exactly))
+
+
+def test_three_seeds_show_a_difference_and_have_a_band():
+    results = made({"linear": 0.9}, ["paper"], seeds=(1, 2, 3))
+    table = experiment.differences(MAP, results)
+    joint = table[table["against"] == "joint training"]
+    assert set(experiment.helps(joint, MAP.margin)) == {"helps"}
+    assert drawn_bands(experiment.map_figure(MAP, results))
+
+
+def drawn_bands(figure) -> list:
+    """The intervals that a figure's panels show: filled areas with at least one corner."""
+    areas = [area for axes in figure.axes for area in axes.collections if isinstance(area, PolyCollection)]
+    return [path for area in areas for path in area.get_paths() if len(path.vertices)]
 
 
 def test_p_values_are_corrected_over_what_could_be_tested():
