@@ -29,13 +29,16 @@ def blocks(run: Path) -> dict[str, str]:
     """Return README's blocks by name, from a committed run's folder; MissingFile where the run says nothing.
 
     >>> list(blocks(scale.committed_outputs() / "mini"))
-    ['what came out', 'notebooks', 'scales']
+    ['what came out', 'real models', 'notebooks', 'scales']
     """
     seconds = notebook_seconds(_read(run / "manifest.json"))
+    others = [run.parent / name for name in scale.SCALES if name != run.name]
+    others = [each for each in others if (each / SOURCE).is_file()]
     return {
         "what came out": what_came_out(run),
+        "real models": "\n\n".join(map(_in_short, others)) or "No run of a real model is committed yet.",
         "notebooks": f"{notebooks_table(notebook_files(), seconds)}\n\n{_in_all(run.name, seconds)}",
-        "scales": scales_table({run.name: sum(seconds.values()) / 60}),
+        "scales": scales_table({each.name: _minutes(each) for each in (run, *others)}),
     }
 
 
@@ -52,6 +55,20 @@ def what_came_out(run: Path) -> str:
     if ENTRY not in found:
         raise MissingFile(f"{path}: no summary there; run the notebook of the report.")
     return found[ENTRY]
+
+
+def _in_short(run: Path) -> str:
+    """Return what a run's report left, without its findings: the judges, and how the claims came out."""
+    lines = what_came_out(run).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    settings, place = scale.load_scale(run.name), f"outputs/{run.name}"
+    told = f"**`{run.name}`**: {settings.measurement}; base {settings.base_name} ([REPORT.md]({place}/REPORT.md),"
+    told += f" [executed notebooks]({place}/notebooks))."
+    return "\n".join([told, "", *table, "", *(line.removeprefix("- ") for line in lines if line.startswith("- Of "))])
+
+
+def _minutes(run: Path) -> float:
+    return sum(notebook_seconds(_read(run / "manifest.json")).values()) / 60
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -34,6 +34,23 @@ def test_the_blocks_follow_the_run(tmp_path):
     assert [line.split("`")[1] for line in found["scales"].splitlines()[2:]] == list(SCALES)
 
 
+def test_other_committed_runs_are_told_in_short(tmp_path):
+    said = "| judge | exact |\n|---|---|\n| base | 20.0 |\n\n- **Merging.** Does.\n- Of 24 claims put to a test: all."
+    for name, text in (("mini", "two\nlines"), ("bridge", said)):
+        (tmp_path / name / "metrics").mkdir(parents=True)
+        (tmp_path / name / readme.SOURCE).write_text(json.dumps({readme.ENTRY: text}), encoding="utf-8")
+        manifest = json.dumps({"longest": {"03_train_experts": 3600}})
+        (tmp_path / name / "manifest.json").write_text(manifest, encoding="utf-8")
+    found = readme.blocks(tmp_path / "mini")
+    told = found["real models"]
+    assert told.startswith("**`bridge`**: generated stand-ins") and "outputs/bridge/REPORT.md" in told
+    assert told.splitlines()[-1] == "Of 24 claims put to a test: all." and "Merging" not in told
+    assert "| base | 20.0 |" in told.splitlines()
+    assert found["scales"].count("| 60 minutes |") == 2
+    shutil.rmtree(tmp_path / "bridge")
+    assert readme.blocks(tmp_path / "mini")["real models"].startswith("No run of a real model")
+
+
 def test_a_block_is_replaced_and_the_rest_stays():
     text = f"Above.\n\n{START}\nold\n{END}\n\nBelow.\n"
     written = readme.with_block(text, "some", "two\nlines")
