@@ -220,7 +220,8 @@ def _resampled_pearson(x: Floats, y: Floats, codes: Codes, k: int) -> Resampled:
 
     def resampled(counts: Floats) -> Floats:
         n, sx, sy, sxx, syy, sxy = (counts @ moments).T
-        return _moment_ratio(sxy - sx * sy / n, sxx - sx * sx / n, syy - sy * sy / n, 1e-9 * n)
+        products = (sxy - divide(sx * sy, n), sxx - divide(sx * sx, n), syy - divide(sy * sy, n))
+        return _moment_ratio(*products, 1e-9 * n)  # NaN where a resample holds no complete pair
 
     return resampled
 

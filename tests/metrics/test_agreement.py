@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tracemalloc
+import warnings
 from collections import Counter
 
 import krippendorff
@@ -52,6 +53,19 @@ def test_means_of_equal_scores_are_constant_whatever_their_last_digit():
     assert len(set(nearly)) == 2
     assert math.isnan(metrics.correlations(nearly, [1, 2, 3]).pearson)
     assert math.isnan(metrics.bootstrap_correlation(nearly, [1, 2, 3], n_resamples=20).high)
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman", "kendall"])
+@pytest.mark.parametrize("scores", [[NAN, NAN, NAN, NAN], [NAN, NAN, 2, 3]])
+def test_a_resample_without_readable_scores_is_nan_and_warns_of_nothing(method, scores):
+    """A judge that cannot be read: of the whole, or of the one instruction that a resample happens to draw twice."""
+    with warnings.catch_warnings(action="error"):
+        found = metrics.bootstrap_correlation(scores, [1, 2, 3, 4], ["a", "a", "b", "b"], method, n_resamples=50)
+        paired = metrics.bootstrap_correlation(
+            scores, [1, 2, 3, 4], ["a", "a", "b", "b"], method, n_resamples=50, paired=True
+        )
+    assert math.isnan(found.estimate) == math.isnan(scores[-1])
+    assert paired.n == sum(not math.isnan(score) for score in scores)
 
 
 def test_an_infinite_score_counts_as_missing():
