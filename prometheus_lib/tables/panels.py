@@ -46,6 +46,8 @@ def judge_panels(
         if lines and column in lines:
             ax.axvline(lines[column], color=BLACK, linestyle=":")
         ax.set(title=column.split(" | ")[0], xlabel=label, yticks=range(len(judges)), yticklabels=judges)
+    for ax in axes[len(columns) :]:  # the one panel of no columns
+        _say_not_measured(ax)
     return figure
 
 
@@ -86,6 +88,8 @@ def difference_panels(panels: Mapping[str, pd.DataFrame], xlabel: str, margin: f
             ax.plot(row.difference, place, **_SIGNS.get(sign, _OPEN))
         ax.set(title=title, xlabel=xlabel, yticks=range(len(rows)), yticklabels=rows.index)
         ax.set_ylim(len(rows) - 0.4, -0.6)
+        if not len(rows) or rows["difference"].isna().all():
+            _say_not_measured(ax)
     return figure
 
 
@@ -122,6 +126,10 @@ def alpha_panels(cells: pd.DataFrame, columns: Mapping[str, str], ylabel: str) -
     if columns:
         ax.legend(frameon=False)
     return figure
+
+
+def _say_not_measured(ax: Any) -> None:
+    ax.text(0.5, 0.5, "not measured in this run", ha="center", va="center", transform=ax.transAxes)
 
 
 _OPEN = {"marker": "o", "color": BLUE, "markerfacecolor": "white"}

@@ -67,3 +67,13 @@ def test_a_difference_is_drawn_by_what_is_shown(shown, marker, face):
     rows = pd.DataFrame({"difference": [1.0], "low": [-1], "high": [3], "shown": [shown]}, index=["a - b"])
     dot = panels.difference_panels({"t": rows}, "points", margin=2).axes[0].lines[-1]
     assert dot.get_marker() == marker and (dot.get_markerfacecolor() == "white") == (face == "white")
+
+
+def test_a_panel_without_values_says_so():
+    measured = pd.DataFrame({"difference": [1.0], "low": [0.0], "high": [2.0]}, index=["one"])
+    figure = panels.difference_panels({"here": measured, "there": measured * np.nan, "none": measured[:0]}, "points")
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [
+        [], ["not measured in this run"], ["not measured in this run"],
+    ]  # fmt: skip
+    (ax,) = panels.judge_panels(pd.DataFrame(columns=["kind", "row", "column", "variant"]), [], "points").axes
+    assert ax.texts[0].get_text() == "not measured in this run"
