@@ -23,6 +23,7 @@ from ..scale import Scale, committed_outputs
 
 REAL_TEXTS = ("benchmarks", "vicuna_gpt4_pairs", "feedback_collection_samples")  # folders of the folder of real data
 NOTE = "[not kept here: this output shows text of the real data; run the notebook to see it]\n"
+_LETTER = re.compile(r"[^\W\d_]")
 _TAG = re.compile(r"<[^>]+>")
 
 
@@ -43,7 +44,8 @@ def withheld_files(scale: Scale, real_data: str) -> list[Path]:
 def known_runs(files: Iterable[Path]) -> set[int]:
     """Return the hashes of all runs of GRAM words in the texts of files, but for those of our own prompts.
 
-    A file is read again only when it has changed. Hashes hold in this process alone.
+    Numbers alone are no text: any table may hold "5 5 5 ...". A file is read again only when it has changed. Hashes
+    hold in this process alone.
 
     >>> known_runs([Path("no/such/file.jsonl")])
     set()
@@ -55,7 +57,8 @@ def known_runs(files: Iterable[Path]) -> set[int]:
 @lru_cache(maxsize=128)
 def _runs_of(file: Path, size: int, time: int) -> frozenset[int]:
     """Return a file's runs; its size and the time of its last change tell whether they are still the same."""
-    return frozenset(hash(run) for text in real_texts(file) for run in runs(text, GRAM) if run.count(" ") == GRAM - 1)
+    found = (run for text in real_texts(file) for run in runs(text, GRAM))
+    return frozenset(hash(run) for run in found if run.count(" ") == GRAM - 1 and _LETTER.search(run))
 
 
 @cache

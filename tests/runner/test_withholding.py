@@ -48,6 +48,12 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path):
     assert not shows(SECRET, first) and shows(SECRET, known_runs([file]))
 
 
+def test_a_table_of_numbers_is_no_text(tmp_path):
+    numbers = " ".join(["5"] * 20)
+    known = known_runs([write_jsonl(tmp_path / "rows.jsonl", [{"answer": f"{numbers} {SECRET}"}])])
+    assert shows(SECRET, known) and not shows(numbers, known)
+
+
 def test_what_every_prompt_says_is_ours_to_show(tmp_path):
     task = "An instruction (might include an Input inside it), a response to evaluate, a reference answer"
     known = known_runs(
