@@ -31,14 +31,15 @@ def blocks(run: Path) -> dict[str, str]:
     >>> list(blocks(scale.committed_outputs() / "mini"))
     ['what came out', 'real models', 'notebooks', 'scales']
     """
-    seconds = notebook_seconds(_read(run / "manifest.json"))
     others = [run.parent / name for name in scale.SCALES if name != run.name]
     others = [each for each in others if (each / SOURCE).is_file()]
+    seconds = {each.name: notebook_seconds(_read(each / "manifest.json")) for each in (run, *others)}
+    own = seconds[run.name]
     return {
         "what came out": what_came_out(run),
         "real models": "\n\n".join(map(_in_short, others)) or "No run of a real model is committed yet.",
-        "notebooks": f"{notebooks_table(notebook_files(), seconds)}\n\n{_in_all(run.name, seconds)}",
-        "scales": scales_table({each.name: _minutes(each) for each in (run, *others)}),
+        "notebooks": f"{notebooks_table(notebook_files(), own)}\n\n{_in_all(run.name, own)}",
+        "scales": scales_table({name: sum(each.values()) / 60 for name, each in seconds.items()}),
     }
 
 
@@ -65,10 +66,6 @@ def _in_short(run: Path) -> str:
     told = f"**`{run.name}`**: {settings.measurement}; base {settings.base_name} ([REPORT.md]({place}/REPORT.md),"
     told += f" [executed notebooks]({place}/notebooks))."
     return "\n".join([told, "", *table, "", *(line.removeprefix("- ") for line in lines if line.startswith("- Of "))])
-
-
-def _minutes(run: Path) -> float:
-    return sum(notebook_seconds(_read(run / "manifest.json")).values()) / 60
 
 
 def _read(path: Path) -> dict[str, Any]:

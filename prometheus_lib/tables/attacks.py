@@ -31,6 +31,7 @@ from ..data.attacks import (
 )
 from ..judging.studies import attack_suite
 from .cells import COMPARISON_RESAMPLES, HIGHER, LOWER, Cell, cells_table, difference_cell, with_test
+from .panels import say_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -350,7 +351,7 @@ def _nothing_to_see() -> Figure:
     figure, ax = plt.subplots(figsize=(5, 1), layout="constrained")
     plt.close(figure)
     ax.set_axis_off()
-    ax.text(0.5, 0.5, "no attacks were judged", ha="center", va="center")
+    say_in(ax, "no attacks were judged")
     return figure
 
 

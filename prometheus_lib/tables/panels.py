@@ -46,8 +46,6 @@ def judge_panels(
         if lines and column in lines:
             ax.axvline(lines[column], color=BLACK, linestyle=":")
         ax.set(title=column.split(" | ")[0], xlabel=label, yticks=range(len(judges)), yticklabels=judges)
-    for ax in axes[len(columns) :]:  # the one panel of no columns
-        _say_not_measured(ax)
     return figure
 
 
@@ -88,8 +86,8 @@ def difference_panels(panels: Mapping[str, pd.DataFrame], xlabel: str, margin: f
             ax.plot(row.difference, place, **_SIGNS.get(sign, _OPEN))
         ax.set(title=title, xlabel=xlabel, yticks=range(len(rows)), yticklabels=rows.index)
         ax.set_ylim(len(rows) - 0.4, -0.6)
-        if not len(rows) or rows["difference"].isna().all():
-            _say_not_measured(ax)
+        if rows["difference"].isna().all():
+            say_in(ax)
     return figure
 
 
@@ -128,8 +126,15 @@ def alpha_panels(cells: pd.DataFrame, columns: Mapping[str, str], ylabel: str) -
     return figure
 
 
-def _say_not_measured(ax: Any) -> None:
-    ax.text(0.5, 0.5, "not measured in this run", ha="center", va="center", transform=ax.transAxes)
+def say_in(ax: Any, text: str = "not measured in this run") -> None:
+    """Write a text in the middle of axes that have nothing else to show.
+
+    >>> figure, (ax,) = _panels(1, 1)
+    >>> say_in(ax, "nothing")
+    >>> ax.texts[0].get_text()
+    'nothing'
+    """
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
 
 
 _OPEN = {"marker": "o", "color": BLUE, "markerfacecolor": "white"}
@@ -144,4 +149,6 @@ def _panels(columns: int, rows: int, **shared: bool) -> tuple[Figure, Sequence[A
     plt.close(figure)  # so that a notebook shows it once
     for ax in axes[0]:
         ax.grid(alpha=0.25)
+    if not columns:
+        say_in(axes[0][0])
     return figure, axes[0]
