@@ -27,6 +27,7 @@ from .judging.jobs import JudgingJob, start_judge
 from .judging.judge import Judge
 from .judging.passing import Recipe
 from .judging.policy import Policy
+from .judging.reading import current_judgments
 from .judging.running import needed, run_judging
 from .judging.store import judgment_files
 from .judging.sweeps import SweepJob
@@ -391,7 +392,8 @@ def repair_judgments(
 ) -> pd.DataFrame:
     """Apply policies to the main judges' answers without a decision on the named benchmarks of the paper.
 
-    One row per judge and policy. The first answers stay as they are, and a judge without failures is not loaded.
+    One row per judge and policy. The first answers stay as they are, and a judge without failures is not loaded. Who
+    has never once been readable in a format is not asked again in it: that costs the most and repairs nothing.
     """
     import pandas as pd
 
@@ -401,12 +403,25 @@ def repair_judgments(
         for job in judging_jobs(scale, items)
         if job.name in scale.main_judges
     ]
+    readable = _readable_formats(scale)
+    again = [replace(job, tasks=tuple(t for t in job.tasks if (job.name, t.format) in readable)) for job in main]
     workers, devices = available_workers(scale.workers), _devices(scale)
     found = [
-        run_judging([replace(job, policy=policy) for job in main], workers, devices=devices).assign(policy=policy.label)
+        run_judging(
+            [replace(job, policy=policy) for job in (again if policy.name == "redraw" else main)],
+            workers,
+            devices=devices,
+        ).assign(policy=policy.label)
         for policy in policies
     ]
     return pd.concat(found, ignore_index=True)[["judge", "policy", "added", "seconds"]]
+
+
+def _readable_formats(scale: Scale) -> set[tuple[str, str]]:
+    """Return (main judge, format) where at least one stored answer gave a decision."""
+    stored = current_judgments(scale.paths.judgments, scale.main_judges, policy="once")
+    kept = stored[stored["status"] == "ok"]
+    return set(zip(kept["judge"], kept["format"], strict=True))
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

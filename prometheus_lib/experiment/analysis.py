@@ -16,11 +16,9 @@ from ..metrics import holm
 from ..metrics.runs import RunsMean, over_runs
 from ..tables.claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 from .design import MEASURES, POINT, Design, Hypothesis, level_text
-from .results import Results, outcome_table
+from .results import FEWEST_SEEDS, Results, outcome_table
 
 LEVEL = 0.05
-# Two seeds that agree by accident give an interval of no width: a single comparison is read from three seeds on.
-FEWEST_SEEDS = 3
 NOT_RUN, ONE_SEED = "not run yet", "one seed: not tested"
 # The main figure's two comparisons: the merge with joint training, and with the expert of the measure's format.
 AGAINST = {"joint training": {"exact": "joint", "pair": "joint"}, "expert": {"exact": "direct", "pair": "pairwise"}}

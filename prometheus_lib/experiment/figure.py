@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..tables.palette import FORMAT_COLOURS, GREY, judge_format
-from .analysis import AGAINST, FEWEST_SEEDS, changes, differences, helps
+from .analysis import AGAINST, changes, differences, helps
 from .design import MEASURES, Design, level_text
-from .results import Results, arm_table
+from .results import FEWEST_SEEDS, Results, arm_table
 
 STYLES = {"exact": (FORMAT_COLOURS["direct"], "o", "-"), "pair": (FORMAT_COLOURS["pairwise"], "s", "--")}
 NAMES = {
@@ -73,8 +74,20 @@ def _line(axes: Axes, rows: pd.DataFrame, places: dict[Any, int], style: tuple[s
     colour, marker, line = style
     at = [places[level] for level in rows["level"]]
     axes.plot(at, rows["difference"], color=colour, marker=marker, linestyle=line, markersize=4)
-    enough = rows["seeds"] >= FEWEST_SEEDS  # the band of two seeds that agree by accident has no width
-    axes.fill_between(at, rows["low"].where(enough), rows["high"].where(enough), color=colour, alpha=0.2, linewidth=0)
+    below, above = _bars(rows, "difference")
+    axes.fill_between(at, rows["difference"] - below, rows["difference"] + above, color=colour, alpha=0.2, linewidth=0)
+
+
+def _bars(rows: pd.DataFrame, centre: str) -> np.ndarray:
+    """Return how far intervals reach below and above their centre, two rows; NaN with fewer than three seeds.
+
+    Two seeds that agree by accident have an interval of no width.
+    """
+    if not len(rows):
+        return np.empty((2, 0))
+    bars = np.array([rows[centre] - rows["low"], rows["high"] - rows[centre]], dtype=float)
+    bars[:, rows["seeds"].to_numpy() < FEWEST_SEEDS] = np.nan
+    return bars
 
 
 def headline(design: Design, table: pd.DataFrame, merge: str = "linear") -> str:
@@ -109,7 +122,7 @@ def _seeds(rows: pd.DataFrame) -> str:
 def formats_figure(design: Design, results: Results) -> Figure:
     """Draw what every arm reaches in each format of the paper's point: one panel per measure, one line per arm.
 
-    Bars are 95 % intervals over seeds; what could not be read is written beside the points (%).
+    Bars are 95 % intervals over seeds (from three on); what could not be read is written beside the points (%).
 
     >>> from .design import read_design
     >>> len(formats_figure(read_design("third_format"), {}).axes)
@@ -120,10 +133,10 @@ def formats_figure(design: Design, results: Results) -> Figure:
     plt.close(figure)
     for axes, measure in zip(grid, design.measures, strict=True):
         rows = table[table["measure"] == measure] if len(table) else table
-        for row in rows.itertuples():
+        for row, bar in zip(rows.itertuples(), _bars(rows, "mean").T, strict=True):
             trained = "merged" if design.arms[row.arm].merges else judge_format(row.arm)
             place, colour = arms.index(row.arm), FORMAT_COLOURS[trained]
-            axes.errorbar(row.mean, place, xerr=[[row.mean - row.low], [row.high - row.mean]], color=colour, marker="o")
+            axes.errorbar(row.mean, place, xerr=bar[:, None], color=colour, marker="o")
             if row.unreadable >= 1:
                 axes.annotate(
                     f"{row.unreadable:.0f} % unreadable",
@@ -144,7 +157,7 @@ def formats_figure(design: Design, results: Results) -> Figure:
 def ablation_figure(design: Design, results: Results) -> Figure:
     """Draw what each cell changes against the paper's point: one panel per cell, one line per arm and measure.
 
-    Bars are 95 % intervals over seeds; grey is the margin within which a change counts as none.
+    Bars are 95 % intervals over seeds (from three on); grey is the margin within which a change counts as none.
 
     >>> from .design import read_design
     >>> len(ablation_figure(read_design("ablations"), {}).axes)
@@ -160,8 +173,8 @@ def ablation_figure(design: Design, results: Results) -> Figure:
             rows = there[there["measure"] == measure] if len(there) else there
             if len(rows):
                 at = [arms.index(arm) + (0.12 if measure == "pair" else -0.12) for arm in rows["arm"]]
-                ends = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
-                axes.errorbar(rows["difference"], at, xerr=ends, color=colour, marker=marker, linestyle="")
+                bars = _bars(rows, "difference")
+                axes.errorbar(rows["difference"], at, xerr=bars, color=colour, marker=marker, linestyle="")
         axes.set_title(f"{cell} ({_seeds(there)})" if len(there) else f"{cell}: not run", fontsize=10)
         axes.set_xlabel("minus the paper's point (points)")
     grid[0].set_yticks(range(len(arms)), arms)

@@ -18,6 +18,9 @@ from ..scale.reading import COMMITTED_OUTPUTS, OWN_OUTPUTS
 from .cells import CellJob
 from .design import Design
 
+# Two seeds that agree by accident give an interval of no width: a single comparison is read from three seeds on.
+FEWEST_SEEDS = 3
+
 Results = Mapping[tuple[str, int], Mapping[str, Any]]  # by cell and seed
 
 
@@ -139,7 +142,7 @@ def _arm_row(design: Design, results: Results, cell: str, arm: str, measure: str
 def grid_table(design: Design, results: Results, measure: str) -> pd.DataFrame:
     """Return every arm's mean and half the width of its 95 % interval over seeds, as text: one row for every cell.
 
-    Cells that have not been run say so. Unreadable answers are wrong ones.
+    Fewer than three seeds have no interval; cells that have not been run say so. Unreadable answers are wrong ones.
 
     >>> from .design import read_design
     >>> grid_table(read_design("map"), {}, "exact").loc["paper", "linear"]
@@ -156,4 +159,4 @@ def _cell_text(table: Floats) -> str:
     if not table.size:
         return "not run"
     found = over_runs(table)
-    return f"{found.mean:.1f}" + (f" ± {found.interval()[1] - found.mean:.1f}" if found.runs > 1 else "")
+    return f"{found.mean:.1f}" + (f" ± {found.interval()[1] - found.mean:.1f}" if found.runs >= FEWEST_SEEDS else "")

@@ -20,7 +20,7 @@ from ..training.sizing import shape_of
 from .notebooks import notebook_files
 from .overview import notebooks_table
 
-SOURCE, ENTRY = "metrics/10.json", "what_came_out"
+SOURCE, WHOLE, SHORT = "metrics/10.json", "what_came_out", "in_short"
 MARK = "<!-- {}{}: python -m prometheus_lib readme -->"
 FORMATS = {"direct": 5, "pairwise": 10}  # rows that an instruction gives
 
@@ -43,8 +43,8 @@ def blocks(run: Path) -> dict[str, str]:
     }
 
 
-def what_came_out(run: Path) -> str:
-    """Return the text that a run's report left; MissingFile where there is none.
+def what_came_out(run: Path, entry: str = WHOLE) -> str:
+    """Return the text that a run's report left, whole or in short; MissingFile where there is none.
 
     >>> what_came_out(Path("no such run"))
     Traceback (most recent call last):
@@ -53,19 +53,17 @@ def what_came_out(run: Path) -> str:
     """
     path = run / SOURCE
     found = _read(path) if path.is_file() else {}
-    if ENTRY not in found:
+    if entry not in found:
         raise MissingFile(f"{path}: no summary there; run the notebook of the report.")
-    return found[ENTRY]
+    return found[entry]
 
 
 def _in_short(run: Path) -> str:
-    """Return what a run's report left, without its findings: the judges, and how the claims came out."""
-    lines = what_came_out(run).splitlines()
-    table = [line for line in lines if line.startswith("|")]
+    """Say what a run measured and where it lies, then its judges, and how the claims came out."""
     settings, place = scale.load_scale(run.name), f"outputs/{run.name}"
     told = f"**`{run.name}`**: {settings.measurement}; base {settings.base_name} ([REPORT.md]({place}/REPORT.md),"
     told += f" [executed notebooks]({place}/notebooks))."
-    return "\n".join([told, "", *table, "", *(line.removeprefix("- ") for line in lines if line.startswith("- Of "))])
+    return f"{told}\n\n{what_came_out(run, SHORT)}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -88,6 +88,17 @@ def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, worlds: Sequ
     return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}", *others])
 
 
+def in_short(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
+    """Return what the main judges reach and how the claims came out, without the findings, as Markdown.
+
+    >>> from prometheus_lib.tables import claims, example_run
+    >>> text = in_short(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
+    >>> text.splitlines()[-1].split(":")[0]
+    'Of 32 claims put to a test'
+    """
+    return f"{judges_table(run)}\n\n{counted(ledger, evidence)}"
+
+
 def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     """Return how the claims came out, over training runs too, and how they would by the raters alone."""
     claimed = ledger[ledger["kind"] == CLAIM]

@@ -152,6 +152,19 @@ def test_an_ablation_is_compared_with_the_point_seed_by_seed():
     assert titles[0] == "feedback=False (2 seeds)" and titles[1] == "rubric=coarse: not run"
 
 
+@pytest.mark.parametrize(("seeds", "shown"), [((1,), False), ((1, 2), False), ((1, 2, 3), True)])
+def test_bars_of_the_ablations_and_of_the_third_format_need_three_seeds(seeds, shown):
+    for name, cells, draw in (
+        ("ablations", ("paper", "feedback=False"), experiment.ablation_figure),
+        ("third_format", ("paper",), experiment.formats_figure),
+    ):
+        design = experiment.read_design(name)
+        answers = {arm: dict.fromkeys(design.measures, "1110") for arm in design.arms}
+        figure = draw(design, {(cell, seed): {"arms": answers} for cell in cells for seed in seeds})
+        drawn = [bar for axes in figure.axes for kept in axes.containers for bar in kept.lines[2][0].get_segments()]
+        assert any(len(bar) and np.isfinite(bar).all() for bar in drawn) == shown, name
+
+
 def test_a_cell_that_was_stopped_for_hours_does_not_spoil_the_estimate():
     known = {("paper", seed): {"units": 10, "seconds": {"training": 4.0, "judging": 1.0}} for seed in (1, 2)}
     known["paper", 3] = {"units": 10, "seconds": {"training": 9000.0, "judging": 1.0}}

@@ -24,7 +24,7 @@ def test_readme_says_what_the_committed_run_the_notebooks_and_the_scales_say(nam
 
 def test_the_blocks_follow_the_run(tmp_path):
     (tmp_path / "metrics").mkdir()
-    (tmp_path / readme.SOURCE).write_text(json.dumps({readme.ENTRY: "two\nlines"}), encoding="utf-8")
+    (tmp_path / readme.SOURCE).write_text(json.dumps({readme.WHOLE: "two\nlines"}), encoding="utf-8")
     seconds = dict.fromkeys((path.stem for path in notebooks.notebook_files()), 90)
     (tmp_path / "manifest.json").write_text(json.dumps({"longest": seconds}), encoding="utf-8")
     found = readme.blocks(tmp_path)
@@ -35,16 +35,16 @@ def test_the_blocks_follow_the_run(tmp_path):
 
 
 def test_other_committed_runs_are_told_in_short(tmp_path):
-    said = "| judge | exact |\n|---|---|\n| base | 20.0 |\n\n- **Merging.** Does.\n- Of 24 claims put to a test: all."
-    for name, text in (("mini", "two\nlines"), ("bridge", said)):
+    said = "| judge | exact |\n|---|---|\n| base | 20.0 |\n\nOf 24 claims put to a test: all."
+    for name, entry, text in (("mini", readme.WHOLE, "two\nlines"), ("bridge", readme.SHORT, said)):
         (tmp_path / name / "metrics").mkdir(parents=True)
-        (tmp_path / name / readme.SOURCE).write_text(json.dumps({readme.ENTRY: text}), encoding="utf-8")
+        (tmp_path / name / readme.SOURCE).write_text(json.dumps({entry: text}), encoding="utf-8")
         manifest = json.dumps({"longest": {"03_train_experts": 3600}})
         (tmp_path / name / "manifest.json").write_text(manifest, encoding="utf-8")
     found = readme.blocks(tmp_path / "mini")
     told = found["real models"]
     assert told.startswith("**`bridge`**: generated stand-ins") and "outputs/bridge/REPORT.md" in told
-    assert told.splitlines()[-1] == "Of 24 claims put to a test: all." and "Merging" not in told
+    assert told.splitlines()[-1] == "Of 24 claims put to a test: all."
     assert "| base | 20.0 |" in told.splitlines()
     assert found["scales"].count("| 60 minutes |") == 2
     shutil.rmtree(tmp_path / "bridge")
