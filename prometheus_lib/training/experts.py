@@ -90,8 +90,11 @@ class ExpertJob:
         return shuffled(examples, self.seed)
 
     def steps(self) -> int:
-        """Return the number of optimiser steps when every source has all the rows asked for (for progress only)."""
-        rows = sum(rows_wanted(count, len(read_jsonl(file)), file) for _, file, count, _ in self.sources)
+        """Return the number of optimiser steps where no row is too long."""
+        if self.settings.share_prompts:
+            rows = len({example.prompt for example in self.examples()})
+        else:
+            rows = sum(rows_wanted(count, len(read_jsonl(file)), file) for _, file, count, _ in self.sources)
         return -(-int(rows * self.settings.epochs) // self.settings.batch_size)
 
 
