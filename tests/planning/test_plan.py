@@ -134,6 +134,8 @@ def test_real_rows_and_items_are_counted_as_the_run_itself_takes_them(data_dir, 
         tokenise_to_disk(tokenizer, job.examples(), scale.training.max_length, tmp_path / job.name, share_prompts=True)
         for job in pipeline.expert_jobs(scale)
     ]
+    joined = [-(-len(rows) // scale.training.batch_size) for rows, _ in trained]
+    assert [job.steps() for job in pipeline.expert_jobs(scale)] == joined
     tokens = [sum(map(len, rows["input_ids"])) for rows, _ in trained]
     assert found.training == pytest.approx(sum(tokens), rel=0.1) and found.longest == pytest.approx(
         max(tokens), rel=0.1
