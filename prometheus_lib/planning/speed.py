@@ -130,10 +130,10 @@ def run_of(manifest: dict[str, Any], scale: Scale) -> Scale | None:
 def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -> Speed:
     """Measure this CPU, one thread, in a few seconds, on some layers of this shape under a small vocabulary.
 
-    Seconds are those of the processor, so that other programs count little. The model's further layers and the rest of
-    its vocabulary take as much as their parameters are more; what choosing a token takes is measured over the whole
-    vocabulary. Activations are computed again where training does so. Steps of the optimiser, a few in a hundred of the
-    time, are left out.
+    Seconds are those of the processor, so that other programs count little. The model's further layers, the rest of
+    its vocabulary and the tokens of longer rows take as much as they have more to multiply; what choosing a token takes
+    is measured over the whole vocabulary. Activations are computed again where training does so. Steps of the
+    optimiser, a few in a hundred of the time, are left out.
 
     >>> speed = probe_speed("owner/base", settings, work_of(scale), batch=32)  # doctest: +SKIP
     >>> speed.source  # doctest: +SKIP
@@ -155,12 +155,18 @@ def probe_speed(base: str, settings: TrainingSettings, work: Work, batch: int) -
     held = model.config.get_text_config().vocab_size
 
     def whole(seconds: float, share: float) -> float:
-        head = share * text.hidden_size
-        return seconds * (text.num_hidden_layers * layer + head * text.vocab_size) / (depth * layer + head * held)
+        hidden, longer = text.hidden_size, max(length, work.length)
+        probed = _multiplied(depth, layer, length, hidden, share * held)
+        return seconds * _multiplied(text.num_hidden_layers, layer, longer, hidden, share * text.vocab_size) / probed
 
     return Speed(
         1 / whole(train, ANSWERED), 1 / whole(read, 0), 1 / (whole(write, 1) + choose), "probed on this machine"
     )
+
+
+def _multiplied(layers: int, layer: int, length: float, hidden: int, head: float) -> float:
+    """Return the multiplications for one token: by the parameters of layers and head, and with the tokens it sees."""
+    return layers * (layer + 2 * length * hidden) + head * hidden
 
 
 def _layer(config: Any) -> int:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, MistralConfig, MixtralConfig, T5Config
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, MistralConfig, MixtralConfig, T5Config
 
 from prometheus_lib import data, pipeline, planning
 from prometheus_lib.__main__ import main
@@ -261,6 +262,18 @@ def small_config(layers: int) -> MistralConfig:
         vocab_size=500, hidden_size=256, intermediate_size=1024, num_hidden_layers=layers, num_attention_heads=4,
         num_key_value_heads=2, sliding_window=None,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("layers", "length"), [(1, 16), (3, 384)])
+def test_multiplications_of_a_token_are_those_that_pytorch_counts(layers, length):
+    config = small_config(layers)
+    config._attn_implementation = "eager"
+    model = AutoModelForCausalLM.from_config(config)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, length, dtype=torch.long))
+    counted = counter.get_total_flops() / 2 / length  # one to multiply, one to add
+    found = speed._multiplied(layers, speed._layer(config), length, config.hidden_size, config.vocab_size)
+    assert found == pytest.approx(counted, rel=0.01)
 
 
 def test_the_probe_is_as_deep_as_it_can_pay_and_all_of_a_small_model():
