@@ -38,7 +38,7 @@ class Joint:
     `p_value` tests that there is no difference, `p_none` that it is at least as large as the margin, one way or the
     other: small values of the latter say that it is smaller. `more_needed` estimates how many further judgments of each
     judge would decide it either way, were it as large as it looks (power 80 %); None where it is decided. All are NaN
-    or None, and the interval is that of the difference alone, where it rests on too few clusters.
+    or None, the ends of the interval too, where it rests on too few clusters.
 
     >>> Joint(0.4, -3.0, 3.8, p_value=0.8, p_none=0.3, n=80, n_clusters=20, more_needed=900).sign
     '?'
@@ -92,7 +92,7 @@ def _is_testable(each: Interval) -> bool:
 
 
 def _untested(each: Interval) -> Joint:
-    return Joint(each.estimate, each.low, each.high, math.nan, math.nan, each.n, each.n_clusters)
+    return Joint(each.estimate, math.nan, math.nan, math.nan, math.nan, each.n, each.n_clusters)
 
 
 def _spread(each: Interval) -> float:

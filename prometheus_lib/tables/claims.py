@@ -46,7 +46,7 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
 ONE_RUN, HOLDS, FAILS, OPEN = "one run", "holds", "does not hold", "open"
-_NOT_MEASURED = "not measured"
+NOT_MEASURED = "not measured"
 _NOTHING = 1e-9  # what floating-point sums leave of zero
 
 
@@ -170,7 +170,7 @@ def _excludes(parts: pd.DataFrame) -> str:
 
 def _note(run: Run, claim: Claim, kind: str, parts: pd.DataFrame, undecided: bool) -> str:
     if parts["difference"].isna().any():
-        return _NOT_MEASURED
+        return NOT_MEASURED
     if undecided and (parts["clusters"] < FEWEST_CLUSTERS).any():
         return TOO_FEW
     return claim.schooled if kind != claim.kind else claim.why or claim.caution
@@ -186,7 +186,7 @@ def show_difference(difference: float, low: float, high: float) -> str:
     ('-1.6 [-4.3, +1.1]', '+0.00040 [+0.00010, +0.00080]', '+2.30 [+0.02, +4.60]')
     """
     if math.isnan(difference):
-        return _NOT_MEASURED
+        return NOT_MEASURED
     if math.isnan(low):
         return f"{difference:+z.2f}"
     half = (high - low) / 2
@@ -213,7 +213,7 @@ def show_parts(parts: pd.DataFrame, by: str = "") -> str:
     if len(found) == 1:
         return show_difference(*found[["difference", "low", "high"]].iloc[0])
     if found["difference"].isna().all():
-        return _NOT_MEASURED
+        return NOT_MEASURED
     above, signs = int((found["difference"] > 0).sum()), found["shown"].value_counts()
     shown = ", ".join(
         f"{signs.get(sign, 0)} {word}" for sign, word in (("+", "above"), ("-", "below"), ("0", "within m"))

@@ -105,8 +105,11 @@ def summary(table: pd.DataFrame, margin: float = MARGIN) -> list[str]:
 def _sentence(what: str, rows: pd.DataFrame, margin: float) -> str:
     parts = [_counted(rows[rows["shown"] == sign], word) for sign, word in (("+", "better"), ("-", "worse"))]
     parts.append(f"{(rows['shown'] == '0').sum()} with no difference larger than {margin:g} points")
-    rest = rows[rows["shown"] == "?"]
-    opened = f"; of the other {len(rest)} up to {rest['at most'].max():.1f} points are possible" if len(rest) else ""
+    rest, opened = rows[rows["shown"] == "?"], ""
+    if rest["at most"].notna().any():
+        opened = f"; of the other {len(rest)} up to {rest['at most'].max():.1f} points are possible"
+    elif len(rest):
+        opened = f"; the other {len(rest)} rest on too few instructions"
     return f"{what}: {', '.join(parts)}{opened}"
 
 
@@ -137,22 +140,23 @@ def near_best(curve: Mapping[float, Interval], margin: float = MARGIN) -> pd.Dat
     """Return what is shown of each point of a curve against its best one, in points.
 
     Index: alpha. Columns: value, difference (to the best), low, high, shown: "best", or as in `method_differences`,
-    where "0" means less than the margin away. The best was picked from the same data, so it looks a little better than
-    it is.
+    where "0" means less than the margin away; "no value" where there is none (a judge of one score has no Pearson). The
+    best was picked from the same data, so it looks a little better than it is. Empty where no point has a value.
 
     >>> from prometheus_lib.metrics import bootstrap_mean
     >>> right = {0.0: [0, 0, 0, 100] * 30, 0.5: [0, 0, 100, 100] * 30, 1.0: [0, 100, 100, 100] * 30}
     >>> near_best({alpha: bootstrap_mean(each) for alpha, each in right.items()})["shown"].tolist()
     ['-', '-', 'best']
     """
-    best = max(curve, key=lambda alpha: curve[alpha].estimate)
-    gaps = {(alpha,): metrics.difference(each, curve[best]) for alpha, each in curve.items() if alpha != best}
+    known = {alpha: each for alpha, each in curve.items() if math.isfinite(each.estimate)}
+    best = max(known, key=lambda alpha: known[alpha].estimate, default=None)
+    gaps = {(alpha,): metrics.difference(each, known[best]) for alpha, each in known.items() if alpha != best}
     joint = metrics.simultaneous(gaps, dict.fromkeys(gaps, margin))
-    rows = {
-        alpha: {"value": each.estimate} | ({"shown": "best"} if alpha == best else _gap(joint[alpha,]))
-        for alpha, each in curve.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("alpha")
+    shown = {alpha: {"shown": "no value"} for alpha in curve} | {best: {"shown": "best"}}
+    shown |= {alpha: _gap(each) for (alpha,), each in joint.items()}
+    rows = {alpha: {"value": each.estimate} | shown[alpha] for alpha, each in curve.items()} if known else {}
+    columns = ["value", "difference", "low", "high", "shown"]
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).rename_axis("alpha")
 
 
 def _gap(each: metrics.Joint) -> dict[str, object]:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..metrics import FEWEST_CLUSTERS
 from ..paper import claim_named
 from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
 from ..paper.findings import audit_findings
 from .claim_evidence import rests_on_truth
-from .claims import HOLDS, ONE_RUN, OPEN, UNDECIDED, VERDICTS, verdict_of
+from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, verdict_of
 from .files import plain
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .registry import ENTRIES, file_name
@@ -59,7 +60,9 @@ def findings(ledger: pd.DataFrame) -> dict[str, str]:
     >>> list(found)[0], found["Merging against the experts"][:34]
     ('Merging against joint training', 'The merged judge scores better tha')
     """
-    return {title: " ".join(_sentence(ledger.loc[id]) for id in ids) for title, ids in QUESTIONS.items()}
+    found = {title: [ledger.loc[id] for id in ids] for title, ids in QUESTIONS.items()}
+    kept = {title: [_sentence(row) for row in rows if row["this run"] != NOT_MEASURED] for title, rows in found.items()}
+    return {title: " ".join(sentences) or "Not measured in this run." for title, sentences in kept.items()}
 
 
 def claim_text(row: pd.Series) -> str:
@@ -94,7 +97,7 @@ def in_short(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     >>> from prometheus_lib.tables import claims, example_run
     >>> text = in_short(example_run(), claims.ledger(example_run()), claims.evidence_table(example_run()))
     >>> text.splitlines()[-1].split(":")[0]
-    'Of 32 claims put to a test'
+    'Of 32 claims 0 could be put to a test'
     """
     return f"{judges_table(run)}\n\n{counted(ledger, evidence)}"
 
@@ -102,18 +105,41 @@ def in_short(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
 def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     """Return how the claims came out, over training runs too, and how they would by the raters alone."""
     claimed = ledger[ledger["kind"] == CLAIM]
-    counts = ", ".join(f"{count} {name}" for name, count in verdict_counts(ledger).items())
+    why = untested(claimed, evidence)
+    tested = verdict_counts(ledger) - pd.Series({UNDECIDED: len(why)}).reindex(list(VERDICTS), fill_value=0)
+    counts = ", ".join(f"{count} {name}" for name, count in tested.items())
     seeds = claimed.loc[claimed["over training runs"] != ONE_RUN, "over training runs"]
     rated = evidence.groupby("claim")["rated shown"].agg("".join)
     by_raters = [verdict_of(claim_named(id), rated[id]) for id in claimed.index]
     decided = [sum(verdict != UNDECIDED for verdict in verdicts) for verdicts in (claimed["verdict"], by_raters)]
-    text = f"Of {len(claimed)} claims put to a test: {counts}."
+    text = f"Of {len(claimed)} claims {len(claimed) - len(why)} could be put to a test: {counts}."
+    if len(why):
+        text += f" The others: {', '.join(f'{count} {reason}' for reason, count in why.value_counts().items())}."
     if len(seeds):
         text += f" {len(seeds)} were tested over training runs: {(seeds == HOLDS).sum()} verdicts hold, "
         text += f"{(seeds == OPEN).sum()} stay open."
     if (evidence["rated"].dropna() != evidence.loc[evidence["rated"].notna(), "difference"]).any():
         text += f" The truth decides {decided[0]} of them; the raters' noisy labels alone would decide {decided[1]}."
     return text
+
+
+def untested(claimed: pd.DataFrame, evidence: pd.DataFrame) -> pd.Series:
+    """Return why claims of a ledger stay undecided without a test, by their ids: a run that lacks what they need.
+
+    >>> claimed = pd.DataFrame({"verdict": ["undecided", "undecided"]}, index=["C01", "C02"])
+    >>> parts = pd.DataFrame({"claim": ["C01", "C02"], "difference": [3.0, 3.0], "clusters": [3, 80]})
+    >>> untested(claimed, parts).to_dict()
+    {'C01': 'on fewer than 10 instructions'}
+    """
+    reasons = {}
+    for id in claimed.index[claimed["verdict"] == UNDECIDED]:
+        parts = evidence[evidence["claim"] == id]
+        known = parts["difference"].notna()
+        if not known.all():
+            reasons[id] = "measured in part" if known.any() else "not measured"
+        elif (parts["clusters"] < FEWEST_CLUSTERS).any():
+            reasons[id] = f"on fewer than {FEWEST_CLUSTERS} instructions"
+    return pd.Series(reasons, dtype=object)
 
 
 def judges_table(run: Run) -> str:

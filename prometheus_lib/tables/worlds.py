@@ -206,8 +206,13 @@ def _agreement(one: World, other: World, by: str) -> str:
     both = {id: pair for id, pair in verdicts.items() if set(pair) <= set(_DECIDED)}
     unlike = [f"{id} ({names[0]} {a}, {names[1]} {b})" for id, (a, b) in both.items() if a != b]
     alike, measured = _signs(one, other, claims, by)
-    text = f"both decide {len(both)} of {len(claims)} claims, {len(both) - len(unlike)} alike"
-    text += f"; unlike: {', '.join(unlike)}" if unlike else ""
+    decided = [sum(pair[place] in _DECIDED for pair in verdicts.values()) for place in (0, 1)]
+    if min(decided):
+        text = f"both decide {len(both)} of {len(claims)} claims, {len(both) - len(unlike)} alike"
+        text += f"; unlike: {', '.join(unlike)}" if unlike else ""
+    else:
+        none = " and ".join(name for name, count in zip(names, decided, strict=True) if not count)
+        text = f"of {len(claims)} claims none is decided in {none}"
     ways = "No difference is measured in both"
     if measured:
         ways = f"{alike} of {measured} differences that both measure point the same way"
