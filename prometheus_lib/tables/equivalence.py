@@ -57,8 +57,13 @@ def in_points(run: Run, judge: str, names: Sequence[str], yardstick: str = TRUTH
 # --- methods of Table 17 ---------------------------------------------------------------------------------------------
 
 
-def method_differences(run: Run, yardstick: str = TRUTH, margin: float = MARGIN) -> pd.DataFrame:
-    """Return each merge of Table 17 minus linear merging, in points, averages of all four benchmarks of a format.
+def method_differences(
+    run: Run, yardstick: str = TRUTH, margin: float = MARGIN, reference: str = REFERENCE_JUDGE
+) -> pd.DataFrame:
+    """Return each merge of Table 17 minus a reference, in points, averages of all four benchmarks of a format.
+
+    The reference is linear merging; another that is the same model and was sampled with the other merges' random
+    numbers spares the luck of the draw.
 
     Index: what ("scoring", "ranking"), row. Columns: difference, low, high (95 %, for the whole list), p, p (no
     effect), shown ("+", "-", "0" for none larger than the margin, "?"), at most (the largest difference, either way,
@@ -69,13 +74,13 @@ def method_differences(run: Run, yardstick: str = TRUTH, margin: float = MARGIN)
     True
     """
     run = run.of(*merge_names(run.scale))
-    others = [judge for judge in merge_names(run.scale) if judge != REFERENCE_JUDGE]
+    others = [judge for judge in merge_names(run.scale) if judge not in (reference, REFERENCE_JUDGE)]
     found: dict[tuple[str, str], Interval] = {}
     for what, names in BENCHMARKS.items():
         for judge in others:
-            sides = [in_points(run, each, names, yardstick) for each in (judge, REFERENCE_JUDGE)]
+            sides = [in_points(run, each, names, yardstick) for each in (judge, reference)]
             if all(sides):
-                found[what, f"{judge} - {REFERENCE_JUDGE}"] = metrics.difference(*sides)
+                found[what, f"{judge} - {reference}"] = metrics.difference(*sides)
     return shown_together(found, margin)
 
 
