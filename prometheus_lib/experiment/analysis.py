@@ -128,6 +128,9 @@ def _shown(low: float, high: float, seeds: int, margin: float) -> str:
     return "no effect" if -margin < low and high < margin else "undecided"
 
 
+_VERBS = {"no effect": "has no effect", "undecided": "is undecided", "too few seeds": "has too few seeds"}
+
+
 def told(design: Design, table: pd.DataFrame, merge: str = "linear") -> list[str]:
     """Return what `differences` shows of each knob, one sentence for each comparison and measure.
 
@@ -140,7 +143,7 @@ def told(design: Design, table: pd.DataFrame, merge: str = "linear") -> list[str
     shown = table.assign(shown=helps(table, design.margin))
     return [
         f"{knob}, {MEASURES[measure]}: against {against} the {merge} merge "
-        + "; ".join(f"{what} at {_levels(rows, what)}" for what in rows["shown"].unique())
+        + "; ".join(f"{_VERBS.get(what, what)} at {_levels(rows, what)}" for what in rows["shown"].unique())
         for (knob, against, measure), rows in shown.groupby(["knob", "against", "measure"], sort=False)
     ]
 

@@ -15,7 +15,7 @@ that training and merging bring in Table 5 are ten times as much.
 
 Primary are the answers to the research questions of section 6, one number each; their p-values and intervals are
 corrected together, and those of the secondary claims among themselves; sanity checks and controls stand by themselves.
-Claims that are true by construction get no verdict.
+Claims that are settled by construction get no verdict.
 
 Names of judges are those of this project; "merged" stands for the merge that a scale names as its merged judge.
 """
@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 CLAIM, SANITY, CONSTRUCTION, CONTROL, NOT_HERE = (
-    "claim", "sanity check", "true by construction", "control", "not testable here",
+    "claim", "sanity check", "settled by construction", "control", "not testable here",
 )  # fmt: skip
 CLAIM_KINDS = (CLAIM, SANITY, CONSTRUCTION, CONTROL, NOT_HERE)
 PRIMARY, SECONDARY = "primary", "secondary"
@@ -184,7 +184,10 @@ _FLAT = (
     "neighbours on the line differ by less than such a test can show, so only a failure is likely to be shown; at an "
     "end of the line the best alpha cannot lie beyond it"
 )
-_CUT_OFF = "the best of eleven jumps where a curve is flat, and at an end of the line its interval is cut off"
+_CUT_OFF = (
+    "the best of eleven jumps where a curve is flat, and at an end of the line its interval is cut off; it also holds "
+    "where neither format's data helps the other"
+)
 _UNITS = "by the paper's measures it compares points of correlation with points of accuracy, which are different units"
 _ONE = "one difference of its {} is zero by algebra: with weights alpha and 1 - alpha equation 5 is equation 3"
 
@@ -228,11 +231,12 @@ CLAIMS: tuple[Claim, ...] = (
           "ranking, table 17", _against("task-arithmetic", METHODS), kind=CONSTRUCTION, why=_ONE.format("five")),
     Claim("C19", "methods", "task arithmetic with weights 1 and 1 ranks best of six merges", "G, Table 17",
           "ranking, table 17", _against("task-arithmetic-default", PLAIN_SUMS)),
-    Claim("C20", "methods", "task arithmetic (1 and 1) leaves more decisions unreadable than linear merging", "G",
+    Claim("C20", "methods", "task arithmetic (1 and 1) leaves more pairwise decisions unreadable than linear merging",
+          "G",
           "readable", (Part("linear", "task-arithmetic-default"),)),
     Claim("C21", "reference answer", "base and merged judge score better with the reference answer", "F, Table 16",
           "reference answer", _REFERENCE, caution="Table 16 has more judges; these two are those that are here"),
-    Claim("C22", "reference answer", "the merged judge without it still beats the base model with it", "F, Table 16",
+    Claim("C22", "reference answer", "the merged judge without reference beats the base model with it", "F, Table 16",
           "reference answer", _on_each(f"{MERGED}, {_WITHOUT}", f"base, {_WITH}", ("biggen_bench", "flask")),
           schooled=WEAK),
     Claim("C23", "consistency", "training makes repeated scores more consistent", "E, Table 14",
@@ -253,11 +257,11 @@ CLAIMS: tuple[Claim, ...] = (
           "6.3, Figure 3", "ranking, figure 3", (Part("alpha 0.3", "alpha 0.0"),), PRIMARY),
     Claim("C30", "transfer", "the best alpha is higher for scoring than for ranking", "6.3, Figure 3",
           "best alpha", (Part("best in scoring", "best in ranking"),), caution=_CUT_OFF),
-    Claim("C31", "transfer", "the same over two training runs of each expert", "6.3, Figure 3",
+    Claim("C31", "transfer", "the best alpha is higher for scoring also over two training runs", "6.3, Figure 3",
           "best alpha, two runs", (Part("best in scoring", "best in ranking"),), caution=_CUT_OFF),
     Claim("C32", "methods", "DARE-linear is best of six merges on the average of both formats", "G, Table 17",
           "overall, table 17", _against("dare-linear", METHODS)),
-    Claim("C33", "methods", "the same with weights 1 and 1 where a method does not normalise them", "G, Table 17",
+    Claim("C33", "methods", "DARE-linear is best on both formats where sums have weights 1 and 1", "G, Table 17",
           "overall, table 17", _against("dare-linear-default", PLAIN_SUMS)),
     Claim("C34", "consistency", "the merged judge's formats differ less than the base model's", "E, Table 13",
           "size of the format gap", (Part("base", MERGED),), schooled=WEAK),

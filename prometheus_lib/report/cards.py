@@ -16,7 +16,7 @@ from .stored import Stored
 from .strips import Strip, strip
 
 LOOKS = {REPRODUCED: "good", NOT_REPRODUCED: "bad", NO_EFFECT: "none"}  # classes of the page; all else is open
-TITLES = {"sanity check": "Sanity checks", "control": "Controls", "true by construction": "True by construction"}
+TITLES = {"sanity check": "Sanity checks", "control": "Controls", "settled by construction": "Settled by construction"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Card:
 
 
 def groups_of_cards(stored: Stored) -> dict[str, list[Card]]:
-    """Return all cards by heading: primary and secondary claims, checks, controls, what is true by construction."""
+    """Return all cards by heading: primary and secondary claims, checks, controls, what is settled by construction."""
     if stored.ledger is None:
         return {}
     cells = cells_of_claims(stored)

@@ -127,7 +127,7 @@ def _evidence(run: Run, merged: str) -> pd.DataFrame:
     joint, joint_rated = (_corrected(claims, each, run.scale.schooled) for each in (found, rated))
     rows = [
         _row(run, claim, part, found[claim.id, part], joint.get((claim.id, part)))
-        | _by_raters(rated[claim.id, part], joint_rated.get((claim.id, part)))
+        | _by_raters(claim, rated[claim.id, part], joint_rated.get((claim.id, part)))
         | _over_seeds(by_seed[claim.id, part], claim.margin)
         for claim in claims
         for part in claim.parts
@@ -168,7 +168,7 @@ def _corrected(claims: Iterable[Claim], found: Mapping[Key, Interval], schooled:
 def _families(claims: Iterable[Claim], schooled: bool) -> list[list[Claim]]:
     """Claims that are corrected together: the primary, the secondary; every sanity check and control by itself.
 
-    What is true by construction is not tested.
+    What is settled by construction is not tested.
     """
     tested = [claim for claim in claims if claim.kind != CONSTRUCTION]
     stated = [claim for claim in tested if claim.kind_at(schooled) == CLAIM]
@@ -181,13 +181,13 @@ def _families(claims: Iterable[Claim], schooled: bool) -> list[list[Claim]]:
 
 
 def _row(run: Run, claim: Claim, part: Part, found: Interval, joint: Joint | None) -> dict[str, Any]:
-    tested = joint or found
+    tested, bound = joint or found, _bound(claim)
     return {
         "claim": claim.id,
         "part": part.label,
         "difference": found.estimate,
-        "low": tested.low,
-        "high": tested.high,
+        "low": max(tested.low, -bound),
+        "high": min(tested.high, bound),
         "p": joint.p_value if joint else math.nan,
         "p (no effect)": joint.p_none if joint else math.nan,
         "shown": joint.sign if joint else "",
@@ -200,9 +200,14 @@ def _row(run: Run, claim: Claim, part: Part, found: Interval, joint: Joint | Non
     }
 
 
-def _by_raters(found: Interval, joint: Joint | None) -> dict[str, Any]:
-    tested = joint or found
-    limits = {"rated low": tested.low, "rated high": tested.high}
+def _bound(claim: Claim) -> float:
+    """How large a claim's difference can be at most: two alphas lie between 0 and 1."""
+    return 1.0 if claim.measure.startswith("best alpha") else math.inf
+
+
+def _by_raters(claim: Claim, found: Interval, joint: Joint | None) -> dict[str, Any]:
+    tested, bound = joint or found, _bound(claim)
+    limits = {"rated low": max(tested.low, -bound), "rated high": min(tested.high, bound)}
     return {"rated": found.estimate, **limits, "rated shown": joint.sign if joint else ""}
 
 

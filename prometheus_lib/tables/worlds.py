@@ -113,7 +113,7 @@ def side_by_side(worlds: Iterable[World], ledger: pd.DataFrame, by: str = "") ->
 
     ledger: `claims.ledger` of any of the runs, for what the paper prints. by: "" for what decides in each world (the
     truth where it is known), "rated" for the raters, which is the paper's own measure in every world. The first row
-    says what each world is. Controls, and what is true by construction, are no claims of the paper and are left out.
+    says what each world is. Controls, and what is settled by construction, are no claims of the paper and are left out.
 
     >>> from prometheus_lib.tables import claims, example_run
     >>> run = example_run()

@@ -75,13 +75,13 @@ def test_published_scores_come_from_table_3_or_4_and_else_from_table_5():
 def test_the_verdict_on_a_claim(shown, verdict, control):
     assert claims.verdict_of(paper.claim_named("C17"), shown) == verdict
     assert claims.verdict_of(paper.claim_named("K01"), shown) == control
-    assert claims.verdict_of(paper.claim_named("C18"), shown) == "true by construction"
+    assert claims.verdict_of(paper.claim_named("C18"), shown) == "settled by construction"
 
 
 def test_a_ledger_of_one_decided_claim_and_many_without_evidence(run):
     table = claims.ledger(run)
     assert list(table.index) == [claim.id for claim in paper.claims_about()]
-    assert set(table["verdict"]) == {"undecided", "true by construction"}  # averages need all benchmarks
+    assert set(table["verdict"]) == {"undecided", "settled by construction"}  # averages need all benchmarks
     assert (table.loc[table["verdict"] == "undecided", "note"] == "not measured").all()
     shown = claims.display_ledger(table)
     assert shown.loc["C03", ["printed", "repaired", "p", "this run"]].tolist() == [

@@ -63,7 +63,7 @@ def test_the_figure_has_a_row_for_every_measured_claim(made):
     _, ledger, evidence = made
     figure = claim_figure.ledger_figure(evidence, ledger)
     rows = [label.get_text().split("  ")[0] for axes in figure.axes for label in axes.get_yticklabels()]
-    measured = evidence[evidence["low"].notna() & (evidence["claim"].map(ledger["kind"]) != "true by construction")]
+    measured = evidence[evidence["low"].notna() & (evidence["claim"].map(ledger["kind"]) != "settled by construction")]
     assert sorted(rows) == sorted(measured["claim"].unique()) and len(rows) > 1
 
 
