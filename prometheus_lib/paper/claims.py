@@ -288,7 +288,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("N05", "consistency", "transitivity is on a par with GPT-4", "E, Table 15", kind=NOT_HERE,
           why="needs GPT-4's decisions, and a margin, which the paper does not state"),
     Claim("N06", "main results", "models that were not trained often give no readable decision", "3.4", kind=NOT_HERE,
-          why="the miniature's base model knows the form of both answers"),
+          why="the miniature's base model knows the form of both answers; of a real one notebook 05 counts them"),
     Claim("N07", "main results", "strong raters agree with each other, weak judges do not agree with them",
           "5.1, Figure 1", kind=NOT_HERE, why="in the miniature the raters agree because they were made so"),
     Claim("N08", "data", "people find the new feedback coherent, suitable and critical", "A, Table 7", kind=NOT_HERE,

@@ -24,7 +24,8 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
 
     evidence, ledger: from `claim_evidence.evidence_table` and `claims.ledger`. Thick bars are intervals over
     instructions, corrected for the whole list; thin ones behind them also know of training runs. A claim of several
-    differences shows all in one row. Claims that reach beyond twelve margins stand in the second panel.
+    differences shows all in one row; one on too few instructions is a point without a bar. Claims that reach beyond
+    twelve margins stand in the second panel.
 
     >>> from prometheus_lib.tables import example_run
     >>> from prometheus_lib.tables.claims import evidence_table, ledger
@@ -35,7 +36,7 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
     import matplotlib.pyplot as plt
 
     shown = _in_margins(evidence, ledger)
-    reach = shown.groupby("claim", sort=False)[["low", "high"]].apply(lambda ends: ends.abs().max().max())
+    reach = shown.groupby("claim", sort=False)[["difference", "low", "high"]].apply(lambda ends: ends.abs().max().max())
     near = [id for id in reach.index if reach[id] <= _NEAR]
     far = [id for id in reach.index if id not in near]
     panels = {f"{len(near)} within {_NEAR:.0f} margins of zero": near, f"{len(far)} that reach farther": far}
@@ -59,7 +60,7 @@ def ledger_figure(evidence: pd.DataFrame, ledger: pd.DataFrame) -> Figure:
 def _in_margins(evidence: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
     """The measured differences of tested claims, divided by their margins."""
     tested = evidence["claim"].map(ledger["kind"]) != CONSTRUCTION
-    shown = evidence[tested & evidence["low"].notna()].copy()
+    shown = evidence[tested & evidence["difference"].notna()].copy()
     shown[_EVIDENCE] = shown[_EVIDENCE].div(shown["margin"], axis=0)
     return shown
 

@@ -22,7 +22,7 @@ def decided(ledger):
     """The same ledger, had the claims come out: C03 fails with a reason, C05 holds over training runs."""
     ledger = ledger.copy()
     ledger.loc["C03", ["verdict", "this run", "likely reason"]] = ["not reproduced", "-9.0 [-12.0, -6.0]", "no room"]
-    ledger.loc["C05", ["verdict", "over training runs"]] = ["reproduced", "holds"]
+    ledger.loc["C05", ["verdict", "this run", "over training runs"]] = ["reproduced", "+4.0 [+1.0, +7.0]", "holds"]
     return ledger
 
 
@@ -63,7 +63,9 @@ def test_the_figure_has_a_row_for_every_measured_claim(made):
     _, ledger, evidence = made
     figure = claim_figure.ledger_figure(evidence, ledger)
     rows = [label.get_text().split("  ")[0] for axes in figure.axes for label in axes.get_yticklabels()]
-    measured = evidence[evidence["low"].notna() & (evidence["claim"].map(ledger["kind"]) != "settled by construction")]
+    measured = evidence[
+        evidence["difference"].notna() & (evidence["claim"].map(ledger["kind"]) != "settled by construction")
+    ]
     assert sorted(rows) == sorted(measured["claim"].unique()) and len(rows) > 1
 
 
