@@ -279,7 +279,7 @@ def _optimum_message(cells: pd.DataFrame, columns: Mapping[str, Any]) -> str:
     """Where scoring and ranking are best."""
     best = cells[(cells["row"] == "best alpha") & (cells["kind"] == "judge")].set_index("column")["value"]
     known = {name: best[column] for name, column in zip(("Scoring", "ranking"), columns) if column in best.index}
-    said = [f"{name} is best at alpha {alpha:g}" for name, alpha in known.items()]
+    said = [f"{name} is highest at alpha {alpha:g}" for name, alpha in known.items()]
     return ", ".join(said) or "Linear merging: nothing judged"
 
 

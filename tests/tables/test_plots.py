@@ -183,7 +183,7 @@ def test_figure_3_by_the_truth_keeps_the_raters_as_dashed_lines(sweep):
     rater = curves["scoring by a rater: Pearson x 100"]
     assert np.allclose(rater.get_ydata(), [50, 80, 60]) and rater.get_linestyle() == "--"
     assert curves[DIRECT_TRUTH].get_color() == rater.get_color() == plots.FORMAT_COLOURS["direct"]
-    assert axes.get_title() == "Scoring is best at alpha 1, ranking is best at alpha 0"
+    assert axes.get_title() == "Scoring is highest at alpha 1, ranking is highest at alpha 0"
     assert "60 responses, 60 pairs" in axes.get_xlabel()
 
 
