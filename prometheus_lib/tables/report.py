@@ -114,7 +114,8 @@ def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     rated = evidence.groupby("claim")["rated shown"].agg("".join)
     by_raters = [verdict_of(claim_named(id), rated[id]) for id in claimed.index]
     decided = [sum(verdict != UNDECIDED for verdict in verdicts) for verdicts in (claimed["verdict"], by_raters)]
-    text = f"Of {len(claimed)} claims {len(claimed) - len(why)} could be put to a test: {counts}."
+    could = f"{len(claimed) - len(why)} could be put" if len(why) else "put"
+    text = f"Of {len(claimed)} claims {could} to a test: {counts}."
     if len(why):
         text += f" The others: {', '.join(f'{count} {reason}' for reason, count in why.value_counts().items())}."
     if len(seeds):
