@@ -57,7 +57,7 @@ def evidence_table(run: Run, merged: str | None = None) -> pd.DataFrame:
 
     >>> from prometheus_lib.tables import example_run
     >>> table = evidence_table(example_run()).set_index("claim")
-    >>> table.loc["C02", "part"], bool(table.loc["C02", "low"] > 0)
+    >>> table.loc["C02", "part"], bool(table.loc["C02", "difference"] > 0)
     ('merged - base', True)
     """
     merged = merged or run.scale.merged_judge
