@@ -44,6 +44,7 @@ from .palette import (
     SKY,
     judge_look,
 )
+from .panels import say_in
 from .published import DIRECT_AVERAGE, OVERALL, PAIR_AVERAGE
 from .truth import DIRECT_TRUTH, OVERALL_TRUTH, PAIR_TRUTH
 
@@ -92,6 +93,9 @@ def figure_1(cells: pd.DataFrame) -> Figure:
     matrix = ours.pivot(index="row", columns="column", values="value").reindex(index=rows, columns=names)
     size = 2.2 + 0.62 * max(len(names), 3)
     figure, axes = _axes(size + 1.2, size + 0.62 * (len(rows) - len(names)))
+    if matrix.empty:
+        say_in(axes)
+        return figure
     values = np.ma.masked_invalid(matrix.to_numpy(float))
     axes.set_facecolor("#dddddd")
     image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1)
