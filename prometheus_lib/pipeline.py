@@ -147,11 +147,13 @@ def train_experts(scale: Scale) -> pd.DataFrame:
     With a `launcher` each is trained by processes of its own, one expert after the other; they outlive this process,
     and the next call finds them.
     """
-    jobs = sorted(expert_jobs(scale), key=lambda job: -job.steps())
-    waiting = [job for job in jobs if not artifacts.is_current(job.out, job.stamp())]
+    jobs = expert_jobs(scale)
+    steps_of = {job.name: job.steps() for job in jobs}  # counted once: rows are read for it
+    longest_first = sorted(jobs, key=lambda job: -steps_of[job.name])
+    waiting = [job for job in longest_first if not artifacts.is_current(job.out, job.stamp())]
     if waiting:
         training.probe(scale.base_model, scale.training.max_length).check()
-    steps = sum(job.steps() for job in waiting)
+    steps = sum(steps_of[job.name] for job in waiting)
     workers = 1
     if waiting:
         shape = sizing.shape_of(scale.base_model, scale.training.lora)
@@ -160,7 +162,7 @@ def train_experts(scale: Scale) -> pd.DataFrame:
         check_room(shape, scale.training, len(waiting), workers, scale.paths.experts)
     train = partial(_timed_training, start=starter(scale) if waiting else None)
     seconds = dict(zip((j.name for j in waiting), run_jobs(train, waiting, steps, "step", workers, "training")))
-    return _table([_training_row(job, seconds.get(job.name)) for job in expert_jobs(scale)])
+    return _table([_training_row(job, seconds.get(job.name)) for job in jobs])
 
 
 def _timed_training(job: ExpertJob, report: Report, start: Callable[[ExpertJob], training.Launched] | None) -> float:

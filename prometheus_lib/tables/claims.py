@@ -46,7 +46,7 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
 ONE_RUN, HOLDS, FAILS, OPEN = "one run", "holds", "does not hold", "open"
-NOT_MEASURED = "not measured"
+NOT_MEASURED, IN_PART = "not measured", "measured in part"
 _NOTHING = 1e-9  # what floating-point sums leave of zero
 
 
@@ -169,11 +169,24 @@ def _excludes(parts: pd.DataFrame) -> str:
 
 
 def _note(run: Run, claim: Claim, kind: str, parts: pd.DataFrame, undecided: bool) -> str:
-    if parts["difference"].isna().any():
+    missing = lacking(parts)
+    if missing in (NOT_MEASURED, IN_PART):
         return NOT_MEASURED
-    if undecided and (parts["clusters"] < FEWEST_CLUSTERS).any():
+    if undecided and missing:
         return TOO_FEW
     return claim.schooled if kind != claim.kind else claim.why or claim.caution
+
+
+def lacking(parts: pd.DataFrame, column: str = "difference") -> str:
+    """Return what the differences of a claim lack for a test: NOT_MEASURED, IN_PART, TOO_FEW, or "" for nothing.
+
+    >>> lacking(pd.DataFrame({"difference": [3.0, math.nan], "clusters": [80, 0]}))
+    'measured in part'
+    """
+    known = parts[column].notna()
+    if not known.all():
+        return IN_PART if known.any() else NOT_MEASURED
+    return TOO_FEW if (parts["clusters"] < FEWEST_CLUSTERS).any() else ""
 
 
 # --- in words --------------------------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from .. import metrics
-from ..metrics import FEWEST_CLUSTERS, Interval
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval
 from ..paper import claim_named
 from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
 from ..paper.findings import audit_findings
 from .claim_evidence import rests_on_truth
-from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, verdict_of
+from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, lacking, verdict_of
 from .files import plain
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .registry import ENTRIES, file_name
@@ -134,15 +134,9 @@ def untested(claimed: pd.DataFrame, evidence: pd.DataFrame) -> pd.Series:
     >>> untested(claimed, parts).to_dict()
     {'C01': 'on fewer than 10 instructions'}
     """
-    reasons = {}
-    for id in claimed.index[claimed["verdict"] == UNDECIDED]:
-        parts = evidence[evidence["claim"] == id]
-        known = parts["difference"].notna()
-        if not known.all():
-            reasons[id] = "measured in part" if known.any() else "not measured"
-        elif (parts["clusters"] < FEWEST_CLUSTERS).any():
-            reasons[id] = f"on fewer than {FEWEST_CLUSTERS} instructions"
-    return pd.Series(reasons, dtype=object)
+    undecided = claimed.index[claimed["verdict"] == UNDECIDED]
+    reasons = pd.Series({id: lacking(evidence[evidence["claim"] == id]) for id in undecided}, dtype=object)
+    return reasons[reasons != ""].replace(TOO_FEW, f"on fewer than {FEWEST_CLUSTERS} instructions")
 
 
 def judges_table(run: Run) -> str:

@@ -17,12 +17,21 @@ from typing import Any
 
 import pandas as pd
 
-from ..metrics import FEWEST_CLUSTERS, TOO_FEW
 from ..paper import Claim, claims_about
 from ..paper.claims import CLAIM, CONSTRUCTION, CONTROL, SANITY
 from ..records import DataError
 from ..scale import SCALES, Scale, committed_outputs, load_scale
-from .claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED, show_parts, verdict_of
+from .claims import (
+    IN_PART,
+    NO_EFFECT,
+    NOT_MEASURED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    UNDECIDED,
+    lacking,
+    show_parts,
+    verdict_of,
+)
 
 WORLDS = ("mini", "bridge", "small")  # shown in any case; other scales where they have run
 REPORT = "10"  # the numbers of the notebook that puts the claims to the test
@@ -163,15 +172,15 @@ def _in_world(world: World, claim: Claim, by: str) -> tuple[str, str]:
     if claim.id not in world.parts:
         return "", NOT_ASKED
     parts = world.parts[claim.id]
-    known = parts[by or "difference"].notna()
-    if not known.any():
+    missing = lacking(parts, by or "difference")
+    if missing == NOT_MEASURED:
         return "", NO_INPUTS
     verdict = _verdict(world, claim, by)
     notes = []
-    if not known.all():
-        notes.append(f"{(~known).sum()} of {len(parts)} differences without inputs")
-    elif verdict == UNDECIDED and (parts["clusters"] < FEWEST_CLUSTERS).any():
-        notes.append(TOO_FEW)
+    if missing == IN_PART:
+        notes.append(f"{parts[by or 'difference'].isna().sum()} of {len(parts)} differences without inputs")
+    elif missing and verdict == UNDECIDED:
+        notes.append(missing)
     if claim.kind_at(world.scale.schooled) == SANITY:
         notes.append(SANITY)
     return show_parts(parts, by), f"{verdict} ({'; '.join(notes)})" if notes else verdict
