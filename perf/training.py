@@ -24,7 +24,7 @@ import torch  # noqa: E402
 from transformers import AutoTokenizer  # noqa: E402
 
 from prometheus_lib import data, training  # noqa: E402
-from prometheus_lib.parallel import available_workers, use_one_thread  # noqa: E402
+from prometheus_lib.parallel import available_workers, processor_has_bfloat16, use_one_thread  # noqa: E402
 from prometheus_lib.records import write_jsonl  # noqa: E402
 from prometheus_lib.training import EMBEDDED_BASE, IGNORED, ExpertJob, TrainingSettings  # noqa: E402
 
@@ -73,12 +73,6 @@ def step(model, optimizer, rows: list, bf16: bool) -> None:
     optimizer.zero_grad()
 
 
-def has_bfloat16() -> bool:
-    """Tell whether the processor computes in bfloat16, rather than by way of float32."""
-    info = Path("/proc/cpuinfo")
-    return info.is_file() and any(flag in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
-
-
 def in_turn(ways: dict, rounds: int) -> dict[str, float]:
     """Return the median seconds of each way, all of them measured in each round."""
     taken = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
@@ -114,7 +108,7 @@ def main() -> None:
     rows, _ = training.tokenise(AutoTokenizer.from_pretrained(base), examples, 2048)
     settings = TrainingSettings(1e-5, batch_size=BATCH, max_length=2048, warmup=0.0)
     ways = {"trainer": lambda: ours(base, rows, settings), "bare loop": lambda: bare(base, rows, settings)}
-    if has_bfloat16():
+    if processor_has_bfloat16():
         ways["trainer, bfloat16"] = lambda: ours(base, rows, replace(settings, bf16=True))
     seconds = in_turn(ways, rounds)
     figures = {"step_against_bare_loop": seconds["trainer"] / seconds["bare loop"]}

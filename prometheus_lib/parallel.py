@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
@@ -29,6 +30,8 @@ from .records import DataError
 PROGRESS_FILE = "PROMETHEUS_PROGRESS_FILE"  # set by the runner: where a notebook's progress line goes
 THREADS = "OMP_NUM_THREADS"  # read by torch and by numpy's linear algebra when they are loaded
 TRACKER = "multiprocessing.resource_tracker"
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # of processors that compute in it, rather than by way of float32
 Item = TypeVar("Item")
 
 
@@ -56,6 +59,15 @@ def available_workers(limit: int | None = None) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, limit or cores))
+
+
+def processor_has_bfloat16(info: Path = CPU_INFO) -> bool:
+    """Tell whether the processor computes in bfloat16; False where it does not say so.
+
+    >>> processor_has_bfloat16(Path("no/such/file"))
+    False
+    """
+    return info.is_file() and any(flag in info.read_text(encoding="utf-8") for flag in BFLOAT16_FLAGS)
 
 
 @contextlib.contextmanager

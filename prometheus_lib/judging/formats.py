@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..parallel import CPU_INFO, processor_has_bfloat16
+
 DTYPES = ("bfloat16", "float32")  # what a scale may ask for, beside "auto"
 AMPERE = (8, 0)  # the first compute capability with bfloat16
-FLAGS = ("avx512_bf16", "amx_bf16")  # of processors that compute in bfloat16, rather than by way of float32
 
 
 def best_device() -> str:
@@ -44,12 +45,10 @@ def sixteen_bits(capability: tuple[int, int] | None) -> str:
     return "float16" if capability and capability < AMPERE else "bfloat16"
 
 
-def has_bfloat16(info: Path = Path("/proc/cpuinfo")) -> bool:
+def has_bfloat16(info: Path = CPU_INFO) -> bool:
     """Tell whether 16 bits make judging faster here: on a GPU, or on a processor that says so.
 
     >>> has_bfloat16(Path("no/such/file"))  # doctest: +SKIP
     False
     """
-    if best_device() != "cpu":
-        return True
-    return info.is_file() and any(flag in info.read_text(encoding="utf-8") for flag in FLAGS)
+    return best_device() != "cpu" or processor_has_bfloat16(info)

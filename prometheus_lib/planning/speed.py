@@ -253,7 +253,7 @@ def _train(model: Any, ids: Any, settings: TrainingSettings) -> None:
     model.train()
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.autocast):
         logits = model(ids, use_cache=False, logits_to_keep=int(ANSWERED * ids.shape[1])).logits.float()
     logits.logsumexp(-1).sum().backward()
     model.zero_grad()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..parallel import processor_has_bfloat16
 from ..records import DataError
 
 EMBEDDED_BASE = Path(__file__).parent / "base_model_files"
@@ -68,6 +69,15 @@ class TrainingSettings:
             for name, value in asdict(self).items()
             if name in STAMPED or (name not in HOW and value != plain[name])
         }
+
+    @property
+    def autocast(self) -> bool:
+        """Tell whether bfloat16 is asked for and this machine computes in it; elsewhere float32 is far faster.
+
+        >>> TrainingSettings(1e-5, 4, 4096).autocast
+        False
+        """
+        return self.bf16 and (not self.use_cpu or processor_has_bfloat16())
 
     def shared_by(self, devices: int) -> tuple[int, int]:
         """Return how many rows a device computes at once, and how often before each step; DataError if that is uneven.

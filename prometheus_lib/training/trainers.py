@@ -29,7 +29,7 @@ def sft_config(settings: TrainingSettings, seed: int, folder: Path) -> Any:
         per_device_train_batch_size=at_once, gradient_accumulation_steps=times,
         max_length=None if unpadded else settings.max_length, padding_free=unpadded, seed=seed, data_seed=seed,
         lr_scheduler_type=settings.schedule, warmup_steps=settings.warmup, weight_decay=settings.weight_decay,
-        bf16=settings.bf16, use_cpu=settings.use_cpu,
+        bf16=settings.autocast, use_cpu=settings.use_cpu,
         gradient_checkpointing=settings.gradient_checkpointing and not sharded,
         adam_beta2=settings.adam_beta2, logging_steps=10, logging_first_step=True, save_strategy="no",
         save_total_limit=KEPT, report_to="none",
