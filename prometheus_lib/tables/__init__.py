@@ -21,6 +21,7 @@ the paper prints them; `unit` says which.
 | `merging` | Figure 3; Table 17 and Figure 3 with two training runs |
 | `attacks`, `biases` | attack success; biases of position, length and rubric |
 | `truth` | what judges reach against the truth, where the items carry it |
+| `learning` | what experts reach by how many rows they learned |
 | `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
 | `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
 | `worlds` | the same claims in several runs, side by side |
@@ -52,10 +53,13 @@ from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
+from .learning import average_measure, over_rows
 from .lessons import (
     against_floor,
     by_coefficient,
     detectable_differences,
+    floor_verdicts,
+    floors_beaten,
     gain_of_draws,
     label_credits,
     noisy_rater,
@@ -121,6 +125,7 @@ __all__ = [
     "UNITS",
     "VERDICTS",
     "against_floor",
+    "average_measure",
     "by_coefficient",
     "caption",
     "cells_table",
@@ -134,6 +139,8 @@ __all__ = [
     "figure_1",
     "figure_3",
     "figure_3_runs",
+    "floor_verdicts",
+    "floors_beaten",
     "file_name",
     "format_gap",
     "gain_of_draws",
@@ -148,6 +155,7 @@ __all__ = [
     "load_table",
     "merge_names",
     "noisy_rater",
+    "over_rows",
     "p_text",
     "pair_right",
     "part_of",

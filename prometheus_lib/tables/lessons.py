@@ -107,6 +107,34 @@ def against_floor(run: Run, judge: str, name: str) -> Comparison:
     return metrics.compare_accuracies(label_credits(run, run.choices(judge, name), name), best, groups, **options)
 
 
+def floor_verdicts(run: Run, names: Sequence[str]) -> pd.Series:
+    """Return whether each main judge lies above the best trivial judge of each benchmark, corrected over all of them.
+
+    Index: judge and benchmark. Values: "above the floor", "below the floor", "undecided", "too few instructions".
+
+    >>> from prometheus_lib.tables import example_run
+    >>> floor_verdicts(example_run(), ["hhh_alignment"]).to_dict()[("linear", "hhh_alignment")]
+    'above the floor'
+    """
+    judged = [(judge, name) for judge in run.scale.main_judges for name in names if run.answers(judge, name)]
+    found = metrics.decide({pair: against_floor(run, *pair) for pair in judged})
+    words = {"first": "above the floor", "second": "below the floor"}
+    told = {pair: words.get(each.verdict, each.verdict) for pair, each in found.items()}
+    return pd.Series(told, index=pd.MultiIndex.from_tuples(judged, names=["judge", "benchmark"]), dtype=object)
+
+
+def floors_beaten(verdicts: pd.Series) -> str:
+    """Return in words how many of `floor_verdicts` lie above the floor, of those that could be tested.
+
+    >>> floors_beaten(pd.Series(["above the floor", "undecided", "too few instructions"]))
+    '1 of 2 tested pairs of judge and benchmark lie above the best trivial judge; 1 has too few instructions for a test'
+    """
+    few = int((verdicts == metrics.TOO_FEW).sum())
+    above = int((verdicts == "above the floor").sum())
+    told = f"{above} of {len(verdicts) - few} tested pairs of judge and benchmark lie above the best trivial judge"
+    return told + (f"; {few} {'has' if few == 1 else 'have'} too few instructions for a test" if few else "")
+
+
 def label_credits(run: Run, decisions: object, name: str) -> Floats:
     """Return 100 for a decision that is the pair's label, 0 for any other or none, NaN where the label is a tie.
 

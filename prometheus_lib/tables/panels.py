@@ -126,6 +126,26 @@ def alpha_panels(cells: pd.DataFrame, columns: Mapping[str, str], ylabel: str) -
     return figure
 
 
+def rows_panels(curve: pd.DataFrame, format: str, measure: str) -> Figure:
+    """Draw `tables.over_rows` of a format: what can be read (left) and `measure` with 95 % intervals, against rows.
+
+    >>> from prometheus_lib.tables import example_run, over_rows
+    >>> [ax.get_ylabel() for ax in rows_panels(over_rows(example_run(), "direct"), "direct", "exact scores, %").axes]
+    ['readable answers, %', 'exact scores, %']
+    """
+    figure, (left, right) = _panels(2, 5, sharex=True)
+    look = {"color": FORMAT_COLOURS[format], "marker": "os"[format == "pairwise"]}
+    left.plot(curve["rows"], curve["readable"], **look)
+    around = np.abs(curve[["low", "high"]].sub(curve["value"], axis=0)).T
+    right.errorbar(curve["rows"], curve["value"], yerr=around, capsize=3, **look)
+    left.set_ylim(-4, 104)
+    for ax, label in ((left, "readable answers, %"), (right, measure)):
+        ax.set(xlabel=f"rows learned (base, {', '.join(curve.index[1:])})", ylabel=label, xticks=curve["rows"])
+    if curve["value"].isna().all():
+        say_in(right)
+    return figure
+
+
 def say_in(ax: Any, text: str = "not measured in this run") -> None:
     """Write a text in the middle of axes that have nothing else to show.
 

@@ -18,6 +18,7 @@ from ..paper.findings import audit_findings
 from .claim_evidence import rests_on_truth
 from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, lacking, verdict_of
 from .files import plain
+from .learning import average_measure
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .registry import ENTRIES, file_name
 from .run import Run
@@ -145,7 +146,7 @@ def judges_table(run: Run) -> str:
     Where a kind of judge was trained several times the means over its training runs, as in the claims.
     """
     truth = rests_on_truth(run)
-    heads = ("exact scores, %", "pairs right, %") if truth else ("Pearson with the strongest rater", "accuracy, %")
+    heads = [average_measure(run, format) for format in ("direct", "pairwise")]
     average = truth_average if truth else judge_average
     lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
     for judge in run.scale.main_judges:
