@@ -276,7 +276,8 @@ def sign_flip(sums: Floats, n_resamples: int = 10_000, seed: int = 0) -> tuple[f
     if len(sums) == 0:
         return math.nan, "exact"
     moving = sums[np.abs(sums) > 1e-12]
-    threshold, known = abs(moving.sum()) - 1e-9, _all_totals(moving)
+    rounding = 1e-9 * (1 + len(moving))  # of the sizes in `_all_totals`: thirds, as of three draws, are not exact
+    threshold, known = abs(moving.sum()) - rounding, _all_totals(moving)
     if known is not None:
         totals, chances = known
         return float(min(1.0, chances[np.abs(totals) >= threshold].sum())), "exact"

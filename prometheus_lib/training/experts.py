@@ -33,7 +33,7 @@ from ..parallel import Report, silent
 from ..prompts.chat import chat_ids, render_chat
 from ..records import DataError, read_jsonl, write_text_atomic
 from .checkpoints import STAMP, last_checkpoint, others, remove_work, saver, work_folder
-from .packing import collate, joined
+from .packing import check_attention, collate, joined
 from .processes import meet, rank
 from .room import is_full
 from .settings import TrainingSettings
@@ -281,6 +281,8 @@ def _learn(
 
     torch.manual_seed(job.seed)  # adapters begin with random numbers
     model = load_model(job.base, job.settings)
+    if job.settings.share_prompts:
+        check_attention(model, job.settings.max_length)
     return fine_tune(model, tokenizer, rows, job.settings, job.seed, folder, report, work, callbacks)
 
 

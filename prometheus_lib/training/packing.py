@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..records import DataError
+
 IGNORED = -100  # the label of what carries no loss
 Row = dict[str, list[int]]
 
@@ -34,6 +36,26 @@ def joined(rows: Iterable[Row], max_length: int) -> list[Row]:
         whole["input_ids"] += answer
         whole["labels"] += answer
     return result
+
+
+def check_attention(model: Any, max_length: int) -> None:
+    """Raise DataError for a model that would not keep the answers of a joined row apart, as `collate`'s mask asks.
+
+    Only PyTorch's own attention over the whole row reads such a mask as it is meant: eager attention adds it to its
+    scores, sliding windows ignore it, and convolutions and linear attention hand one answer's state to the next.
+
+    >>> check_attention(model, 4096)  # doctest: +SKIP
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    window = getattr(config, "sliding_window", None)
+    attention = getattr(config, "_attn_implementation", None)
+    if attention == "sdpa" and kinds == {"full_attention"} and not (window and window < max_length):
+        return
+    raise DataError(
+        f"{config.model_type}: answers to one prompt cannot be told apart in one row ({attention} attention, layers: "
+        f"{', '.join(sorted(kinds))}, window: {window}); set `share_prompts = false` in [training]."
+    )
 
 
 def collate(rows: Sequence[Row]) -> dict[str, Any]:

@@ -205,6 +205,15 @@ def test_sign_flip_equals_all_patterns_and_mcnemar():
     assert comparisons.sign_flip(np.zeros(5))[0] == 1 and math.isnan(comparisons.sign_flip(np.zeros(0))[0])
 
 
+def test_sign_flips_of_thirds_as_three_draws_give_them_are_those_of_whole_numbers():
+    """Sizes are rounded on the way, and the observed total must still lie in its own tail."""
+    rng = np.random.default_rng(3)
+    for clusters in range(1, 40):
+        whole = rng.integers(-3, 4, clusters).astype(float)
+        assert comparisons.sign_flip(whole / 3) == (pytest.approx(comparisons.sign_flip(whole)[0]), "exact")
+    assert metrics.compare_accuracies([1 / 3] * 5, [0] * 5).p_value == pytest.approx(2 / 2**5)
+
+
 def test_sign_flips_of_any_numbers_are_exact_while_clusters_are_few_and_close_when_many():
     rng = np.random.default_rng(6)
     few = rng.normal(0.5, 1, 10)

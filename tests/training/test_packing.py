@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from prometheus_lib.training.packing import IGNORED, collate, joined
+from prometheus_lib.records import DataError
+from prometheus_lib.training.packing import IGNORED, check_attention, collate, joined
 from prometheus_lib.training.trainers import answer_logits
 
 
@@ -66,3 +67,20 @@ def test_a_row_holds_no_more_than_it_may_and_no_answer_is_lost():
     assert max(len(each["input_ids"]) for each in packed) == 9
     answers = [each["labels"][start] for each in packed for start in each["starts"]]
     assert sorted(answers) == [3, 4, 6, 8] and len(packed) == 3
+
+
+def test_models_whose_attention_would_mix_the_answers_are_refused():
+    """Measured: with eager attention, a sliding window or a convolution a joined row has another loss."""
+    model = tiny()
+    check_attention(model, 64)
+    model.config.sliding_window = 8
+    with pytest.raises(DataError, match="share_prompts = false"):
+        check_attention(model, 64)
+    check_attention(model, 8)
+    model.config.layer_types = ["full_attention", "conv"]
+    with pytest.raises(DataError, match="conv, full_attention"):
+        check_attention(model, 8)
+    model.config.layer_types = None
+    model.set_attn_implementation("eager")
+    with pytest.raises(DataError, match="eager attention"):
+        check_attention(model, 8)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...records import DataError, DirectItem, Rubric
+from ..table import check_twice
 from .loading import read_rows
 from .schema import SCORES, Rejects, Row, problem
 
@@ -186,7 +187,9 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(LONGEST_CELL)
     try:
         with open(file, encoding="utf-8-sig", newline="") as text:
-            for number, row in enumerate(csv.DictReader(text, strict=True), start=1):
+            table = csv.DictReader(text, strict=True)
+            check_twice(str(file), list(table.fieldnames or []))
+            for number, row in enumerate(table, start=1):
                 if None in row or None in row.values():
                     raise DataError(f"{file}, row {number}: {_RAGGED}")
                 yield f"{file}, row {number}", row

@@ -177,3 +177,11 @@ def test_damaged_csv_files_are_named(tmp_path):
 def test_counts_of_scores_stay_as_given():
     rows = list(building.read_graded(table(*[1, 2, 3, 4, 5] * 4), PLAIN, rubric=RUBRIC))
     assert Counter(row["orig_score"] for row in rows) == dict.fromkeys("12345", 4)
+
+
+def test_a_column_name_twice_is_refused_before_a_row_is_read(tmp_path):
+    """Read by name, the second of them would give the labels in silence."""
+    file = tmp_path / "graded.csv"
+    file.write_text("instruction,response,score,score\nHi,yes,5,1\n")
+    with pytest.raises(DataError, match="'score' is there 2 times"):
+        list(building.graded_rows(building.read_graded(file, PLAIN), PLAIN))
