@@ -34,7 +34,7 @@ def over_rows(run: Run, format: str) -> pd.DataFrame:
     """
     names = RESEARCH_DIRECT if format == "direct" else RESEARCH_PAIR
     learned = {"base": 0.0} | examples_learned(run.scale)[format].reindex(_experts(run.scale, format)).to_dict()
-    judged = {judge: rows for judge, rows in learned.items() if _read(run, judge, names, format).size}
+    judged = {judge: rows for judge, rows in learned.items() if _read(run.of(judge), judge, names, format).size}
     part = run.of(*judged)
     found = {judge: {"rows": rows} | _reached(part, judge, names, format) for judge, rows in judged.items()}
     return pd.DataFrame.from_dict(found, orient="index", columns=COLUMNS).astype({"rows": int}).sort_values("rows")

@@ -184,4 +184,4 @@ def test_a_column_name_twice_is_refused_before_a_row_is_read(tmp_path):
     file = tmp_path / "graded.csv"
     file.write_text("instruction,response,score,score\nHi,yes,5,1\n")
     with pytest.raises(DataError, match="'score' is there 2 times"):
-        list(building.graded_rows(building.read_graded(file, PLAIN), PLAIN))
+        list(building.read_graded(file, PLAIN, rubric=RUBRIC))
