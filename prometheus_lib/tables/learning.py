@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from ..metrics import FEWEST_CLUSTERS
-from ..scale import Scale
 from .claim_evidence import rests_on_truth
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
 from .recipes import examples_learned
 from .run import Run
 from .truth import truth_average
+
+if TYPE_CHECKING:
+    from ..scale import Scale
 
 MEASURES = {  # of an average over benchmarks, by the truth and by the raters
     "direct": ("exact scores, %", "Pearson with the strongest rater"),
