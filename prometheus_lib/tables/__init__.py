@@ -48,12 +48,13 @@ from .cells import (
     p_text,
     show_p,
 )
+from .claim_evidence import average_measure, primary_average
 from .consistency import format_gap, gap_size, gold_gaps, self_agreement, table_13, table_14, table_15, tournament
 from .data import table_1, table_2
 from .direct import figure_1, table_3, table_11, table_12, table_16
 from .example import example_run
 from .files import display_table, load_table, plain, save_table, to_csv
-from .learning import average_measure, over_rows
+from .learning import over_rows
 from .lessons import (
     against_floor,
     by_coefficient,
@@ -160,6 +161,7 @@ __all__ = [
     "pair_right",
     "part_of",
     "plain",
+    "primary_average",
     "rater_draws",
     "rater_means",
     "raters",

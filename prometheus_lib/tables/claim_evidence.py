@@ -33,8 +33,14 @@ from ..records import write_text_atomic
 from .cells import COMPARISON_RESAMPLES
 from .claim_measures import MEASURED, Setting
 from .claim_numbers import published_part
+from .measures import judge_average
 from .run import Run
-from .truth import knows_truth
+from .truth import knows_truth, truth_average
+
+_PRIMARY = {  # the measure of an average over benchmarks, by the truth and by the raters
+    "direct": ("exact scores, %", "Pearson with the strongest rater"),
+    "pairwise": ("pairs right, %", "accuracy, %"),
+}
 
 Key = tuple[str, Part]
 _SEED = re.compile(r"-seed\d+$")
@@ -115,6 +121,29 @@ def rests_on_truth(run: Run) -> bool:
     True
     """
     return all(knows_truth(items) for items in run.items.values())
+
+
+def primary_average(run: Run, judge: str, names: Sequence[str]) -> Interval | None:
+    """Return a judge's average over benchmarks by the yardstick that verdicts rest on; None when one is missing.
+
+    By the truth where every item carries its own (`truth_average`), else by the raters (`judge_average`).
+
+    >>> from prometheus_lib.tables import RESEARCH_DIRECT, example_run
+    >>> primary_average(example_run(), "linear", RESEARCH_DIRECT).estimate
+    100.0
+    """
+    return (truth_average if rests_on_truth(run) else judge_average)(run, judge, names)
+
+
+def average_measure(run: Run, format: str) -> str:
+    """Return what `primary_average` of a format is in.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> average_measure(example_run(), "direct")
+    'exact scores, %'
+    """
+    by_truth, by_raters = _PRIMARY[format]
+    return by_truth if rests_on_truth(run) else by_raters
 
 
 def _evidence(run: Run, merged: str) -> pd.DataFrame:

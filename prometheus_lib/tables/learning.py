@@ -8,19 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ..metrics import FEWEST_CLUSTERS
-from .claim_evidence import rests_on_truth
-from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
+from .claim_evidence import primary_average
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .recipes import examples_learned
 from .run import Run
-from .truth import truth_average
 
 if TYPE_CHECKING:
     from ..scale import Scale
 
-MEASURES = {  # of an average over benchmarks, by the truth and by the raters
-    "direct": ("exact scores, %", "Pearson with the strongest rater"),
-    "pairwise": ("pairs right, %", "accuracy, %"),
-}
 COLUMNS = ["rows", "answers", "readable", "value", "low", "high", "instructions"]
 
 
@@ -38,21 +33,11 @@ def over_rows(run: Run, format: str) -> pd.DataFrame:
     """
     names = RESEARCH_DIRECT if format == "direct" else RESEARCH_PAIR
     learned = {"base": 0.0} | examples_learned(run.scale)[format].reindex(_experts(run.scale, format)).to_dict()
-    judged = {judge: rows for judge, rows in learned.items() if _read(run.of(judge), judge, names, format).size}
+    known = {judge: rows for judge, rows in learned.items() if pd.notna(rows)}  # not "all", uncounted
+    judged = {judge: rows for judge, rows in known.items() if _read(run.of(judge), judge, names, format).size}
     part = run.of(*judged)
     found = {judge: {"rows": rows} | _reached(part, judge, names, format) for judge, rows in judged.items()}
     return pd.DataFrame.from_dict(found, orient="index", columns=COLUMNS).astype({"rows": int}).sort_values("rows")
-
-
-def average_measure(run: Run, format: str) -> str:
-    """Return what an average over benchmarks of a format is in, by the yardstick that the run has.
-
-    >>> from prometheus_lib.tables import example_run
-    >>> average_measure(example_run(), "direct")
-    'exact scores, %'
-    """
-    by_truth, by_raters = MEASURES[format]
-    return by_truth if rests_on_truth(run) else by_raters
 
 
 def told(curve: pd.DataFrame, measure: str) -> str:
@@ -81,7 +66,7 @@ def _experts(scale: Scale, format: str) -> list[str]:
 
 def _reached(run: Run, judge: str, names: tuple[str, ...], format: str) -> dict[str, float]:
     read = _read(run, judge, names, format)
-    found = (truth_average if rests_on_truth(run) else judge_average)(run, judge, names)
+    found = primary_average(run, judge, names)
     reached = {"answers": read.size, "readable": 100 * read.mean()}
     if found is None:
         return reached

@@ -15,14 +15,15 @@ from ..data.catalogue import PAIR_BENCHMARKS
 from ..metrics import FEWEST_RUNS, Comparison, Floats, Interval
 from ..records import DirectItem
 from .cells import COMPARISON_RESAMPLES
-from .claim_evidence import rests_on_truth
+from .claim_evidence import primary_average, rests_on_truth
 from .claims import show_difference
 from .files import display_table
-from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .rows import cluster_numbers, labels, rater_draws, raters, run_floors, run_gold
 from .run import Run
-from .truth import knows_truth, truth_average, truth_credits
+from .truth import knows_truth, truth_credits
 
+ABOVE_FLOOR, BELOW_FLOOR = "above the floor", "below the floor"
 BY_TRUTH, BY_ONE, BY_MEAN, BY_PEARSON = "by the truth", "by one rater", "by the mean of its draws", "by Pearson x 100"
 
 
@@ -118,7 +119,7 @@ def floor_verdicts(run: Run, names: Sequence[str]) -> pd.Series:
     """
     judged = [(judge, name) for judge in run.scale.main_judges for name in names if run.answers(judge, name)]
     found = metrics.decide({pair: against_floor(run, *pair) for pair in judged})
-    words = {"first": "above the floor", "second": "below the floor"}
+    words = {"first": ABOVE_FLOOR, "second": BELOW_FLOOR}
     told = {pair: words.get(each.verdict, each.verdict) for pair, each in found.items()}
     return pd.Series(told, index=pd.MultiIndex.from_tuples(judged, names=["judge", "benchmark"]), dtype=object)
 
@@ -130,7 +131,7 @@ def floors_beaten(verdicts: pd.Series) -> str:
     '1 of 2 tested pairs of judge and benchmark lie above the best trivial judge; 1 has too few instructions for a test'
     """
     few = int((verdicts == metrics.TOO_FEW).sum())
-    above = int((verdicts == "above the floor").sum())
+    above = int((verdicts == ABOVE_FLOOR).sum())
     told = f"{above} of {len(verdicts) - few} tested pairs of judge and benchmark lie above the best trivial judge"
     return told + (f"; {few} {'has' if few == 1 else 'have'} too few instructions for a test" if few else "")
 
@@ -195,10 +196,9 @@ def _by_run(run: Run, first: str, second: str, names: Sequence[str]) -> list[Int
     """The difference of two judges in points, as each training run gives it."""
     if not run.asked(names):
         return []
-    truth = rests_on_truth(run)
-    factor = 1 if truth or names[0] in PAIR_BENCHMARKS else 100
+    factor = 1 if rests_on_truth(run) or names[0] in PAIR_BENCHMARKS else 100
     pairs = zip(run.scale.replicas(first), run.scale.replicas(second))
-    measured = [[(truth_average if truth else judge_average)(run, judge, names) for judge in each] for each in pairs]
+    measured = [[primary_average(run, judge, names) for judge in each] for each in pairs]
     return [metrics.difference(*each).times(factor) for each in measured if None not in each]
 
 

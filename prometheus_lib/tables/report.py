@@ -5,26 +5,23 @@ Everything is written from the ledger of claims and the run's tables, so no sent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from .. import metrics
-from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW
 from ..paper import claim_named
 from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
 from ..paper.findings import audit_findings
-from .claim_evidence import rests_on_truth
+from .claim_evidence import average_measure, primary_average, rests_on_truth
 from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, lacking, verdict_of
 from .files import plain
-from .learning import average_measure
-from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, judge_average
+from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .registry import ENTRIES, file_name
 from .run import Run
-from .truth import truth_average
 
-Average = Callable[[Run, str, Sequence[str]], Interval | None]
 QUESTIONS = {  # the claims behind each finding
     "Merging against joint training": ("C03", "C04"),
     "Merging against the experts": ("C05", "C06"),
@@ -145,23 +142,21 @@ def judges_table(run: Run) -> str:
 
     Where a kind of judge was trained several times the means over its training runs, as in the claims.
     """
-    truth = rests_on_truth(run)
     heads = [average_measure(run, format) for format in ("direct", "pairwise")]
-    average = truth_average if truth else judge_average
     lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
     for judge in run.scale.main_judges:
         cells = [
-            _reached(run, judge, names, average, places)
-            for names, places in ((RESEARCH_DIRECT, 1 if truth else 3), (RESEARCH_PAIR, 1))
+            _reached(run, judge, names, places)
+            for names, places in ((RESEARCH_DIRECT, 1 if rests_on_truth(run) else 3), (RESEARCH_PAIR, 1))
         ]
         lines.append(f"| {judge}{' (**merged**)' if judge == run.scale.merged_judge else ''} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _reached(run: Run, judge: str, names: Sequence[str], average: Average, places: int) -> str:
+def _reached(run: Run, judge: str, names: Sequence[str], places: int) -> str:
     """What a judge reaches on average, over its training runs, in words where there is nothing to count."""
-    runs = [average(run, each, names) for each in run.scale.replicas(judge)]
-    found = metrics.average(runs) or average(run, judge, names)
+    runs = [primary_average(run, each, names) for each in run.scale.replicas(judge)]
+    found = metrics.average(runs) or primary_average(run, judge, names)
     if found is None:
         return "-"
     if _unreadable(run, judge, names):

@@ -142,7 +142,7 @@ def test_sixteen_bits_are_those_that_a_card_computes_in():
 
 def test_a_scale_sets_the_number_format_of_its_judges_and_by_default_changes_nothing(tmp_path):
     """The committed judgments of the miniature are stored under fingerprints without a format."""
-    for name, bf16 in (("mini", False), ("bridge", False), ("7b", True)):
+    for name, bf16 in (("mini", False), ("bridge", False), ("small", True), ("7b", True)):
         scale = load_scale(name, tmp_path)
         assert [pipeline.judges_bf16(replace(scale, judging_dtype=each)) for each in ("", "float32", "bfloat16")] == [
             bf16, False, True,

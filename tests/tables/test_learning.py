@@ -53,3 +53,13 @@ def test_one_number_of_rows_is_no_curve_and_the_figure_has_all_points(run):
     assert learning.told(curve, "exact scores, %").startswith("From 100 to 400 rows: readable answers 100 to 100 %")
     left, right = panels.rows_panels(curve, "direct", "exact scores, %").axes
     assert list(left.lines[0].get_xdata()) == [0, 100, 400] and right.get_ylabel() == "exact scores, %"
+
+
+def test_an_expert_whose_rows_are_not_counted_yet_is_no_point(run):
+    """ "All rows" are counted by Table 1; without it nobody knows where on the curve the expert stands."""
+    experts = (*run.scale.experts, Expert("direct-all", ("direct",), None))
+    said = run.judgments[run.judgments["judge"] == "linear"].assign(judge="direct-all")
+    more = pd.concat([run.judgments, said], ignore_index=True)
+    uncounted = replace(run, scale=replace(run.scale, experts=experts), judgments=more)
+    assert np.isnan(tables.examples_learned(uncounted.scale).at["direct-all", "direct"])
+    assert list(tables.over_rows(uncounted, "direct").index) == ["base", "direct-quarter", "direct"]
