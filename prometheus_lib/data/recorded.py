@@ -39,6 +39,7 @@ class _Setting(NamedTuple):
     mapped: bool
     mapping: Mapping[Any, Decision]
     known: dict[str, None]
+    own: bool  # a judgment file of this project, whose answers were parsed when they were collected
 
 
 def read_recorded(
@@ -58,7 +59,8 @@ def read_recorded(
     with one judgment a row. Columns: `item_id` (or `id`), and `decision` (1 to 5; or A, B, tie; in any of the spellings
     of `decisions.read_decision`; blank where the judge gave none) or `feedback` with its whole answer, which is then
     parsed. Optional: `judge`, `draw` (from 0), `order` and `feedback`. A decision names the responses as the judge saw
-    them: with order "ba" the item's response B was shown as A, and the decision is mapped back.
+    them: with order "ba" the item's response B was shown as A, and the decision is mapped back. In our own judgment
+    files a blank decision stays one, whatever the feedback says: it was parsed when the answer was whole.
 
     items: those of the benchmark; benchmark: its name in the run, "vicuna_bench". judge: the judge's name; None means
     column `judge`, else the file's name. format: None means direct for direct items and pairwise for pair items;
@@ -87,11 +89,12 @@ def read_recorded(
     sides = [""] if direct or format == "pairwise" else ["#a", "#b"]
     known = dict.fromkeys(f"{item.id}{side}" for item in items for side in sides)
     read = read_table(source, COLUMNS)
-    table = _columns(read, columns)
+    own = {OWN, "decision", "status"} <= set(read.columns)
+    table = _columns(read, columns, own)
     _check_judge(table, judge)
     mapped = OWN in read.columns if mapped is None else mapped
     setting = _Setting(
-        benchmark, format, with_reference, direct, _judge(source, judge), bool(judge), mapped, mapping or {}, known
+        benchmark, format, with_reference, direct, _judge(source, judge), bool(judge), mapped, mapping or {}, known, own
     )
     found = [_judgment(setting, place, row) for place, row in zip(table.places, table.rows, strict=True)]
     _check_repeats(table, found)
@@ -128,9 +131,9 @@ def _format(direct: bool, format: str | None) -> str:
     return format
 
 
-def _columns(read: Table, columns: Mapping[str, str] | None) -> Table:
+def _columns(read: Table, columns: Mapping[str, str] | None, own: bool) -> Table:
     """The columns that are read; DataError when one that is needed is missing."""
-    table = pick(read, COLUMNS, columns)
+    table = pick(read, (*COLUMNS, "status") if own else COLUMNS, columns)
     if not {"item_id", "id"} & set(table.columns) or not {"decision", "feedback"} & set(table.columns):
         raise DataError(
             f"{read.name}: the columns item_id and decision (or feedback, to be parsed) are needed; found "
@@ -151,11 +154,11 @@ def _judge(source: Source, judge: str | None) -> str:
 
 def _judgment(setting: _Setting, where: str, row: Mapping[str, Any]) -> Judgment:
     item_id, order, draw = _item(setting, where, row), _order(where, row), _draw(where, row)
-    decision, feedback = _decision(setting, where, row)
-    if order == "ba" and not setting.mapped:
+    decision, feedback, as_shown = _decision(setting, where, row)
+    if order == "ba" and as_shown:
         decision = SWAPPED.get(decision, decision)
     judge, reference = _name(setting, where, row), _with_reference(setting, where, row)
-    status = "ok" if decision is not None else "unparsed"
+    status = "ok" if decision is not None else _status(setting, row)
     key = artifacts.text_hash("recorded", judge, setting.benchmark, item_id, setting.format, reference, order, draw)
     return Judgment(
         judge, "recorded", setting.benchmark, item_id, setting.format, reference, order, draw, decision, feedback,
@@ -181,16 +184,28 @@ def _name(setting: _Setting, where: str, row: Mapping[str, Any]) -> str:
     return given or setting.judge
 
 
-def _decision(setting: _Setting, where: str, row: Mapping[str, Any]) -> tuple[Decision, str]:
-    """The decision and its feedback; without a decision, what the judge's text says."""
+def _decision(setting: _Setting, where: str, row: Mapping[str, Any]) -> tuple[Decision, str, bool]:
+    """The decision, its feedback, and whether it is about the responses as shown.
+
+    Without a decision, what the judge's text says; but a file of this project has been parsed already, and there the
+    text of an answer that was cut off, or refused, says nothing more.
+    """
     given, text = row.get("decision"), text_of(row.get("feedback"), where, "feedback")
+    if is_blank(given) and setting.own:
+        return None, text, False
     if is_blank(given):
         parsed = PARSERS[setting.format](text)
-        return parsed.decision, parsed.feedback
+        return parsed.decision, parsed.feedback, True
     try:
-        return read_decision(given, setting.format, setting.mapping), text
+        return read_decision(given, setting.format, setting.mapping), text, not setting.mapped
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
+
+
+def _status(setting: _Setting, row: Mapping[str, Any]) -> str:
+    """Why there is no decision: as a file of this project says, else that nothing could be read."""
+    said = row.get("status") if setting.own else None
+    return "unparsed" if is_blank(said) else str(said)
 
 
 def _order(where: str, row: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ def collect(
     """Judge what the store does not hold yet; return the number of judgments added.
 
     With `skip_long`, prompts that do not fit are recorded as such, counted and named; without it they are a DataError.
+    Those recorded so are asked once the judge has room for them.
 
     Batches are cut from the full list of tasks and seeded by their prompts, so a run that was killed and started again
     ends with the same judgments as one that was not, and two equal models give equal judgments.
@@ -69,7 +70,7 @@ def collect(
     judge.settle(store.fingerprints)
     keys = [task_keys(task, judge.fingerprint, decoding) for task in tasks]
     note_asked(judge.name, judge.fingerprint, tasks, store, decoding, keys)
-    missing = [task for task, own in zip(tasks, keys) if not store.places.issuperset(places_of(task, own))]
+    missing = _missing(judge, tasks, keys, store, decoding)
     report(sum(task.draws for task in tasks) - sum(task.draws for task in missing))
     added, asked_as = 0, judge.fingerprint
     if missing:
@@ -82,6 +83,16 @@ def collect(
     if judge.fingerprint != asked_as:  # an API judge that had to ask in another form
         note_asked(judge.name, judge.fingerprint, tasks, store, decoding)
     return added + repair(judge, tasks, store, decoding, policy)
+
+
+def _missing(
+    judge: Judge, tasks: Sequence[Task], keys: Sequence[Sequence[str]], store: JudgmentStore, decoding: Decoding
+) -> list[Task]:
+    """The tasks with draws to come: not recorded, or recorded as too long by a judge that had less room."""
+    places = {id(task): places_of(task, own) for task, own in zip(tasks, keys)}
+    unasked = [task for task in tasks if not store.unasked.isdisjoint(places[id(task)])]
+    fitting = {id(task) for task in unasked} - {id(task) for task in judge.too_long(unasked, decoding)}
+    return [task for task in tasks if id(task) in fitting or not store.places.issuperset(places[id(task)])]
 
 
 def _leave_out(judge: Judge, tasks: Sequence[Task], store: JudgmentStore, decoding: Decoding) -> int:

@@ -113,6 +113,9 @@ def is_complete(job: JudgingJob, fingerprint: str, store: JudgmentStore) -> bool
 
     if not store.places.issuperset(places(job.tasks)):
         return False
+    unasked = [task for task in job.tasks if store.unasked and not store.unasked.isdisjoint(places([task]))]
+    if unasked and engine_named(job.engine).has_room(job.folder, unasked, job.decoding):
+        return False
     if job.policy.name == "once":
         return True
     failed = (p for p in places(repaired_tasks(job.tasks, job.decoding, job.policy)) if p in store.failed)

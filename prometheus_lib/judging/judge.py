@@ -76,6 +76,14 @@ class Judge:
         return {}
 
     @classmethod
+    def has_room(cls, source: str | Path, tasks: Sequence[Task], decoding: Decoding) -> bool:
+        """Tell, without starting anything, whether one of these tasks, recorded as too long, would fit now.
+
+        By default none does: where only the model says how much it reads, another limit is another fingerprint.
+        """
+        return False
+
+    @classmethod
     def identify(cls, source: str | Path, bf16: bool = False) -> tuple[str, ...]:
         """Return the fingerprint that `start` would give, and former ones, without starting anything."""
         return (artifacts.judge_fingerprint(source, number_format(bf16)),)

@@ -89,8 +89,10 @@ def current_judgments(
     """Return the judgments of a folder or file that answer what was asked last, one row per item, way and draw.
 
     Where a judge was asked again with another prompt, other weights or settings, its other answers are left out, and a
-    warning says how many and why; answers still to come are not replaced by older ones. Raises DataError when there
-    are answers of more than one kind about one item and nothing says which are meant.
+    warning says how many and why; answers still to come are not replaced by older ones. What earlier weights said
+    about questions that were not asked again is left out too, so that no table shows two models under one name; where
+    nothing says which weights are meant, as no question was asked of both, a warning names them. Raises DataError when
+    there are answers of more than one kind about one item and nothing says which are meant.
 
     >>> import json, tempfile
     >>> row = dict.fromkeys(("feedback", "status", "order", "format"), "") | {"judge": "j", "benchmark": "b", "draw": 0}
@@ -106,7 +108,27 @@ def current_judgments(
     current = ~told | _is_in(found, [*_COLUMNS, "key"], meant)
     _warn_of_others(found[~current], asked)
     check_one_kind(found[current])
-    return found[current].reset_index(drop=True)
+    return _of_one_model(found[current], asked).reset_index(drop=True)
+
+
+def _of_one_model(current: pd.DataFrame, asked: Mapping[Question, Asked]) -> pd.DataFrame:
+    """The answers without those of weights that were not asked last, where a judge has answers of several."""
+    last = {question[0]: kind.fingerprint for question, kind in asked.items()}
+    stale = pd.Series(False, current.index)
+    for name, part in current.groupby("judge", sort=False):
+        if part["fingerprint"].nunique() < 2:
+            continue
+        counts = part.groupby("fingerprint", sort=False)["benchmark"].agg(["size", "unique"])
+        told = "; ".join(f"{n:,} by {mark[:8]} ({few(list(where))})" for mark, n, where in counts.itertuples())
+        if name in last:
+            stale |= (current["judge"] == name) & (current["fingerprint"] != last[name])
+        said = f"those of {last[name][:8]} were asked for last and are read" if name in last else "all are read"
+        warnings.warn(
+            f"judge {name!r} has answers of more than one model's weights: {told}; {said}. Collect the judgments again "
+            "to ask these weights everything, or give other weights another name.",
+            stacklevel=3,
+        )
+    return current[~stale]
 
 
 def asked_last(where: str | Path) -> dict[Question, Asked]:

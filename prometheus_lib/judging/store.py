@@ -117,9 +117,10 @@ class JudgmentStore:
     """The judgments of one judge in one file, shared by any number of processes.
 
     `places` tells what is there: key, benchmark and item id, because two items can have the same prompt and so the
-    same key. `failed` maps the places of answers that hold no decision to their texts; `answers` gives the keys and
-    draws of the first answers to each question, `fingerprints` the models they are of. All follow the file: what
-    another process has appended is read before anything is written.
+    same key. `unasked` are those of them whose prompts did not fit: an answer takes their place once they do. `failed`
+    maps the places of answers that hold no decision to their texts; `answers` gives the keys and draws of the first
+    answers to each question, `fingerprints` the models they are of. All follow the file: what another process has
+    appended is read before anything is written.
 
     >>> import tempfile
     >>> said = Judgment("j", "f", "b", "1", "direct", True, "ab", 0, 4, "Good.", "ok", 1, 9, "key")
@@ -135,6 +136,7 @@ class JudgmentStore:
             raise DataError(f"{self.path}: judgments are collected in a file whose name ends in .jsonl.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.places: set[Place] = set()
+        self.unasked: set[Place] = set()
         self.failed: dict[Place, str] = {}
         self.fingerprints: set[str] = set()
         self.answers: dict[Question, dict[str, int]] = {}
@@ -161,12 +163,15 @@ class JudgmentStore:
         with self._lock:
             self._read_on()
             new = {place_of(as_row(judgment)): judgment for judgment in judgments}
-            new = {place: judgment for place, judgment in new.items() if place not in self.places}
+            new = {place: judgment for place, judgment in new.items() if self._is_new(place, judgment)}
             data = "".join(json.dumps(as_row(judgment), ensure_ascii=False) + "\n" for judgment in new.values())
             if data:
                 self._write(data.encode("utf-8", "replace"), len(new))  # half an emoji, cut by a limit, is no text
                 self._read_on()
         return len(new)
+
+    def _is_new(self, place: Place, judgment: Judgment) -> bool:
+        return place not in self.places or (place in self.unasked and judgment.status != TOO_LONG)
 
     def ask(self, asked: Mapping[Question, Asked]) -> None:
         """Record beside the file which answers were asked for last, for questions with answers of more than one kind.
@@ -212,12 +217,17 @@ class JudgmentStore:
         return row
 
     def _remember(self, row: dict[str, Any]) -> None:
-        self.places.add(place_of(row))
+        place, status = place_of(row), row.get("status", "ok")
+        if status != TOO_LONG:
+            self.unasked.discard(place)
+        elif place not in self.places:
+            self.unasked.add(place)
+        self.places.add(place)
         self.fingerprints.add(row.get("fingerprint", ""))
         if row.get("policy", "once") == "once":
             self.answers.setdefault(question_of(row), {})[row["key"]] = row.get("draw", 0)
-        if row.get("status", "ok") not in ("ok", TOO_LONG):  # a prompt that does not fit is not asked again
-            self.failed[place_of(row)] = row.get("feedback", "")
+        if status not in ("ok", TOO_LONG):  # a prompt that does not fit has no answer that could be repaired
+            self.failed[place] = row.get("feedback", "")
 
     def _write(self, data: bytes, count: int) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
@@ -336,7 +346,15 @@ def load_judgments(folder: str | Path, judges: Sequence[str] | None = None, poli
                 raise DataError(f"{path}, line {number}: fields {missing} are missing from this judgment.")
             if judges is None or row["judge"] in judges:
                 rows.append(row)
-    return with_policy(pd.DataFrame(rows, columns=list(COLUMNS)), policy)
+    return with_policy(pd.DataFrame(_answered(rows), columns=list(COLUMNS)), policy)
+
+
+def _answered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without those "too long" whose prompts have been answered since, as the limit has grown."""
+    if not (long := {(row["judge"], *place_of(row)) for row in rows if row["status"] == TOO_LONG}):
+        return rows
+    since = long & {(row["judge"], *place_of(row)) for row in rows if row["status"] != TOO_LONG}
+    return [row for row in rows if row["status"] != TOO_LONG or (row["judge"], *place_of(row)) not in since]
 
 
 def with_policy(judgments: Any, policy: str | Policy | None) -> Any:

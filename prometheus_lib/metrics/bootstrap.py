@@ -307,14 +307,21 @@ def _bootstrap(
     """Intervals of statistics of the kept items; `statistic` takes their clusters' numbers and how many there are."""
     if not 0 < level < 1:
         raise DataError(f"level must lie between 0 and 1, for example 0.95, not {level}")
-    codes, k = _cluster_codes(clusters, keep, paired)
+    codes, k = cluster_codes(clusters, keep, paired)
     n, used = int(keep.sum()), len(np.unique(codes)) if paired else k
     draws = _distribution(statistic(codes, k), k, n_resamples, seed, len(estimates))
     return [interval_of_draws(*each, n, used, level) for each in zip(estimates, draws.T)]
 
 
-def _cluster_codes(clusters: ArrayLike | None, keep: NDArray[np.bool_], paired: bool) -> tuple[Codes, int]:
-    """Cluster number of every kept row, among the clusters of all rows (`paired`) or of the kept ones; how many."""
+def cluster_codes(clusters: ArrayLike | None, keep: NDArray[np.bool_], paired: bool = False) -> tuple[Codes, int]:
+    """Return the cluster's number of every kept row, among those of all rows (`paired`) or of the kept ones; how many.
+
+    DataError for a missing name, names of several types, and another number of names than of rows.
+
+    >>> codes, count = cluster_codes(["q", "r", "q"], np.ones(3, dtype=bool))
+    >>> codes.tolist(), count
+    ([0, 1, 0], 2)
+    """
     clusters = clusters.to_numpy() if isinstance(clusters, pd.Series) else clusters
     if clusters is None:
         codes = np.arange(len(keep))
@@ -338,7 +345,7 @@ def cluster_sums(values: ArrayLike, clusters: ArrayLike) -> Floats:
     """Sum of the values (items,) of each cluster, NaN left out; (clusters,) in order of appearance."""
     numbers = vector(values, "values")
     keep = np.isfinite(numbers)
-    codes, k = _cluster_codes(clusters, keep, paired=False)
+    codes, k = cluster_codes(clusters, keep, paired=False)
     return np.bincount(codes, numbers[keep], k)
 
 

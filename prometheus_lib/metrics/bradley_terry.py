@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..records import DataError
-from .bootstrap import Interval, interval_of_draws
+from .bootstrap import Interval, cluster_codes, interval_of_draws
 from .columns import Floats
 
 PRIOR = 0.1  # weight of the tie that every pair compared is given
@@ -62,7 +62,7 @@ def bradley_terry(
     used) and, where intervals are wanted, cluster (the instruction). With fewer than two clusters they are NaN.
     `prior`: every pair that was compared gets a tie of this weight, without which a player who won every game would
     have no finite strength. DataError where a group of players was never compared with the rest: nothing then says who
-    is better, and where a row cannot be read.
+    is better; where a row cannot be read, a cluster is missing, or a player is called "tie".
 
     >>> rows = [("q1", "a", "b", "a"), ("q1", "b", "c", "b"), ("q2", "a", "b", "a"), ("q2", "b", "c", "tie")]
     >>> found = bradley_terry(pd.DataFrame(rows, columns=["cluster", "x", "y", "winner"]))
@@ -72,14 +72,14 @@ def bradley_terry(
     played = _checked(games)
     players = pd.Index(pd.unique(pd.concat([played["x"], played["y"]])), dtype=object)
     _check_connected(played, players)
-    codes, clusters = pd.factorize(played["cluster"])
-    weights = [np.ones(len(played)), *_weights(codes, len(clusters), n_resamples, seed)]
+    codes, n_clusters = cluster_codes(played["cluster"], np.ones(len(played), dtype=bool))
+    weights = [np.ones(len(played)), *_weights(codes, n_clusters, n_resamples, seed)]
     kinds, kind = _kinds(played)
     counts = (np.bincount(kind, weights=row, minlength=len(kinds)) for row in weights)
     fits = np.array([_fit(kinds, players, row, prior) for row in counts])
     order = np.argsort(-fits[0], kind="stable")
     table = _table(players[order], fits[0][order], fits[1:][:, order], played, level)
-    return Ranking(table, fits[1:][:, order], len(clusters), int(pd.isna(games["winner"]).sum()))
+    return Ranking(table, fits[1:][:, order], n_clusters, int(pd.isna(games["winner"]).sum()))
 
 
 def _checked(games: pd.DataFrame) -> pd.DataFrame:
@@ -97,6 +97,8 @@ def _checked(games: pd.DataFrame) -> pd.DataFrame:
         raise DataError(
             f"the game of {row['x']!r} and {row['y']!r} cannot be won by {row['winner']!r}; name one of both."
         )
+    if "tie" in set(played["x"]) | set(played["y"]):
+        raise DataError("a player is called 'tie', which no winner could be told from a tie; rename it.")
     if played.empty:
         raise DataError("no game was decided, so there is nothing to rank.")
     return played.assign(sign=signs)

@@ -72,14 +72,16 @@ def best_candidate(intervals: Mapping[float, Interval]) -> tuple[float, float, f
     """Return which candidate is best, the 95 % interval of that, and how often each is best (`best_shares`).
 
     The candidates are numbers in ascending order, such as merge weights; each of the interval's ends is the smallest
-    candidate up to which the shares reach 2.5 or 97.5 %.
+    candidate up to which the shares reach 2.5 or 97.5 %. A candidate whose statistic is NaN, as a correlation of equal
+    scores is, is never best; where all are, so is what is returned.
 
     >>> sweep = {0.2: interval_of_draws(1.0, np.ones(4), 9, 9), 0.5: interval_of_draws(2.0, np.full(4, 2.0), 9, 9)}
     >>> best_candidate(sweep)[:3]
     (0.5, 0.5, 0.5)
     """
-    best = max(intervals, key=lambda candidate: intervals[candidate].estimate)
-    shares = best_shares([each.draws for each in intervals.values()])
+    known = {candidate: each.estimate for candidate, each in intervals.items() if not math.isnan(each.estimate)}
+    best = max(known, key=known.__getitem__) if known else math.nan
+    shares = best_shares([each.draws if name in known else each.draws * math.nan for name, each in intervals.items()])
     low, high = (_weighted_quantile(np.array(list(intervals)), shares, level) for level in (0.025, 0.975))
     return best, low, high, shares
 

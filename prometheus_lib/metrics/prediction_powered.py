@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..records import DataError
-from .columns import Floats, aligned, objects, one_kind, vector
+from .bootstrap import cluster_codes
+from .columns import Floats, aligned, vector
 
 FEWEST_LABELS = 10  # clusters with labels, below which no interval is given
 
@@ -70,21 +71,13 @@ def corrected_mean(
     scores, said = vector(judged, "judged"), vector(labels, "labels")
     if len(scores) != len(said):
         raise DataError(f"{len(scores)} judged items and {len(said)} labels: give one label, or None, for each item.")
-    groups = _groups(clusters, len(scores))
+    groups, _ = cluster_codes(clusters, np.ones(len(scores), dtype=bool))
     kept = np.isfinite(scores)
     scores, said, groups = scores[kept], said[kept], groups[kept]
     has = np.isfinite(said)
     if not has.any():
         raise DataError("no item has both a label and a readable judgment: nothing tells how far the judge is off.")
     return _corrected(scores, said, has, groups, level)
-
-
-def _groups(clusters: ArrayLike | None, n: int) -> np.ndarray:
-    if clusters is None:
-        return np.arange(n)
-    named = objects(clusters, "clusters")
-    one_kind(clusters=named)
-    return np.unique(named.astype(str), return_inverse=True)[1]
 
 
 def _corrected(scores: Floats, said: Floats, has: np.ndarray, groups: np.ndarray, level: float) -> Corrected:

@@ -53,12 +53,15 @@ _SAYING = (
     r"(?:(?:score|rating|grade|result|verdict|actually|correction|rather|instead|revised|revision|make (?:it|that)"
     r"|(?:chang|rais|lower|adjust|updat|correct)(?:e|ed|ing)? (?:(?:it|this|that|(?:the|my) \w++) )?to)"
     r"\b[^\n.!?]{0,30}?"
-    r"|(?:should|would|deserves?)(?: (?:be|have been|get))? an? )"
+    r"|(?:should|would|deserves?)(?: (?:be|have been|get))? an? "
+    r"|(?:answer(?: is| ?[:=])|(?:go|going|went|settled?|settling) (?:with|for|on))(?: an?)?[ *_`(]{1,4})"
 )
 _NUMBER = r"(?<![\w.,])(\d++(?:[.,]\d++)?)"
 _SCORES = re.compile(rf"(?im){_SAYING}{_NUMBER}|{_NUMBER}\s*+(?:/|out\s++of\b)|^[^\w\n]*+{_NUMBER}[^\w\n]*+$")
 _CHOSEN = re.compile(
-    r"(?m)(?i:choice|winner|verdict|prefer\w*+|actually|correction|rather|instead)\b[^\n.!?]{0,30}?\b([AB])\b"
+    r"(?m)(?i:choice|winner|verdict|prefer\w*+|actually|correction|rather|instead"
+    r"|(?:answer|one|response|option)(?= ?is\b| ?[:=])|(?:go|going|went) (?:with|for)"
+    r"|(?:chose|choos|pick|select|settl)(?:e|ed|ing)?)\b[^\n.!?]{0,30}?\b([AB])\b"
     r"|\b([AB])(?: is| was| would be)?(?: the)? (?:better|best|stronger|wins|winner)\b"
     rf"|^[^\w\n]*+(?:(?i:{_RESPONSE}) )?([AB]|(?i:tie|both|neither|equal|draw))[^\w\n]*+$"
 )

@@ -4,7 +4,9 @@
 differ in the last digits of trained weights, so in some sampled answers, so in nearly every number a little. Both runs
 state each number's 95 % interval: a difference counts when it is larger than both intervals allow together, corrected
 (Holm) for all cells of its table. Numbers without an interval are computed from the data alone and must be the same.
-Changed verdicts are listed, but do not count by themselves: near the margin a little noise changes one.
+So must the items behind a number; how many answers could not be read may differ by chance, as far as Fisher's exact
+test allows. A table that only one of the runs has is a difference. Changed verdicts are listed, but do not count by
+themselves: near the margin a little noise changes one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import fisher_exact, norm
 
 from .. import metrics, tables
 from ..records import DataError, MissingFile
@@ -29,6 +31,7 @@ LEVEL = 0.05
 WIDTH = 2 * norm.ppf(0.975)  # standard errors from end to end of a 95 % interval
 NOT_COMPARED = ("published",)  # kinds of rows that no run makes
 RESAMPLED = ("share",)  # units of counts over resamples: noise without an interval of their own
+OF_ALL_ITEMS = ("exact", "error", "right", "accuracy", "pearson", "spearman", "kendall")  # n is what could be read
 
 
 @dataclass
@@ -62,11 +65,14 @@ def compare_tables(reference: pd.DataFrame, own: pd.DataFrame) -> Differences:
     shared = [key for key in theirs if key in ours]
     found.compared = len(shared)
     p_values = {key: _p_value(theirs[key], ours[key]) for key in shared}
-    for key, p in metrics.holm(p_values).items() if p_values else ():
-        changed = _changed(theirs[key], ours[key])
-        if p < LEVEL:
+    p_values |= {(*key, "unparsed"): _p_unparsed(theirs[key], ours[key]) for key in shared}
+    corrected = metrics.holm(p_values) if p_values else {}
+    for key in shared:
+        p = min(corrected[key], corrected[*key, "unparsed"])
+        if p < LEVEL or _other_items(theirs[key], ours[key]):
             found.beyond.append(f"{_name(key)}: {_text(theirs[key])} there, {_text(ours[key])} here")
-        found.within_noise += changed and p >= LEVEL
+        else:
+            found.within_noise += _changed(theirs[key], ours[key])
         if theirs[key]["verdict"] != ours[key]["verdict"]:
             verdicts = [repr(cells[key]["verdict"]) for cells in (theirs, ours)]
             found.verdicts.append(f"{_name(key)}: {verdicts[0]} there, {verdicts[1]} here")
@@ -89,6 +95,22 @@ def _p_value(reference: dict[str, Any], own: dict[str, Any]) -> float:
     return float(2 * norm.sf(z)) if z == z else 0.0
 
 
+def _p_unparsed(reference: dict[str, Any], own: dict[str, Any]) -> float:
+    """Return how probable so large a difference in the share of answers that could not be read is (Fisher's test)."""
+    counts = [
+        [0 if pd.isna(cell[name]) else int(cell[name]) for name in ("unparsed", "n")] for cell in (reference, own)
+    ]
+    return 1.0 if counts[0][0] == counts[1][0] else float(fisher_exact(counts).pvalue)
+
+
+def _other_items(reference: dict[str, Any], own: dict[str, Any]) -> bool:
+    """Tell whether more items came or went than answers that could not be read explain."""
+    if reference["unit"] not in OF_ALL_ITEMS or any(pd.isna(cell["n"]) for cell in (reference, own)):
+        return False
+    unread = max(0 if pd.isna(cell["unparsed"]) else int(cell["unparsed"]) for cell in (reference, own))
+    return abs(int(reference["n"]) - int(own["n"])) > unread
+
+
 def _changed(reference: dict[str, Any], own: dict[str, Any]) -> bool:
     return reference["text"] != own["text"] or not same_number(reference["value"], own["value"])
 
@@ -102,15 +124,16 @@ def _text(cell: dict[str, Any]) -> str:
     if cell["text"]:
         return repr(cell["text"])
     interval = "" if pd.isna(cell["low"]) else f" [{cell['low']:.4g}, {cell['high']:.4g}]"
-    return f"{cell['value']:.6g}{interval}" + ("" if pd.isna(cell["n"]) else f" (n {cell['n']})")
+    unread = "" if pd.isna(cell["unparsed"]) or not cell["unparsed"] else f", {cell['unparsed']} unread"
+    return f"{cell['value']:.6g}{interval}" + ("" if pd.isna(cell["n"]) else f" (n {cell['n']}{unread})")
 
 
 def compare_runs(reference: Path, own: Path) -> int:
     """Compare all tables of two runs' folders `tables`; print a line for each, return how many differ beyond noise.
 
-    Raises DataError when your run has no table that the other one has.
+    A table that one of the runs lacks differs. Raises DataError when your run has no table that the other one has.
     """
-    names = sorted(path.stem for path in reference.glob("*.csv"))
+    names, more = (sorted(path.stem for path in folder.glob("*.csv")) for folder in (reference, own))
     if not names:
         raise MissingFile(f"{reference}: no tables here; there is nothing to compare with.")
     if not any((own / f"{name}.csv").is_file() for name in names):
@@ -119,10 +142,14 @@ def compare_runs(reference: Path, own: Path) -> int:
     for name in names:
         if not (own / f"{name}.csv").is_file():
             print(f"{name}: not in your run")
+            wrong += 1
             continue
         found = compare_tables(*(tables.load_table(name, folder) for folder in (reference, own)))
         wrong += bool(found.beyond)
         _print(name, found)
+    for name in sorted(set(more) - set(names)):
+        print(f"{name}: in your run only")
+        wrong += 1
     return wrong
 
 
@@ -160,5 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    print("Nothing differs beyond noise." if not wrong else f"{wrong} tables differ beyond noise.")
+    print(
+        "Nothing differs beyond noise." if not wrong else f"{wrong} tables differ beyond noise or are in one run only."
+    )
     return 1 if wrong else 0

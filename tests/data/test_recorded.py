@@ -205,6 +205,25 @@ def test_our_own_judgment_file_is_not_mapped_back_twice(tmp_path, pairs):
         assert decisions(read_recorded([row], pairs, "mt_bench_human", mapped=False)) == ["B"]
 
 
+def test_a_blank_decision_of_our_own_files_stays_one_whatever_its_text_says(tmp_path, pairs):
+    """The answer was cut off behind a first verdict, or a reward model's prompt stands in the text."""
+    row = as_row(own(pairs[0], None, "pairwise")) | {"benchmark": "mt_bench_human"}
+    rows = [
+        row | {"status": "truncated", "feedback": "Good. [RESULT] A"},
+        row | {"item_id": "p/1", "order": "ba", "feedback": "[RESULT] B", "status": "unparsed"},
+        row | {"item_id": "p/2", "status": "too long"},
+    ]
+    with pytest.warns(UserWarning, match="columns that are not read"):
+        found = read_recorded(jsonl_file(tmp_path, rows), pairs, "mt_bench_human")
+    assert decisions(found) == [None] * 3 and found["status"].tolist() == ["truncated", "unparsed", "too long"]
+
+
+def test_a_verdict_read_from_a_text_is_about_the_responses_as_shown(pairs):
+    rows = [{"item_id": "p/0", "order": "ba", "feedback": "Good. [RESULT] A"}]
+    for mapped in (True, False, None):  # this tells of the column decision, which is not there
+        assert decisions(read_recorded(rows, pairs, "mt_bench_human", "j", mapped=mapped)) == ["B"]
+
+
 def test_what_is_not_read_is_said_once(tmp_path, direct):
     text = "id,item_id,decision,model,with_reference\n9,v/0,3,m,no\n,,,,\n8,v/1,4,m,\n"
     with pytest.warns(UserWarning) as said:

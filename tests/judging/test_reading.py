@@ -265,3 +265,78 @@ def test_a_policys_answers_are_read_with_the_first_ones(tmp_path, ask):
     with pytest.warns(UserWarning, match="was ever repaired by 'redraw-2', .*: 4 of teller; collect with that policy"):
         found = reading.judgments_of(unsure, tasks(), tmp_path, WARM, policy="redraw-2")
     assert isinstance(found, pd.DataFrame) and found["decision"].isna().all() and len(found) == 4
+
+
+def test_answers_of_earlier_weights_are_left_out_where_they_were_not_asked_again(tmp_path, ask):
+    ask(FIRST, [*tasks(), *tasks(benchmark="others")])
+    ask(SECOND, tasks())
+    with pytest.warns(UserWarning, match=r"'teller' has answers of more than one model's weights: .* asked for last"):
+        found = reading.current_judgments(tmp_path)
+    assert found["benchmark"].unique().tolist() == ["mine"] and found["decision"].tolist() == [1] * 4
+    ask(SECOND, tasks(benchmark="others"))
+    assert scores(tmp_path, "8 of teller by other model weights") == dict.fromkeys(IDS, [1, 1])
+
+
+def test_two_models_under_one_name_are_named_where_nothing_says_which_is_meant(tmp_path, ask):
+    ask(FIRST, tasks())
+    ask(SECOND, tasks(benchmark="others"))
+    with pytest.warns(UserWarning, match=r"4 by weights .*mine.*; 4 by weights .*others.*all are read"):
+        assert len(reading.current_judgments(tmp_path)) == 8
+
+
+class Reader(Teller):
+    """A judge that reads so many characters; the limit is no part of its fingerprint."""
+
+    def __init__(self, limit):
+        super().__init__("weights", lambda task, draw: 4)
+        self.limit = limit
+
+    def too_long(self, tasks, decoding):
+        return [task for task in tasks if len(task.prompt) > self.limit]
+
+
+def test_what_was_too_long_is_asked_once_there_is_room(tmp_path):
+    short, long = tasks(ids=("1",)), tasks(ids=("1" * 500,), draws=2)
+    room = len(short[0].prompt) + 100
+
+    def collected(judge, skip_long=True):
+        return collect(judge, [*short, *long], JudgmentStore(tmp_path / "teller.jsonl"), WARM, skip_long=skip_long)
+
+    with pytest.warns(UserWarning, match="1 prompts leave no room"):
+        assert collected(Reader(room)) == 3
+    assert collected(Reader(room)) == 0, "what still does not fit is not asked, nor recorded, again"
+    assert sorted(load_judgments(tmp_path)["status"]) == ["ok", "too long", "too long"]
+    assert collected(Reader(10**6), skip_long=False) == 2
+    for _ in range(2):
+        assert scores(tmp_path) == {"1": [4], "1" * 500: [4, 4]}
+        assert collected(Reader(room)) == 0, "an answer is never given up for a smaller limit"
+        compress(tmp_path)
+        (tmp_path / "teller.jsonl").unlink(missing_ok=True)
+        start_from_recorded(tmp_path / "teller.jsonl")
+    assert not JudgmentStore(tmp_path / "teller.jsonl").unasked
+
+
+def test_a_finished_judge_is_started_again_only_where_something_fits_now(tmp_path, monkeypatch):
+    long = tasks(ids=("1" * 500,))
+    job = judging.JudgingJob("teller", "here", tuple(long), f"{tmp_path}/teller.jsonl", WARM, "teller", skip_long=True)
+    limit, started = [100], []
+
+    class Limited(Reader):
+        @classmethod
+        def identify(cls, source, bf16=False):
+            return ("weights",)
+
+        @classmethod
+        def start(cls, name, source, batch_size, bf16=False, **engine):
+            started.append(limit[0])
+            return cls(limit[0])
+
+        @classmethod
+        def has_room(cls, source, tasks, decoding):
+            return any(len(task.prompt) <= limit[0] for task in tasks)
+
+    monkeypatch.setitem(judging.ENGINES, "teller", Limited)
+    with pytest.warns(UserWarning, match="no room"):
+        added = [judging.run_judge(job) for _ in range(2)]
+    limit[0] = 10**6
+    assert [*added, judging.run_judge(job), judging.run_judge(job)] == [1, 0, 1, 0] and started == [100, 10**6]

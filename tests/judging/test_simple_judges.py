@@ -187,8 +187,8 @@ def test_missing_answers_are_all_named_before_anything_is_stored(pairs, tmp_path
     [
         ({"format": "direct", "decision": 4}, "line 2: item_id missing"),
         ({"item_id": "x", "format": "direct"}, "line 2: decision or text missing"),
-        ({"item_id": "x", "format": "direct", "decision": 11}, "line 2: decision 11 is none of 1 to 10"),
-        ({"item_id": "x", "format": "direct", "decision": True}, "line 2: decision True is none of 1 to 10"),
+        ({"item_id": "x", "format": "direct", "decision": 7}, "line 2: decision 7 is none of .*highest="),
+        ({"item_id": "x", "format": "direct", "decision": True}, "line 2: decision True is none of "),
         ({"item_id": "x", "format": "pairwise", "decision": "C"}, "line 2: decision 'C' is none of A, B, tie"),
         (
             {"item_id": "x", "format": "pointwise", "decision": 4},
@@ -315,6 +315,14 @@ def test_recorded_reviews_are_read_by_their_own_parser(data_dir, tmp_path):
     found = collected(judge, tasks, tmp_path)
     assert found["status"].value_counts().to_dict() == {"ok": 77, "unparsed": 3}
     assert found["decision"].value_counts().to_dict() == {"A": 36, "B": 27, "tie": 14}
+
+
+def test_scores_beyond_five_are_replayed_only_where_the_scale_says_so(tmp_path):
+    """Auto-J rates from 1 to 10; among scores from 1 to 5 a 7 would be averaged in silence."""
+    path = write_jsonl(tmp_path / "rows.jsonl", [{"item_id": "w", "format": "direct", "decision": 7}])
+    assert next(iter(ReplayJudge.from_file("auto-j", path, highest=10).answers.values())).decision == 7
+    with pytest.raises(DataError, match=r"rows\.jsonl, line 1: decision 7 is none of 1, 2, 3, 4, 5.*highest=\.$"):
+        ReplayJudge.from_file("auto-j", path)
 
 
 def test_these_judges_need_no_engine():

@@ -81,11 +81,23 @@ def test_unparsed_games_are_counted_and_not_played():
         ([("a", "b", "z")], "cannot be won by 'z'"),
         ([("a", "a", "a")], "cannot be won"),
         ([("a", "b", None)], "no game was decided"),
+        ([("a", "tie", "a")], "called 'tie'"),
+        ([("tie", "b", "tie")], "called 'tie'"),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(rows, message):
     with pytest.raises(DataError, match=message):
         bradley_terry(pd.DataFrame(rows, columns=["x", "y", "winner"]))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_game_without_its_instruction_is_refused_not_resampled_with_another(missing):
+    games = pd.DataFrame(
+        [("q", "a", "b", "a"), (missing, "a", "b", "b"), ("r", "a", "b", "a")], columns=["cluster", "x", "y", "winner"]
+    )
+    with pytest.raises(DataError, match="cluster name is missing"):
+        bradley_terry(games)
+    assert bradley_terry(games.dropna()).n_clusters == 2
 
 
 @settings(deadline=None, max_examples=40)

@@ -39,5 +39,9 @@ def test_the_best_candidate_has_an_interval_of_its_shares():
     sweep = {a: metrics.interval_of_draws(h, h + 0.1 * rng.normal(size=2_000), 9, 9) for a, h in heights.items()}
     best, low, high, shares = metrics.best_candidate(sweep)
     assert (best, low, high) == (0.5, 0.5, 1.0) and shares.sum() == pytest.approx(1) and shares[0] == 0
+    unknown = metrics.interval_of_draws(math.nan, np.full(2_000, 9.0), 9, 9)
+    best, low, high, shares = metrics.best_candidate({-1.0: unknown, **sweep})
+    assert (best, low, high) == (0.5, 0.5, 1.0) and shares[0] == 0, "NaN is no best alpha, wherever it stands"
     empty = {a: metrics.interval_of_draws(h, np.full(5, math.nan), 9, 9) for a, h in heights.items()}
     assert math.isnan(metrics.best_candidate(empty)[1])
+    assert math.isnan(metrics.best_candidate(dict.fromkeys(heights, unknown))[0])

@@ -81,6 +81,9 @@ def test_few_labels_have_no_interval_and_none_is_refused():
     assert np.isnan(corrected_mean(scores, labels).low)
     with pytest.raises(DataError, match="no item has both"):
         corrected_mean([1, None], [None, 2])
+    for missing in (None, float("nan")):
+        with pytest.raises(DataError, match="cluster name is missing"):
+            corrected_mean([1, 2, 3], [1, 2, 3], clusters=["q", missing, "r"])
 
 
 @settings(deadline=None)

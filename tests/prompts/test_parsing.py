@@ -122,7 +122,8 @@ def test_feedback_is_the_text_before_the_last_marker_without_its_label():
 
 PARTS = (
     "score ", " (", ".", "\n", "\n\n", " \n", "4", "4 ", "/", "[", "[ ", "[ RESULT", "[RESULT]", "[RESULT] 4\n\n",
-    "<think>", "\n<think>", "</think>", "\nFeedback:", "<|", "actually ", "rating 4", "A ", "response ",
+    "<think>", "\n<think>", "</think>", "\nFeedback:", "<|", "actually ", "rating 4", "A ", "response ", "answer: ",
+    "go with a ", "pick ",
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def test_a_run_does_not_differ_from_itself():
         (0, {"value": 0.86, "low": 0.78, "high": 0.94}),
         (2, {"value": 98.0, "low": 94.0, "high": 100.0}),  # one answer of sixty-four
         (1, {"value": 0.33, "low": 0.12, "high": 0.54, "verdict": "undecided"}),
+        (0, {"value": 0.81, "n": 62, "unparsed": 2}),  # two answers that could not be read
     ],
 )
 def test_a_difference_that_the_intervals_allow_is_noise(place, values):
@@ -58,6 +59,8 @@ def test_a_difference_that_the_intervals_allow_is_noise(place, values):
         (3, {"value": 13.0}, "12 there, 13 here"),
         (4, {"text": "pairwise"}, "'direct' there, 'pairwise' here"),
         (6, {"value": 0.1, "low": 0.0, "high": 0.2}, "nan there, 0.1 [0, 0.2] here"),
+        (0, {"n": 32}, "0.8 [0.7, 0.9] (n 64) there, 0.8 [0.7, 0.9] (n 32) here"),  # half of the items
+        (0, {"n": 0, "unparsed": 64}, "0.8 [0.7, 0.9] (n 64) there, 0.8 [0.7, 0.9] (n 0, 64 unread) here"),
         (0, {"row": "slerp"}, "row 'linear' (judge), column 'FLASK': there only"),
     ],
 )
@@ -97,9 +100,17 @@ def test_the_command_prints_a_line_per_table_and_ends_with_its_finding(tmp_path,
         save_table(cells_table("3", changed(place, value=value)), "3", tmp_path / "mine" / "smoke" / "tables")
         assert compare.main(arguments) == status
     said = capsys.readouterr().out.splitlines()
+    save_table(cells_table("4", CELLS[:2]), "4", tmp_path / "theirs" / "smoke" / "tables")
+    save_table(cells_table("5", CELLS[:2]), "5", tmp_path / "mine" / "smoke" / "tables")
+    assert compare.main(arguments) == 1
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "table_04: not in your run",
+        "table_05: in your run only",
+        "3 tables differ beyond noise or are in one run only.",
+    ]
     assert said[:2] == ["table_03: same but noise (7 cells, 1 differ within noise)", "Nothing differs beyond noise."]
     assert said[2:5] == [
         "table_03: DIFFERS in 1 (7 cells)",
         "  row 'FLASK' (benchmark), column '# Score Rubrics': 12 there, 13 here",
-        "1 tables differ beyond noise.",
+        "1 tables differ beyond noise or are in one run only.",
     ]

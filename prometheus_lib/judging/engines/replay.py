@@ -18,8 +18,6 @@ from ..answers import Completion
 from ..judge import Judge
 from ..tasks import Decoding, Task
 
-HIGHEST = 10  # of the scores that are replayed: Auto-J rates from 1 to 10
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -34,9 +32,9 @@ class Answer:
 class ReplayJudge(Judge):
     """Answers from recorded judgments or recorded texts, of this project or of anyone else.
 
-    A row has `item_id`, `format`, and either `decision` (1-5, for Auto-J 1-10; or "A", "B", "tie" in the item's *own*
-    A and B, as in judgment files; in any spelling that `data.read_decision` knows) or `text` (what the judge wrote
-    about the prompt *as shown*). It may say `order` ("ab" if it does not), `draw` (0), `benchmark` and
+    A row has `item_id`, `format`, and either `decision` (1 to `highest`, which is 10 for Auto-J; or "A", "B", "tie" in
+    the item's *own* A and B, as in judgment files; in any spelling that `data.read_decision` knows) or `text` (what the
+    judge wrote about the prompt *as shown*). It may say `order` ("ab" if it does not), `draw` (0), `benchmark` and
     `with_reference` (any). A judgment file is such a file; a CSV file is read by pandas first. `parsers` read the
     texts; the default is the paper's form.
 
@@ -56,8 +54,9 @@ class ReplayJudge(Judge):
         rows: Iterable[Mapping[str, Any]],
         source: str = "recorded answers",
         parsers: Mapping[str, Parser] = PARSERS,
+        highest: int = 5,
     ):
-        self.name, self.source, self.parsers = name, source, parsers
+        self.name, self.source, self.parsers, self.highest = name, source, parsers, highest
         self.answers: dict[tuple, Answer] = {}
         for number, row in enumerate(rows, start=1):
             self._add(row, f"{source}, line {number}")
@@ -75,9 +74,11 @@ class ReplayJudge(Judge):
         return tuple(cls.from_file("", source)._fingerprints())
 
     @classmethod
-    def from_file(cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS) -> ReplayJudge:
+    def from_file(
+        cls, name: str, path: str | Path, parsers: Mapping[str, Parser] = PARSERS, highest: int = 5
+    ) -> ReplayJudge:
         """Read the rows of a JSON Lines file (also .gz); DataError names the file, the line and what to do."""
-        return cls(name, read_jsonl(path), str(path), parsers)
+        return cls(name, read_jsonl(path), str(path), parsers, highest)
 
     def check(self, tasks: Sequence[Task], decoding: Decoding) -> None:
         """Raise DataError that names the judgments for which nothing is recorded."""
@@ -119,7 +120,7 @@ class ReplayJudge(Judge):
             row.get("benchmark"), str(row["item_id"]), row["format"], row.get("with_reference"), row.get("order", "ab"),
             int(row.get("draw", 0)),
         )  # fmt: skip
-        answer = _answer(row, where)
+        answer = _answer(row, where, self.highest)
         if self.answers.setdefault(key, answer) != answer:
             raise DataError(f"{where}: another answer for {row['item_id']!r} stands further up; keep one of them.")
 
@@ -138,13 +139,14 @@ def _module_names(parsers: Mapping[str, Parser], room: str) -> dict[str, str]:
     return {format: name.replace("prometheus_lib.prompts.", f"prometheus_lib.{room}") for format, name in names.items()}
 
 
-def _answer(row: Mapping[str, Any], where: str) -> Answer:
+def _answer(row: Mapping[str, Any], where: str, highest: int) -> Answer:
     if row["format"] not in MEANINGS:
         raise DataError(f"{where}: unknown format {row['format']!r}; write one of {', '.join(MEANINGS)}.")
     try:
-        decision = read_decision(row.get("decision"), row["format"], highest=HIGHEST)
+        decision = read_decision(row.get("decision"), row["format"], highest=highest)
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        more = "; where scores go further, say so with highest=" if highest == 5 and row["format"] == "direct" else ""
+        raise DataError(f"{where}: {str(error).rstrip('.')}{more}.") from error
     text = str(row.get("text") or row.get("feedback") or "")
     return Answer(text, decision, int(row.get("tokens") or 0), row.get("status") != "truncated")
 

@@ -176,6 +176,15 @@ class VLLMJudge(Judge):
         context = context_of(AutoConfig.from_pretrained(source))
         return {"max_model_len": room_for([len(row) for row in ids], decoding.max_new_tokens, context)}
 
+    @classmethod
+    def has_room(cls, source: str | Path, tasks: Sequence[Task], decoding: Decoding) -> bool:
+        """Tell whether the environment's `max_model_len`, or else the model's context, holds one of these prompts."""
+        from transformers import AutoConfig, AutoTokenizer
+
+        room = _from_environment().get("max_model_len") or context_of(AutoConfig.from_pretrained(source))
+        ids = prompt_ids(AutoTokenizer.from_pretrained(source), tasks)
+        return len(longer(tasks, ids, None if room is None else room - decoding.max_new_tokens)) < len(tasks)
+
     def too_long(self, tasks: Sequence[Task], decoding: Decoding) -> list[Task]:
         """Return the tasks whose prompts do not fit into the context with an answer behind them."""
         return longer(tasks, prompt_ids(self.tokenizer, tasks, self.template), self._limit(decoding.max_new_tokens))

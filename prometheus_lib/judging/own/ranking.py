@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,8 @@ def rank(
     answers_by_prompt: a dictionary from each instruction to its answers, by name ({"Greet.": {"model x": "Hi.", ...}})
     or as a list; or a file, list of dictionaries or data frame as in `score`, with one answer per row and a column
     `model` (system, candidate, player, name). With names, the ranking is of names over all instructions, with intervals
-    that resample instructions; without, of the answers to each instruction, which can have none.
+    that resample instructions, or groups of them where a column `cluster` names these; without, of the answers to each
+    instruction, which can have none. Only answers to one instruction ever meet.
     `opponents`: how many others each answer meets (default all; from 2 on). With n answers, all pairs are
     n (n - 1) / 2, and k opponents only about n k / 2; each is judged twice.
 
@@ -77,10 +79,10 @@ def rank(
     if not rows:
         raise DataError("no instruction has two answers, so there is nothing to rank.")
     compared = compare(rows, rubric, judge, out=out, prices=prices, say=say)
+    games = _games(compared.table)
     table = compared.table.drop(columns=["instruction", "id", "cluster"]).rename(columns={"item_id": "pair"})
-    games = _games(table)
-    named = len(set(players)) < len(players) or len(set(games["cluster"])) == 1
-    rankings = [bradley_terry(games)] if named else [bradley_terry(part) for _, part in games.groupby("cluster")]
+    named = len(set(players)) < len(players) or len(set(games["prompt"])) == 1
+    rankings = [bradley_terry(games)] if named else [bradley_terry(part) for _, part in games.groupby("prompt")]
     ranking = rankings[0] if len(rankings) == 1 else _beside(rankings)
     summary = pd.DataFrame([*_players(ranking), *_equal(ranking, table, games), *_circles(games), *_doubts(ranking)])
     checks = compared.summary[compared.summary["measure"].isin(["same in both orders", "shown first wins"])]
@@ -101,17 +103,22 @@ def _answers(given: Any, columns: Mapping[str, str] | None) -> tuple[list[Direct
         raise DataError(f"{table.name}: a ranking has one rubric for all; leave out {', '.join(rubrics)} and give it.")
     renamed = {raw: name for raw, name in (columns or {}).items() if raw != who}
     items = items_of(table, ANY, renamed)
-    counts: dict[str, int] = {}
-    players, prompts = [], list(dict.fromkeys(item.cluster for item in items))
+    counts: Counter[tuple[str, str]] = Counter()
+    players, prompts = [], list(dict.fromkeys(map(_prompt, items)))
     for place, row, item in zip(table.places, table.rows, items):
-        counts[item.cluster] = counts.get(item.cluster, 0) + 1
+        counts[_prompt(item)] += 1
         if who is not None and is_blank(row.get(who)):
             raise DataError(f"{place}: {who} is blank; say whose answer it is.")
-        prompt = f"prompt {1 + prompts.index(item.cluster)}, " if len(prompts) > 1 else ""
-        own = f"{prompt}answer {counts[item.cluster]}"
+        prompt = f"prompt {1 + prompts.index(_prompt(item))}, " if len(prompts) > 1 else ""
+        own = f"{prompt}answer {counts[_prompt(item)]}"
         players.append(own if who is None else text_of(row[who], place, who).strip())
     _check_once(table.places, items, players)
     return items, players
+
+
+def _prompt(item: DirectItem) -> tuple[str, str]:
+    """What answers must share to be compared: a cluster may hold several instructions."""
+    return item.cluster, item.instruction
 
 
 def _is_columns(given: Mapping) -> bool:
@@ -131,25 +138,25 @@ def _rows(given: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _check_once(places: Sequence[str], items: Sequence[DirectItem], players: Sequence[str]) -> None:
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple, str] = {}
     for place, item, player in zip(places, items, players):
         if player == "tie":
             raise DataError(f"{place}: nobody can be called 'tie'; rename it.")
-        if other := first.get((item.cluster, player)):
+        if other := first.get((_prompt(item), player)):
             raise DataError(f"{place}: {player!r} has answered this instruction already ({other}); keep one answer.")
-        first[item.cluster, player] = place
+        first[_prompt(item), player] = place
 
 
 def _pairs(items: Sequence[DirectItem], players: Sequence[str], opponents: int | None) -> list[dict[str, Any]]:
     """The pairs of each instruction, in an order that a hash of its text decides; it never looks at an answer."""
     rows = []
-    for cluster in dict.fromkeys(item.cluster for item in items):
-        here = [(player, item) for player, item in zip(players, items) if item.cluster == cluster]
-        shuffled = sorted(here, key=lambda each: _hash(cluster, each[0]))
+    for prompt in dict.fromkeys(map(_prompt, items)):
+        here = [(player, item) for player, item in zip(players, items) if _prompt(item) == prompt]
+        shuffled = sorted(here, key=lambda each: _hash(each[1].cluster, each[0]))
         for (x, one), (y, two) in sparse_pairs(shuffled, opponents) if len(here) > 1 else ():
             rows.append({
                 "id": _hash(one.id, two.id, x, y)[:16], "instruction": one.instruction, "prompt": one.instruction,
-                "cluster": cluster, "x": x, "y": y, "response_a": one.response, "response_b": two.response,
+                "cluster": one.cluster, "x": x, "y": y, "response_a": one.response, "response_b": two.response,
             })  # fmt: skip
     return rows
 
@@ -162,11 +169,13 @@ def _hash(*parts: Hashable) -> str:
 
 
 def _games(table: pd.DataFrame) -> pd.DataFrame:
+    """Who met whom and who won: `prompt` numbers the instructions, `cluster` names what is resampled."""
     winner = [
         {"A": x, "B": y, "tie": "tie"}.get(decision) if decision else None
         for x, y, decision in zip(table["x"], table["y"], table["decision"])
     ]
-    games = table[["x", "y"]].assign(winner=winner, cluster=table["prompt"])
+    prompt = pd.factorize(pd.MultiIndex.from_frame(table[["cluster", "prompt"]]))[0]
+    games = table[["x", "y", "cluster"]].assign(winner=winner, prompt=prompt)
     games["winner"] = games["winner"].astype(object).where(games["winner"].notna(), None)
     return games
 
@@ -202,7 +211,7 @@ def _equal(ranking: Ranking, table: pd.DataFrame, games: pd.DataFrame) -> list[d
 
 
 def _circles(games: pd.DataFrame) -> list[dict]:
-    found = transitivity(games.rename(columns={"cluster": "group"}))
+    found = transitivity(games.rename(columns={"prompt": "group"}))
     share = summary_row("threes without a tie", "decided in a circle (chance: 0.25)", found.cycle_rate, found.decisive)
     return [share | {"unparsed": found.unparsed}]
 

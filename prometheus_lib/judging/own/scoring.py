@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...data.files import Source
 from ...data.rubrics.reading import Criterion
+from ...data.values import is_blank
 from ...metrics import bootstrap_mean
 from ...records import SCORES, DataError
 from ..engines.api_usage import Prices
@@ -134,11 +135,15 @@ def _as_plain(criterion: Criterion, values: np.ndarray) -> np.ndarray:
 
 
 def _groups(table: pd.DataFrame, by: str | None) -> dict[str, np.ndarray]:
-    """The rows of each value of the column `by`, all of them under "all responses"."""
+    """The rows of each value of the column `by`, those without one too, and all of them under "all responses"."""
     if by is not None and by not in table:
         raise DataError(f"by={by!r}: no such column; there are {', '.join(table.columns)}.")
-    values = {} if by is None else {f"{by} {value}": (table[by] == value).to_numpy() for value in table[by].unique()}
-    return {"all responses": np.ones(len(table), dtype=bool)} | values
+    groups = {"all responses": np.ones(len(table), dtype=bool)}
+    if by is None:
+        return groups
+    blank = np.array([is_blank(value) for value in table[by]], dtype=bool)
+    groups |= {f"{by} {value}": (table[by] == value).to_numpy() for value in table.loc[~blank, by].unique()}
+    return groups | ({f"without {by}": blank} if blank.any() else {})
 
 
 def summary(own: Own, each: Mapping[str, dict], table: pd.DataFrame, groups: Mapping[str, np.ndarray]) -> pd.DataFrame:

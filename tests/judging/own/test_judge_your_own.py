@@ -72,6 +72,15 @@ def test_scores_stand_beside_the_own_columns(tmp_path):
     assert summary.loc["model y", "value"] == 4 and summary.loc["all responses", ["n", "unparsed"]].tolist() == [3, 3]
 
 
+@pytest.mark.filterwarnings("ignore:.*empty response")
+@pytest.mark.parametrize("blank", [None, "", float("nan")])
+def test_rows_without_a_value_of_the_column_have_a_summary_of_their_own(tmp_path, blank):
+    rows = [*ROWS[:3], ROWS[3] | {"model": blank}]
+    summary = scored(rows, tmp_path, by="model").summary.set_index("of")
+    assert summary.index.tolist() == ["all responses", "model x", "model y", "without model"]
+    assert summary.loc["without model", ["value", "n"]].tolist() == [5, 1] and summary["n"].tolist()[0] == 3
+
+
 @pytest.mark.filterwarnings("ignore:.*empty response", "ignore:judges of this kind")
 def test_another_scale_maps_scores_and_reads_labels_on_it(tmp_path):
     rows = [row | {"human": label} for row, label in zip(ROWS, ["fail", "pass", None, "Pass"])]
@@ -219,6 +228,24 @@ def test_answers_without_names_are_ranked_for_each_instruction(tmp_path):
         "prompt 1, answer 2", "prompt 1, answer 3", "prompt 1, answer 1", "prompt 2, answer 1", "prompt 2, answer 2",
     ]  # fmt: skip
     assert table["rank"].tolist() == [1, 2, 3, 1, 2] and table["low"].isna().all()
+
+
+def test_only_answers_to_one_instruction_meet_whatever_the_clusters(tmp_path):
+    """Two instructions about sums are resampled together; who wrote more about the other one decides nothing."""
+    rows = [
+        {"instruction": f"{topic} {n}?", "cluster": topic, "model": model, "response": "x" * length}
+        for topic in ("sums", "birds")
+        for n, lengths in enumerate([{"one": 3, "two": 2}, {"one": 30, "two": 20}])
+        for model, length in lengths.items()
+    ]
+    result = judging.rank(rows, "Is it long?", judge=Lengths(), out=tmp_path, say=quiet)
+    assert sorted(result.table["prompt"]) == ["birds 0?", "birds 1?", "sums 0?", "sums 1?"]
+    lengths = zip(result.table["response_a"].str.len(), result.table["response_b"].str.len())
+    assert sorted(map(sorted, lengths)) == [[2, 3], [2, 3], [20, 30], [20, 30]]
+    assert result.ranking.table["player"].tolist() == ["one", "two"] and result.ranking.n_clusters == 2
+    unnamed = [{name: value for name, value in row.items() if name != "model"} for row in rows]
+    table = judging.rank(unnamed, "Is it long?", judge=Lengths("again"), out=tmp_path, say=quiet).ranking.table
+    assert table["player"].tolist()[:2] == ["prompt 1, answer 1", "prompt 1, answer 2"] and len(table) == 8
 
 
 @pytest.mark.parametrize(
