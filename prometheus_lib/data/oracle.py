@@ -1,23 +1,30 @@
-"""The oracle of the miniature world: what a judge could reach at best with what it is shown.
+"""The oracle of the miniature world: what a judge could reach at best with what it is shown, and without the rubric.
 
 It knows every word of the world and reads the rubric, and it sees a judge's prompt and nothing else. With the reference
 answer every fact is plain, so it finds the true score. Without it an instruction may name a fact by a vague word that
 fits two values: what a response says then is wrong for certain, or right with the chance `FITTING_IS_RIGHT`, which the
 oracle knows. It takes responses for independent of each other and of what stands outside the rubric: a judge that
 exploits how responses were made up could do a little better.
+
+Beside it stands whoever reads every fact as well and never looks at the rubric (`blind_scores`, `blind_decisions`). It
+knows how responses are made up: each set of four facts may be the rubric's, and the two facts outside oppose the score.
+A judge that does not pass it has not shown that it reads rubrics, however high it stands.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import DirectItem, PairItem
+from ..records import SCORES, DirectItem, PairItem
 from . import baselines, miniworld
-from .miniworld import CONFUSION_SHARE, VAGUE, VALUES
+from .miniworld import ATTRIBUTES, CONFUSION_SHARE, DETAILS_PER_RUBRIC, VAGUE, VALUES
 
 _MEANS = {
     attribute: {value: {value} for value in values}
@@ -27,14 +34,9 @@ _MEANS = {
 }  # attribute -> word -> the plain values it can mean
 
 
-def _fitting_is_right() -> float:
-    """The chance that a statement that fits a vague word is right, where right and wrong are as frequent at first."""
-    others = len(next(iter(VALUES.values()))) - 1
-    wrong_and_fits = CONFUSION_SHARE + (1 - CONFUSION_SHARE) / others
-    return 1 / (1 + wrong_and_fits)
-
-
-FITTING_IS_RIGHT = _fitting_is_right()
+WRONG_AND_FITS = CONFUSION_SHARE + (1 - CONFUSION_SHARE) / (len(next(iter(VALUES.values()))) - 1)
+# The chance that a statement that fits a vague word is right, where right and wrong are as frequent at first.
+FITTING_IS_RIGHT = 1 / (1 + WRONG_AND_FITS)
 
 
 def oracle_scores(items: Sequence[DirectItem], with_reference: bool = True) -> list[float]:
@@ -87,6 +89,78 @@ def oracle_accuracy(items: Sequence[PairItem], with_reference: bool = False) -> 
     decided = [item for item in items if item.meta["true_a"] != item.meta["true_b"]]
     chances = [oracle_chances(item, with_reference) for item in decided]
     return float(np.mean([max(pair) / sum(pair) if sum(pair) else 0.5 for pair in chances]))
+
+
+# --- without the rubric ----------------------------------------------------------------------------------------------
+
+
+def blind_scores(items: Sequence[DirectItem], with_reference: bool = True) -> list[int]:
+    """Return the likeliest score of each response for whoever reads every fact and no rubric; between equals a coin.
+
+    >>> from prometheus_lib.data import minibench
+    >>> items = minibench.build("mini_flask", seed=1)
+    >>> right = [score == item.meta["true_score"] for score, item in zip(blind_scores(items), items)]
+    >>> 0.55 < sum(right) / len(right) < 0.75  # 65 % by calculation
+    True
+    """
+    return [_likeliest(item, with_reference) for item in items]
+
+
+def _likeliest(item: DirectItem, with_reference: bool) -> int:
+    shares = dict.fromkeys(SCORES, 0.0)
+    for (score,), chance in _guesses(item, (item.response,), with_reference):
+        shares[score] += chance
+    best = [score for score, share in shares.items() if share > max(shares.values()) - 1e-9]
+    return best[0] if len(best) == 1 else best[baselines.random_score([item])[0] % len(best)]
+
+
+def blind_decisions(items: Sequence[PairItem], with_reference: bool = False) -> list[str]:
+    """Return the response that is likelier better for whoever reads every fact and no rubric; between equals a coin.
+
+    >>> from prometheus_lib.data import minibench
+    >>> pairs = minibench.build("mini_preference_bench", seed=1)
+    >>> found = blind_decisions(pairs, with_reference=True)
+    >>> 0.7 < sum(said == pair.label for said, pair in zip(found, pairs)) / len(pairs) < 0.9
+    True
+    """
+    coins = baselines.random_pair(list(items))
+    return [_better(item, coin, with_reference) for item, coin in zip(items, coins)]
+
+
+def _better(item: PairItem, coin: str, with_reference: bool) -> str:
+    balance = 0.0
+    for (a, b), chance in _guesses(item, (item.response_a, item.response_b), with_reference):
+        balance += chance * ((b > a) - (a > b))
+    return coin if abs(balance) < 1e-9 else "AB"[balance > 0]
+
+
+def _guesses(
+    item: DirectItem | PairItem, texts: Sequence[str], with_reference: bool
+) -> Iterator[tuple[tuple[int, ...], float]]:
+    """What the texts may score, under each rubric and each meaning of the vague words, and how likely that is."""
+    shown = item.reference_answer if with_reference and item.reference_answer else item.instruction
+    facts = [attribute for attribute in ATTRIBUTES if re.search(rf"\b{attribute}\b", item.instruction)]
+    asked = [_means(shown, fact) for fact in facts]
+    said = [[next(iter(_means(text, fact)), "") for fact in facts] for text in texts]
+    found: list[tuple[tuple[int, ...], float]] = []
+    for truth in itertools.product(*(sorted(values) for values in asked)):
+        right = [{fact for fact, *both in zip(facts, values, truth) if both[0] == both[1]} for values in said]
+        slips = sum(v in fitting and v != t for values in said for v, t, fitting in zip(values, truth, asked))
+        for rubric in itertools.combinations(facts, DETAILS_PER_RUBRIC):
+            inside = [len(each.intersection(rubric)) for each in right]
+            made = [_chance(count, len(each) - count) for count, each in zip(inside, right)]
+            found.append((tuple(1 + count for count in inside), WRONG_AND_FITS**slips * math.prod(made)))
+    total = sum(chance for _, chance in found) or 1.0
+    return ((scores, chance / total) for scores, chance in found)
+
+
+@cache
+def _chance(inside: int, outside: int) -> float:
+    """How often a response has so many right facts under the rubric, and just these, and so many outside it."""
+    if outside == 1:
+        return 0.0  # `miniworld.graded_answer` makes both right or neither
+    opposing = (DETAILS_PER_RUBRIC - inside) / DETAILS_PER_RUBRIC
+    return (opposing if outside else 1 - opposing) / math.comb(DETAILS_PER_RUBRIC, inside)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ the paper prints them; `unit` says which.
 | `attacks`, `biases` | attack success; biases of position, length and rubric |
 | `truth` | what judges reach against the truth, where the items carry it |
 | `learning` | what experts reach by how many rows they learned |
+| `limits` | what stands around the judges: who ignores the rubric below, the oracle above |
 | `lessons` | what notebooks lay beside the tables: floors beaten, draws averaged, what a noisy rater hides |
 | `claim_evidence`, `claims`, `claim_figure` | the paper's claims as tests: differences, verdicts, the picture |
 | `worlds` | the same claims in several runs, side by side |
@@ -66,6 +67,7 @@ from .lessons import (
     noisy_rater,
     part_of,
 )
+from .limits import CEILINGS, against_blind, limit_average, told_blind
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
@@ -149,6 +151,10 @@ __all__ = [
     "gold_gaps",
     "human_rater",
     "judge_average",
+    "CEILINGS",
+    "against_blind",
+    "limit_average",
+    "told_blind",
     "knows_truth",
     "label_credits",
     "labels",

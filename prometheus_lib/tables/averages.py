@@ -37,7 +37,7 @@ from .published import (
     measure_column,
     published_cells,
 )
-from .rows import ORACLE, Answers, run_ceilings, run_floors
+from .rows import BLIND, ORACLE, Answers, run_limits
 from .run import Run, once_per_run
 from .truth import (
     DIRECT_ERROR,
@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 
 REFERENCE_JUDGE = "linear"  # Table 17 compares every merge with it
 _CEILINGS = {ORACLE: ("true score", ORACLE)}  # with a reference answer the oracle finds the true score
-_FLOORS = {  # one name for the trivial judge of both formats
+_FLOORS = {  # one name for what no trained judge says, in both formats
+    BLIND: (BLIND,),
     "random": ("random score", "random"),
     "length": ("response length", "longer wins"),
     "closeness to reference": ("similarity to reference", "closer to reference"),
@@ -128,11 +129,10 @@ def _judge_rows(run: Run, judges: Iterable[str]) -> list[AverageRow]:
 
 
 def _trivial_rows(run: Run) -> list[AverageRow]:
-    """The oracle as ceiling and the trivial judges that exist in both formats as floors."""
+    """The oracle as ceiling, and as floors who ignores the rubric and the trivial judges that both formats have."""
 
     def named(names: Sequence[str], name: str) -> Answers | None:
-        rows = [*run_floors(run, name), *run_ceilings(run, name)]
-        return next((row for row in rows if row.row in names), None)
+        return next((row for row in run_limits(run, name) if row.row in names), None)
 
     def found(names: Sequence[str], name: str, human: bool) -> Interval | None:
         row = named(names, name)

@@ -25,6 +25,7 @@ KINDS = (
     "real benchmark", "real judge", "real ceiling", "real rater", "real floor", "published",
 )  # fmt: skip
 HIGHER, LOWER, UNDECIDED = "higher", "lower", "undecided"
+NO_INTERVAL = "too few for an interval"
 VERDICTS = ("", HIGHER, LOWER, UNDECIDED, TOO_FEW)
 KEY = ("kind", "row", "column", "variant")
 
@@ -132,10 +133,12 @@ def interval_cell(
 ) -> Cell:
     """Return a statistic as a cell, its interval from the first `resamples` draws; None is "not judged".
 
+    On fewer than ten instructions a bootstrap is too sure of itself: there the cell has no interval, and says so.
+
     >>> found = metrics.bootstrap_mean([0, 100, 100, 0, 100], n_resamples=100).with_unparsed(1)
     >>> made = interval_cell("linear", "Auto-J Eval | w/o TIE", found, "accuracy", "judge")
-    >>> made.value, made.n, made.unparsed
-    (60.0, 5, 1)
+    >>> made.value, made.n, made.unparsed, made.low, made.note
+    (60.0, 5, 1, nan, '5 instructions: too few for an interval')
     >>> interval_cell("linear", "FLASK", None, "pearson", "judge").note
     'not judged'
     """
@@ -143,6 +146,9 @@ def interval_cell(
         return Cell(row, column, unit=unit, kind=kind, **{"note": "not judged", **more})
     shown = interval.of_first(resamples) if resamples else interval
     found = {"low": shown.low, "high": shown.high, "n": shown.n, "unparsed": shown.unparsed}
+    if shown.n_clusters < FEWEST_CLUSTERS:
+        notes = (more.get("note", ""), f"{shown.n_clusters} instructions: {NO_INTERVAL}")
+        more = {**more, "low": NAN, "high": NAN, "note": "; ".join(filter(None, notes))}
     return Cell(row, column, shown.estimate, unit=unit, kind=kind, **{**found, **more})
 
 

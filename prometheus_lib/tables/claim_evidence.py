@@ -135,6 +135,17 @@ def primary_average(run: Run, judge: str, names: Sequence[str]) -> Interval | No
     return (truth_average if rests_on_truth(run) else judge_average)(run, judge, names)
 
 
+def judge_over_runs(run: Run, judge: str, names: Sequence[str]) -> Interval | None:
+    """Return `primary_average` of a judge as the mean over its training runs, where there are several.
+
+    >>> from prometheus_lib.tables import RESEARCH_DIRECT, example_run
+    >>> judge_over_runs(example_run(), "linear", RESEARCH_DIRECT).estimate
+    100.0
+    """
+    runs = [primary_average(run, each, names) for each in run.scale.replicas(judge)]
+    return metrics.average(runs) or primary_average(run, judge, names)
+
+
 def average_measure(run: Run, format: str) -> str:
     """Return what `primary_average` of a format is in.
 

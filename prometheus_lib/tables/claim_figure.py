@@ -8,13 +8,20 @@ import numpy as np
 import pandas as pd
 
 from ..paper.claims import CONSTRUCTION
-from .claims import NO_EFFECT, NOT_REPRODUCED, REPRODUCED, UNDECIDED
+from .claims import NO_EFFECT, NOT_REPRODUCED, NOT_TESTED, REPRODUCED, UNDECIDED
 from .palette import BLUE, GREEN, GREY, RED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {REPRODUCED: GREEN, NOT_REPRODUCED: RED, NO_EFFECT: BLUE, UNDECIDED: GREY, "control": "0.25"}
+COLOURS = {
+    REPRODUCED: GREEN,
+    NOT_REPRODUCED: RED,
+    NO_EFFECT: BLUE,
+    UNDECIDED: GREY,
+    NOT_TESTED: "0.75",
+    "control": "0.25",
+}
 _NEAR = 12.0  # margins: claims whose intervals reach farther are drawn in a panel of their own
 _EVIDENCE = ["difference", "low", "high", "two-way low", "two-way high", "printed"]
 

@@ -7,6 +7,8 @@ A verdict follows from what is shown of a claim's parts:
 - *no effect larger than m*: each is above zero or within the margin m, which the registry fixed beforehand;
 - *undecided*: all else, with an estimate of how many more judgments would tell.
 
+What a run cannot put to a test, as judges were not asked or on fewer than ten instructions, is *not tested*.
+
 A control has no direction that the paper claims: its verdict is *higher*, *lower* or one of the last two. What is true
 by construction gets no verdict. A verdict speaks of these trained judges; where they were trained with three seeds or
 more, the column "over training runs" says whether the same is shown of seeds in general.
@@ -34,9 +36,10 @@ from .measures import judge_average
 from .run import Run
 
 __all__ = [
-    "AVERAGE", "FAILS", "HOLDS", "IN_DOMAIN", "NO_EFFECT", "NOT_REPRODUCED", "ONE_RUN", "OPEN", "REPRODUCED",
-    "UNDECIDED", "VERDICTS", "differences_by_benchmark", "display_ledger", "evidence_table", "failures",
-    "kept_evidence", "ledger", "over_training_runs", "show_difference", "show_parts", "verdict_of",
+    "AVERAGE", "FAILS", "HOLDS", "IN_DOMAIN", "NOT_TESTED", "NO_EFFECT", "NOT_REPRODUCED", "ONE_RUN", "OPEN",
+    "OUTCOMES", "REPRODUCED", "UNDECIDED", "VERDICTS", "differences_by_benchmark", "display_ledger", "evidence_table",
+    "failures", "kept_evidence", "ledger", "outcome_of", "over_training_runs", "show_difference", "show_parts",
+    "verdict_of",
 ]  # fmt: skip
 
 AVERAGE = "average, unseen domain"
@@ -44,6 +47,8 @@ REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED = (
     "reproduced", "not reproduced", "no effect larger than m", "undecided",
 )  # fmt: skip
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT, UNDECIDED)
+NOT_TESTED = "not tested"
+OUTCOMES = (*VERDICTS, NOT_TESTED)
 IN_DOMAIN = ("feedback_bench", "preference_bench")
 ONE_RUN, HOLDS, FAILS, OPEN = "one run", "holds", "does not hold", "open"
 NOT_MEASURED, IN_PART = "not measured", "measured in part"
@@ -76,7 +81,7 @@ def ledger(run: Run, claims: Iterable[Claim] | None = None, merged: str | None =
 
 
 def _ledger_row(run: Run, claim: Claim, parts: pd.DataFrame) -> dict[str, Any]:
-    kind, verdict = claim.kind_at(run.scale.schooled), verdict_of(claim, parts["shown"])
+    kind, verdict = claim.kind_at(run.scale.schooled), outcome_of(claim, parts)
     undecided = verdict == UNDECIDED
     more = parts.loc[parts["shown"] == "?", "more needed"].max() if undecided else pd.NA
     reason = REASONS.get(claim.id) if verdict in (NOT_REPRODUCED, NO_EFFECT) else None
@@ -97,7 +102,7 @@ def _ledger_row(run: Run, claim: Claim, parts: pd.DataFrame) -> dict[str, Any]:
         "by the raters": show_parts(parts, "rated") if MEASURES[claim.measure].truth else "",
         "excludes paper's": _excludes(parts),
         "more needed": more,
-        "note": _note(run, claim, kind, parts, undecided),
+        "note": _note(claim, kind, parts, verdict),
         "likely reason": reason.likely if reason else "",
         "what would tell": reason.tells if reason else "",
     }
@@ -141,6 +146,18 @@ def verdict_of(claim: Claim, shown: Iterable[str]) -> str:
     return NO_EFFECT if signs and signs <= {"+", "0"} else UNDECIDED
 
 
+def outcome_of(claim: Claim, parts: pd.DataFrame) -> str:
+    """Return the verdict on a claim from its parts' evidence; "not tested" where they lack what a test needs.
+
+    >>> from prometheus_lib.paper import claim_named
+    >>> parts = pd.DataFrame({"shown": ["?"], "difference": [3.0], "clusters": [4]})
+    >>> outcome_of(claim_named("C03"), parts), outcome_of(claim_named("C03"), parts.assign(clusters=80))
+    ('not tested', 'undecided')
+    """
+    verdict = verdict_of(claim, parts["shown"])
+    return NOT_TESTED if verdict == UNDECIDED and lacking(parts) else verdict
+
+
 def _claim_p(parts: pd.DataFrame) -> float:
     """The p-value of the direction: all parts above zero, or, where some are not, one of them below."""
     below = parts["difference"] <= 0
@@ -168,12 +185,10 @@ def _excludes(parts: pd.DataFrame) -> str:
     return f"{outside} of {len(known)}" if len(parts) > 1 else ("yes" if outside else "no")
 
 
-def _note(run: Run, claim: Claim, kind: str, parts: pd.DataFrame, undecided: bool) -> str:
+def _note(claim: Claim, kind: str, parts: pd.DataFrame, verdict: str) -> str:
     missing = lacking(parts)
-    if missing in (NOT_MEASURED, IN_PART):
-        return NOT_MEASURED
-    if undecided and missing:
-        return TOO_FEW
+    if missing in (NOT_MEASURED, IN_PART) or (missing and verdict == NOT_TESTED):
+        return missing
     return claim.schooled if kind != claim.kind else claim.why or claim.caution
 
 
@@ -242,7 +257,7 @@ def display_ledger(table: pd.DataFrame) -> pd.DataFrame:
     >>> from prometheus_lib.paper import claim_named
     >>> from prometheus_lib.tables import example_run
     >>> display_ledger(ledger(example_run(), [claim_named("C03")])).loc["C03", ["printed", "p", "verdict"]].tolist()
-    ['+13.90', '-', 'undecided']
+    ['+13.90', '-', 'not tested']
     """
     shown = table.astype(object)
     for column in ("printed", "repaired"):

@@ -28,8 +28,7 @@ from .rows import (
     labels,
     rater_draws,
     raters,
-    run_ceilings,
-    run_floors,
+    run_limits,
     share_cells,
 )
 from .run import Items, Run, once_per_run
@@ -60,7 +59,7 @@ def table_13(run: Run) -> pd.DataFrame:
     cells, found = [], {}
     for name in run.present(CONSISTENCY_BENCHMARKS):
         items = run.items[name]
-        rows = [*judge_rows(run, name, run.scale.main_judges), *run_floors(run, name), *run_ceilings(run, name)]
+        rows = [*judge_rows(run, name, run.scale.main_judges), *run_limits(run, name)]
         counted = [(row, *_credits(row, labels(items))) for row in rows if row.sides is not None]
         cells += share_cells(run, name, items, [share for each in counted for share in _format_shares(name, *each)])
         found |= _gaps(run, name, counted)
@@ -259,12 +258,12 @@ def table_15(run: Run) -> pd.DataFrame:
     >>> from prometheus_lib.tables import example_run
     >>> cells = table_15(example_run())
     >>> cells.query("row == 'linear' and column == 'Transitivity'")[["value", "note"]].values.tolist()
-    [[100.0, '80 chains in 80 triples']]
+    [[100.0, '80 chains in 80 triples; 8 instructions: too few for an interval']]
     """
     name, cells = "preference_bench", []
     if name in run.items:
         judged = judge_rows(run, name, run.scale.main_judges)
-        for row in [*judged, *run_floors(run, name), *run_ceilings(run, name)]:
+        for row in [*judged, *run_limits(run, name)]:
             cells += _transitivity_cells(run, name, row)
         cells += difference_cells(_transitivity_differences(run, name, judged), "percent")
     places = {"PREFERENCE COLLECTION | Transitivity": ["Transitivity"]}

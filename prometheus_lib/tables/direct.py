@@ -36,9 +36,9 @@ from .rows import (
     rater_draws,
     rater_means,
     raters,
-    run_ceilings,
     run_floors,
     run_gold,
+    run_limits,
 )
 from .run import Items, Run, once_per_run
 from .truth import (
@@ -104,7 +104,7 @@ def _truth_cells(run: Run) -> list[Cell]:
         measured = {judge: judge_against_truth(run, judge, name) for judge in run.scale.main_judges}
         for judge, each in measured.items():
             cells += truth_cells(name, judge, each)
-        for row in [*run_floors(run, name), *run_ceilings(run, name)]:
+        for row in run_limits(run, name):
             cells += truth_cells(name, row.row, row_against_truth(run, name, row), row.kind)
         pairs = judge_pairs(run, [judge for judge, each in measured.items() if each])
         for (one, other), compared in truth_differences(run, pairs, name).items():
@@ -119,7 +119,7 @@ def _correlation_table(run: Run, number: str, kind: metrics.Kind, first: Sequenc
         for rater in raters(items):
             column = f"{TITLES[name]} | {rater}"
             judged, differences = _judge_cells(run, name, column, rater, kind)
-            limits = [*run_floors(run, name), *run_ceilings(run, name), *_yardsticks(items, rater)]
+            limits = [*run_limits(run, name), *_yardsticks(items, rater)]
             cells += [*judged, *_limit_cells(run, name, items, column, limits, rater, kind)]
             found |= differences
     cells += difference_cells(found, kind)
@@ -284,11 +284,10 @@ def table_16(run: Run) -> pd.DataFrame:
 def _reference_limits(run: Run, name: str, rater: str) -> list[Cell]:
     """Floors and ceilings; what compares with the reference answer exists only where one is shown."""
     items, cells = run.items[name], []
-    rows = [*_yardsticks(items, rater), *run_floors(run, name)]
     for part in REFERENCE_PARTS[:2]:
         based = part == "reference-based"
+        rows = [*_yardsticks(items, rater), *run_limits(run, name, with_reference=based)]
         shown = [row for row in rows if based or row.row != "similarity to reference"]
-        shown += run_ceilings(run, name, with_reference=based)
         cells += _limit_cells(run, name, items, f"{TITLES[name]} | {part}", shown, rater, "pearson")
     return cells
 

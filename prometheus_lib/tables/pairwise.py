@@ -31,8 +31,8 @@ from .rows import (
     judge_pairs,
     judge_rows,
     labels,
-    run_ceilings,
     run_floors,
+    run_limits,
     share_cells,
 )
 from .run import Items, Run, once_per_run
@@ -60,7 +60,7 @@ def table_4(run: Run) -> pd.DataFrame:
     cells, found, truths = [], {}, {}
     for name in run.present(PAIR_BENCHMARKS):
         items, judged = run.items[name], judge_rows(run, name, run.scale.main_judges)
-        rows = [*judged, *run_floors(run, name), *run_ceilings(run, name)]
+        rows = [*judged, *run_limits(run, name)]
         column = _columns(name)
         for row in rows:
             cells += truth_cells(name, row.row, row_against_truth(run, name, row), row.kind)

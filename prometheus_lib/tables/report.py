@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import metrics
-from ..metrics import FEWEST_CLUSTERS, TOO_FEW
+from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval
 from ..paper import claim_named
 from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
 from ..paper.findings import audit_findings
-from .claim_evidence import average_measure, primary_average, rests_on_truth
-from .claims import HOLDS, NOT_MEASURED, ONE_RUN, OPEN, UNDECIDED, VERDICTS, lacking, verdict_of
+from .claim_evidence import average_measure, judge_over_runs, rests_on_truth
+from .claims import HOLDS, NOT_MEASURED, NOT_TESTED, ONE_RUN, OPEN, OUTCOMES, UNDECIDED, lacking, verdict_of
 from .files import plain
+from .limits import CEILINGS, limit_average
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .registry import ENTRIES, file_name
+from .rows import BLIND
 from .run import Run
 
 QUESTIONS = {  # the claims behind each finding
@@ -29,6 +30,7 @@ QUESTIONS = {  # the claims behind each finding
     "One format's data for the other": ("C28", "C29", "C30"),
     "Which way to merge": ("C17", "C32", "C20"),
 }
+AROUND = {"reads all, ignores the rubric": (BLIND,), "oracle: the most that can be known": CEILINGS}
 LIMITS = (
     "Numbers of this run and of the paper are different measurements: other judges, other items, other raters. A claim "
     "that fails here is not refuted; it is no law of merging.",
@@ -49,7 +51,7 @@ def verdict_counts(ledger: pd.DataFrame) -> pd.Series:
     >>> int(verdict_counts(claims.ledger(example_run()))["reproduced"])
     0
     """
-    return ledger.loc[ledger["kind"] == CLAIM, "verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
+    return ledger.loc[ledger["kind"] == CLAIM, "verdict"].value_counts().reindex(list(OUTCOMES), fill_value=0)
 
 
 def findings(ledger: pd.DataFrame) -> dict[str, str]:
@@ -106,12 +108,12 @@ def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
     """Return how the claims came out, over training runs too, and how they would by the raters alone."""
     claimed = ledger[ledger["kind"] == CLAIM]
     why = untested(claimed, evidence)
-    tested = verdict_counts(ledger) - pd.Series({UNDECIDED: len(why)}).reindex(list(VERDICTS), fill_value=0)
-    counts = ", ".join(f"{count} {name}" for name, count in tested.items())
+    counts = ", ".join(f"{count} {name}" for name, count in verdict_counts(ledger).items() if name != NOT_TESTED)
     seeds = claimed.loc[claimed["over training runs"] != ONE_RUN, "over training runs"]
     rated = evidence.groupby("claim")["rated shown"].agg("".join)
     by_raters = [verdict_of(claim_named(id), rated[id]) for id in claimed.index]
-    decided = [sum(verdict != UNDECIDED for verdict in verdicts) for verdicts in (claimed["verdict"], by_raters)]
+    open_ = (UNDECIDED, NOT_TESTED)
+    decided = [sum(verdict not in open_ for verdict in verdicts) for verdicts in (claimed["verdict"], by_raters)]
     could = f"{len(claimed) - len(why)} could be put" if len(why) else "put"
     text = f"Of {len(claimed)} claims {could} to a test: {counts}."
     if len(why):
@@ -125,22 +127,23 @@ def counted(ledger: pd.DataFrame, evidence: pd.DataFrame) -> str:
 
 
 def untested(claimed: pd.DataFrame, evidence: pd.DataFrame) -> pd.Series:
-    """Return why claims of a ledger stay undecided without a test, by their ids: a run that lacks what they need.
+    """Return why claims of a ledger are not tested, by their ids: what the run lacks for them.
 
-    >>> claimed = pd.DataFrame({"verdict": ["undecided", "undecided"]}, index=["C01", "C02"])
+    >>> claimed = pd.DataFrame({"verdict": ["not tested", "undecided"]}, index=["C01", "C02"])
     >>> parts = pd.DataFrame({"claim": ["C01", "C02"], "difference": [3.0, 3.0], "clusters": [3, 80]})
     >>> untested(claimed, parts).to_dict()
     {'C01': 'on fewer than 10 instructions'}
     """
-    undecided = claimed.index[claimed["verdict"] == UNDECIDED]
-    reasons = pd.Series({id: lacking(evidence[evidence["claim"] == id]) for id in undecided}, dtype=object)
-    return reasons[reasons != ""].replace(TOO_FEW, f"on fewer than {FEWEST_CLUSTERS} instructions")
+    left = claimed.index[claimed["verdict"] == NOT_TESTED]
+    reasons = pd.Series({id: lacking(evidence[evidence["claim"] == id]) for id in left}, dtype=object)
+    return reasons.replace(TOO_FEW, f"on fewer than {FEWEST_CLUSTERS} instructions")
 
 
 def judges_table(run: Run) -> str:
     """Return what the main judges reach on the unseen benchmarks of each format, with 95 % intervals, as Markdown.
 
-    Where a kind of judge was trained several times the means over its training runs, as in the claims.
+    Where a kind of judge was trained several times the means over its training runs, as in the claims. Where the truth
+    is known, what stands around them: whoever reads everything but the rubric, and the oracle.
     """
     heads = [average_measure(run, format) for format in ("direct", "pairwise")]
     lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
@@ -150,17 +153,22 @@ def judges_table(run: Run) -> str:
             for names, places in ((RESEARCH_DIRECT, 1 if rests_on_truth(run) else 3), (RESEARCH_PAIR, 1))
         ]
         lines.append(f"| {judge}{' (**merged**)' if judge == run.scale.merged_judge else ''} | {' | '.join(cells)} |")
+    for title, rows in AROUND.items():
+        found = [limit_average(run, rows, names) for names in (RESEARCH_DIRECT, RESEARCH_PAIR)]
+        if rests_on_truth(run) and None not in found:
+            lines.append(f"| *{title}* | {' | '.join(_shown(each, 1) for each in found)} |")
     return "\n".join(lines)
 
 
 def _reached(run: Run, judge: str, names: Sequence[str], places: int) -> str:
     """What a judge reaches on average, over its training runs, in words where there is nothing to count."""
-    runs = [primary_average(run, each, names) for each in run.scale.replicas(judge)]
-    found = metrics.average(runs) or primary_average(run, judge, names)
+    found = judge_over_runs(run, judge, names)
     if found is None:
         return "-"
-    if _unreadable(run, judge, names):
-        return "no answer readable"
+    return "no answer readable" if _unreadable(run, judge, names) else _shown(found, places)
+
+
+def _shown(found: Interval, places: int) -> str:
     if found.n_clusters < FEWEST_CLUSTERS:
         return f"{found.estimate:.{places}f}, from {found.n_clusters} instructions up"
     return f"{found.estimate:.{places}f} [{found.low:.{places}f}, {found.high:.{places}f}]"
@@ -227,7 +235,7 @@ def claim_lines(ledger: pd.DataFrame) -> pd.DataFrame:
             "claim": f"{row['claim']} ({row['where']})" if row["where"] else row["claim"],
             "paper": "-" if pd.isna(row["printed"]) else f"{row['printed']:+.1f}",
             "ours": row["this run"],
-            "verdict": NOT_MEASURED if row["this run"] == NOT_MEASURED else row["verdict"],
+            "verdict": row["verdict"],
             "over runs": row["over training runs"],
             "why": row["likely reason"] or row["note"] or _more(row),
         }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..data import baselines
-from ..data.oracle import oracle_decisions, oracle_scores
+from ..data.oracle import blind_decisions, blind_scores, oracle_decisions, oracle_scores
 from ..metrics import Floats
 from ..records import DirectItem, PairItem
 from .cells import NAN, Cell, interval_cell
@@ -19,6 +19,7 @@ from .run import Items, Run
 
 OTHERS = "mean of the other answers' scores"
 ORACLE, NO_NOISE = "oracle", "without the rater's noise"
+BLIND = "rubric ignored"  # whoever reads every fact of the miniature world, and never the rubric
 _HUMANS = ("sim-crowd", "human")
 
 
@@ -219,6 +220,32 @@ def run_ceilings(run: Run, name: str, with_reference: bool = True) -> list[Answe
     if key not in run.memory:
         run.memory[key] = ceilings(run.items[name], with_reference)
     return run.memory[key]
+
+
+def blind(items: Items, with_reference: bool = True) -> list[Answers]:
+    """Return what whoever reads everything but the rubric says, as a floor; nothing for real items.
+
+    It is no trivial judge: a judge that does not pass it has not shown that it reads rubrics. See `data.oracle`.
+    """
+    if isinstance(items[0], PairItem) and "true_a" in items[0].meta:
+        sides = _sides(items, (lambda side: blind_scores(side, with_reference=False),))
+        return [Answers(BLIND, "floor", np.array(blind_decisions(items), dtype=object), 0, sides)]
+    if "true_score" in items[0].meta:
+        return [Answers(BLIND, "floor", np.array(blind_scores(items, with_reference), dtype=float))]
+    return []
+
+
+def run_limits(run: Run, name: str, with_reference: bool = True) -> list[Answers]:
+    """Return everything that judges are held against on a benchmark: floors, `blind` and ceilings.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> [row.row for row in run_limits(example_run(), "flask")][-2:]
+    ['rubric ignored', 'true score']
+    """
+    key = ("blind", name, with_reference)
+    if key not in run.memory:
+        run.memory[key] = blind(run.items[name], with_reference)
+    return [*run_floors(run, name), *run.memory[key], *run_ceilings(run, name, with_reference)]
 
 
 def _oracle_of_pairs(items: Sequence[PairItem]) -> Answers:

@@ -229,7 +229,7 @@ def right_interval(run: Run, name: str, choices: NDArray, resamples: int | None 
     return _mean(run, name, credits, unparsed, resamples)
 
 
-def row_against_truth(run: Run, name: str, row: Answers) -> dict[str, Interval]:
+def row_against_truth(run: Run, name: str, row: Answers, resamples: int | None = None) -> dict[str, Interval]:
     """Return what a trivial judge or ceiling reaches by each measure of the benchmark's format; none without truth.
 
     A row whose values are no scores from 1 to 5, as a length, has no exact score.
@@ -237,11 +237,12 @@ def row_against_truth(run: Run, name: str, row: Answers) -> dict[str, Interval]:
     if not knows_truth(run.items[name]):
         return {}
     if name in PAIR_BENCHMARKS:
-        return {PAIR_RIGHT: right_interval(run, name, row.values)}
+        return {PAIR_RIGHT: right_interval(run, name, row.values, resamples)}
     if not np.isin(row.values[np.isfinite(row.values)], SCORES).all():
         return {}
     scores = row.values[:, None]
-    return {EXACT: exact_interval(run, name, scores), ERROR: error_interval(run, name, scores)}
+    measures = {EXACT: exact_interval, ERROR: error_interval}
+    return {measure: measured(run, name, scores, resamples) for measure, measured in measures.items()}
 
 
 def _missing(scores: Floats) -> int:

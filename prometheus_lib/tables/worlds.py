@@ -26,6 +26,7 @@ from .claims import (
     NO_EFFECT,
     NOT_MEASURED,
     NOT_REPRODUCED,
+    NOT_TESTED,
     REPRODUCED,
     UNDECIDED,
     lacking,
@@ -176,10 +177,11 @@ def _in_world(world: World, claim: Claim, by: str) -> tuple[str, str]:
     if missing == NOT_MEASURED:
         return "", NO_INPUTS
     verdict = _verdict(world, claim, by)
+    verdict = NOT_TESTED if missing and verdict == UNDECIDED else verdict
     notes = []
     if missing == IN_PART:
         notes.append(f"{parts[by or 'difference'].isna().sum()} of {len(parts)} differences without inputs")
-    elif missing and verdict == UNDECIDED:
+    elif missing and verdict == NOT_TESTED:
         notes.append(missing)
     if claim.kind_at(world.scale.schooled) == SANITY:
         notes.append(SANITY)

@@ -49,6 +49,51 @@ def test_a_pair_with_reference_is_decided_by_the_truth(name):
     assert oracle.oracle_accuracy(items, with_reference=True) == 1
 
 
+# --- without the rubric ----------------------------------------------------------------------------------------------
+
+
+def exact_by_design():
+    """What the best reader without the rubric has right by the design: by number of right facts the likelier score.
+
+    Scores are as frequent as each other; both facts outside the rubric are right with the chance (5 - score) / 4.
+    """
+    chances = {}
+    for score in range(1, 6):
+        for outside, chance in ((2, (5 - score) / 4), (0, (score - 1) / 4)):
+            chances.setdefault(score - 1 + outside, {})[score] = chance / 5
+    return sum(max(scores.values()) for scores in chances.values())
+
+
+def test_a_reader_without_the_rubric_reaches_what_the_design_says():
+    assert exact_by_design() == pytest.approx(0.65)
+    items = [item for name in DIRECT for item in minibench.build(name, seed=5, share=3)]
+    right = np.equal(oracle.blind_scores(items), [item.meta["true_score"] for item in items])
+    found = metrics.bootstrap_mean(right, [item.cluster for item in items])
+    assert found.low - 0.01 < 0.65 < found.high + 0.01
+
+
+def test_no_rubric_changes_what_a_reader_without_it_says():
+    items = minibench.build("mini_flask", seed=5)
+    other = [dataclasses.replace(item, rubric=items[n - 1].rubric) for n, item in enumerate(items)]
+    assert oracle.blind_scores(items) == oracle.blind_scores(other) != oracle.oracle_scores(items)
+    pairs = minibench.build("mini_autoj_eval", seed=5)
+    others = [dataclasses.replace(p, rubric=q.rubric, criteria=q.criteria) for p, q in zip(pairs, pairs[1:] + pairs)]
+    assert oracle.blind_decisions(pairs) == oracle.blind_decisions(others) != oracle.oracle_decisions(pairs)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_of_pairs_it_knows_more_than_a_coin_and_less_than_the_oracle(name):
+    items = [item for item in minibench.build(name, seed=5, share=2) if minibench.true_decision(item) != "tie"]
+    truth = np.array([minibench.true_decision(item) for item in items])
+    rules = (oracle.blind_decisions, oracle.oracle_decisions)
+    blind, seeing = (np.mean(np.array(rule(items)) == truth) for rule in rules)
+    with_reference = np.mean(np.array(oracle.blind_decisions(items, with_reference=True)) == truth)
+    assert 0.6 < blind < seeing - 0.1 and with_reference > blind - 0.05
+    turned = [dataclasses.replace(item, response_a=item.response_b, response_b=item.response_a) for item in items]
+    both = zip(oracle.blind_decisions(items), oracle.blind_decisions(turned))
+    assert np.mean([one != other for one, other in both]) > 0.75  # all but coins
+
+
 def pair(response_a, response_b):
     """The colour is vague: "warm" is red or yellow; the size is plain."""
     instruction = f"{miniworld.INSTRUCTION_OPENING} lamp: colour warm, size big."

@@ -273,12 +273,13 @@ def test_table_4_variants(pair_run, column, variant, value, unparsed):
 
 def test_table_4_shows_one_variant_for_all_rows_of_a_column(pair_run):
     cells = tables.table_4(pair_run)
-    for variants, name, value in ((None, "corrected", "40.0 ["), (["paper-code"], "paper-code", "100.0 [")):
+    for variants, name, value in ((None, "corrected", "40.0"), (["paper-code"], "paper-code", "100.0")):
         shown = tables.display_table(cells, variants)[f"MT Bench Human | w/ TIE ({name})"]
         assert shown[("judge", "judge")].startswith(value)
         for row in ("always A", "random", "longer wins", "closer to reference"):
             known = one(cells, row, "MT Bench Human | w/ TIE", name).value
-            assert shown[("floor", row)].startswith(f"{known:.1f} [")
+            assert shown[("floor", row)].startswith(f"{known:.1f}")
+            assert "[" not in shown[("floor", row)], "five instructions are too few for an interval"
     unparsed = tables.display_table(cells)["MT Bench Human | w/ TIE (corrected)"][("judge", "judge")]
     assert unparsed.endswith("(1 unparsed)")
 
