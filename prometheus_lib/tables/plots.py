@@ -274,9 +274,9 @@ def _published_optima(axes: Axes, published: pd.DataFrame) -> None:
 
 
 def _ns(cells: pd.DataFrame, columns: Mapping[str, Any]) -> str:
-    """How many responses and pairs stand behind the curves of both formats."""
+    """How many responses and pairs stand behind the curves of both formats, at their alphas."""
     counts = [_sweep(cells, column)["n"].dropna() for column in list(columns)[:2]]
-    return ", ".join(f"{int(n.iloc[0])} {what}" for n, what in zip(counts, ("responses", "pairs")) if len(n)) or "none"
+    return ", ".join(f"{_range(n)} {what}" for n, what in zip(counts, ("responses", "pairs")) if len(n)) or "none"
 
 
 def _optimum_message(cells: pd.DataFrame, columns: Mapping[str, Any]) -> str:
@@ -320,9 +320,11 @@ def interval_plot(cells: pd.DataFrame, column: str, variant: str | None = None) 
 
 def _n_text(known: pd.DataFrame) -> str:
     n = known["n"].dropna()
-    if n.empty:
-        return ""
-    return f"; n = {n.min()}" if n.min() == n.max() else f"; n = {n.min()} to {n.max()}"
+    return "" if n.empty else f"; n = {_range(n)}"
+
+
+def _range(n: pd.Series) -> str:
+    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
 def _best_message(known: pd.DataFrame, lines: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ from .files import load_table
 
 if TYPE_CHECKING:
     from ..scale import Scale
-    from ..training.settings import Lora
+    from ..training.settings import Lora, TrainingSettings
     from ..training.sizing import Shape
 
 TABLES = {"Table 9 (7B, published)": 9, "Table 10 (8x7B, published)": 10}
@@ -90,7 +90,7 @@ def _values(scale: Scale) -> dict[str, str]:
     seeds = ", ".join(dict.fromkeys(str(expert.seed) for expert in scale.experts))
     return {
         "Base Model": "embedded stand-in" if scale.base_model == str(EMBEDDED_BASE) else scale.base_model,
-        "Torch dtype": "bfloat16" if settings.bf16 else "float32", "Epoch": f"{settings.epochs:g}",
+        "Torch dtype": _computed_in(settings), "Epoch": f"{settings.epochs:g}",
         "Train Data 1": _data(scale, "feedback"), "Train Data 2": _data(scale, "preference"),
         "Max Seq Length": str(settings.max_length), "Learning Rate": _rate(settings.learning_rate),
         "Train Batch Size": str(settings.batch_size), "PEFT": str(lora is not None), **_adapters(lora),
@@ -187,12 +187,19 @@ def left_open(scale: Scale) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index("point")
 
 
+def _computed_in(settings: TrainingSettings) -> str:
+    """The number format of training, and on CPUs what becomes of bfloat16 where the processor lacks it."""
+    if not settings.bf16:
+        return "float32"
+    return "bfloat16 (float32 on processors without it)" if settings.use_cpu else "bfloat16"
+
+
 def _training_rows(scale: Scale) -> list[tuple[str, ...]]:
     settings = scale.training
     at_once = f", at most {settings.rows_at_once} at once on a device" if settings.rows_at_once else ""
     accumulated = f"{settings.batch_size} over all devices{at_once}; the rest is accumulated"
     weights = "bfloat16, frozen; adapters float32" if settings.lora else "float32"
-    compute = "bfloat16" if settings.bf16 else "float32"
+    compute = _computed_in(settings)
     again = "activations computed again" if settings.gradient_checkpointing else "activations kept"
     step = "paper-text" if settings.batch_size == 32 else "the scale's"
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import math
 
@@ -185,6 +186,9 @@ def test_figure_3_by_the_truth_keeps_the_raters_as_dashed_lines(sweep):
     assert curves[DIRECT_TRUTH].get_color() == rater.get_color() == plots.FORMAT_COLOURS["direct"]
     assert axes.get_title() == "Scoring is highest at alpha 1, ranking is highest at alpha 0"
     assert "60 responses, 60 pairs" in axes.get_xlabel()
+    known[0] = dataclasses.replace(known[0], n=0)  # nothing could be read at the first alpha
+    axes = plots.figure_3(cells_table("figure_3", [*known, *best])).axes[0]
+    assert "0 to 60 responses, 60 pairs" in axes.get_xlabel()
 
 
 def test_figure_1_shows_trivial_judges_as_rows_only(matrix):
