@@ -128,10 +128,14 @@ def _biggen_model(row: Row) -> str:
 
 
 def chosen_rejected_items(name: str, rows: list[Row], path: Path) -> list[PairItem]:
-    """Build pairs from two prompts; A and B are drawn from the ids, exactly balanced (odd n: one more A)."""
+    """Build pairs from two prompts; A and B are drawn from the ids, exactly balanced (odd n: one more A).
+
+    The draw is not that by which a part of the items is chosen (`attacks.first_by_hash`): the first twenty by one hash
+    would all have the label A.
+    """
     parsed = each_row(rows, path, lambda _, row: _parse_pair(row))
     ids = _distinct([f"{name}/{pair['key']}" for pair in parsed])
-    chosen_first = set(sorted(ids, key=_sha256)[: (len(ids) + 1) // 2])
+    chosen_first = set(sorted(ids, key=lambda id: _sha256(f"chosen first/{id}"))[: (len(ids) + 1) // 2])
     triples = zip(ids, parsed, rows, strict=True)
     return [_pair_item(name, item_id, pair, row, item_id in chosen_first) for item_id, pair, row in triples]
 

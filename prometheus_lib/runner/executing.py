@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from .withholding import known_runs, withhold
 QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
 
 RUNNING, FAILED = ".running", ".failed"  # in the name of a notebook that is executed, or was in vain
+BEAT = 1.0  # seconds between two looks at the clock
 PLACES = ("OUTPUTS", "SCALE", "BASE_MODEL")  # parameters that may name a place on this machine
 
 
@@ -62,14 +63,15 @@ def execute_all(
 def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str = "", bar: bool = True) -> float:
     """Execute one notebook into `<name>.running.ipynb` and return the seconds; a failed one is `<name>.failed.ipynb`.
 
+    The seconds of earlier attempts that were stopped or failed count too, as what they finished is kept.
     `bar` shows a line that counts cells. The folder of real data goes to the notebook by the environment, so that the
     executed notebook does not name it. Raises NotebookFailed when a cell fails or the kernel dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     running, failed = (_place(notebook.stem, folder, ending) for ending in (RUNNING, FAILED))
     running.unlink(missing_ok=True)
-    start = time.perf_counter()
-    with environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem):
+    clock = folder.parent / ".runs" / f"{notebook.stem}.seconds"
+    with environment(**{DATA_VARIABLE: real_data}), live_progress(notebook.stem), _counting(clock) as spent:
         what = _papermill(notebook, running, values, bar)
     if what:
         kept = ""
@@ -78,7 +80,37 @@ def execute(notebook: Path, folder: Path, values: dict[str, Any], real_data: str
             kept = f" (the executed notebook is kept: {failed})"
         raise NotebookFailed(f"{notebook.name}, {what}{kept}")
     failed.unlink(missing_ok=True)
-    return time.perf_counter() - start
+    clock.unlink(missing_ok=True)
+    return spent()
+
+
+@contextlib.contextmanager
+def _counting(file: Path) -> Iterator[Callable[[], float]]:
+    """Count seconds, from those on that `file` holds of an attempt that was stopped; the file follows, so none is lost.
+
+    Gives a function that tells the seconds so far.
+    """
+    try:
+        earlier = float(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = 0.0
+    start, ended = time.perf_counter(), threading.Event()
+
+    def spent() -> float:
+        return earlier + time.perf_counter() - start
+
+    def write() -> None:
+        while not ended.wait(BEAT):
+            records.write_text_atomic(file, f"{spent():.1f}")
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield spent
+    finally:
+        ended.set()
+        writer.join()
 
 
 def _place(stem: str, folder: Path, ending: str = "") -> Path:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prometheus_lib.data import download, getting
+from prometheus_lib.data.attacks import first_by_hash
 from prometheus_lib.data.benchmarks import (
     SOURCES,
     benchmark_facts,
@@ -229,6 +230,14 @@ def test_gpt4s_feedback_is_kept_with_its_stray_endings(vicuna, mt_bench):
 def test_items_survive_their_own_file(tmp_path, vicuna, hhh, autoj):
     for items in (vicuna, hhh, autoj):
         assert read_items(write_items(tmp_path / "items.jsonl", items)) == items
+
+
+@pytest.mark.parametrize("count", [10, 20, 40, 110])
+def test_a_part_of_hhh_chosen_by_hash_has_both_labels(hhh, count):
+    """The label followed the hash by which a scale's part of the items is chosen: always A was right in all of them."""
+    part = first_by_hash(hhh, count)
+    share = sum(item.label == "A" for item in part) / count
+    assert abs(share - 0.5) < 2.6 * (0.25 / count) ** 0.5, share
 
 
 def test_hhh_order_is_balanced_and_follows_the_id_alone(tmp_path, data_dir, hhh):

@@ -15,6 +15,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from prometheus_lib.runner.executing import execute
 from prometheus_lib.runner.kernel import OwnKernels
 
 # A cell with two workers that take ten minutes; each leaves a file when it begins.
@@ -129,3 +130,43 @@ def test_a_stopped_run_leaves_no_process(run, number):
         assert process.returncode == 130
         error = process.stderr.read()
         assert error.rstrip().endswith("stopped; the same command goes on from here.") and "Traceback" not in error
+
+
+# --- the seconds of stopped attempts ---------------------------------------------------------------------------------
+
+
+def notebook_of(folder: Path, source: str) -> Path:
+    path = folder / "00_only.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), path)
+    return path
+
+
+def test_what_a_killed_attempt_took_counts(tmp_path):
+    """Costs in a manifest are those of the whole work: a run that is killed at night and goes on is no cheaper."""
+    folder, clock = tmp_path / "run" / "notebooks", tmp_path / "run" / ".runs" / "00_only.seconds"
+    notebook = notebook_of(tmp_path, "import time; time.sleep(600)")
+    code = f"""
+from pathlib import Path
+from prometheus_lib.runner.executing import execute
+execute(Path({str(notebook)!r}), Path({str(folder)!r}), {{}}, bar=False)
+"""
+    attempt = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
+    wait_for(lambda: clock.is_file() and float(clock.read_text()) > 3)
+    with_kernel = below(attempt.pid)
+    os.killpg(attempt.pid, signal.SIGKILL)
+    attempt.wait()
+    wait_for(lambda: nobody_lives(with_kernel))
+    before = float(clock.read_text())
+    notebook_of(tmp_path, "1 + 1")
+    begun = time.perf_counter()
+    found = execute(notebook, folder, {}, bar=False)
+    assert before < found <= before + time.perf_counter() - begun + 0.1 and not clock.exists()
+    again = execute(notebook, folder, {}, bar=False)
+    assert again < found - 2, "a whole run is counted by itself"
+
+
+def test_a_damaged_clock_counts_nothing(tmp_path):
+    clock = tmp_path / ".runs" / "00_only.seconds"
+    clock.parent.mkdir()
+    clock.write_text("three")
+    assert execute(notebook_of(tmp_path, "1"), tmp_path / "notebooks", {}, bar=False) < 120
