@@ -132,6 +132,8 @@ def floors_beaten(verdicts: pd.Series) -> str:
     """
     few = int((verdicts == metrics.TOO_FEW).sum())
     above = int((verdicts == ABOVE_FLOOR).sum())
+    if few == len(verdicts):
+        return f"no pair of judge and benchmark could be tested; {few} have too few instructions"
     told = f"{above} of {len(verdicts) - few} tested pairs of judge and benchmark lie above the best trivial judge"
     return told + (f"; {few} {'has' if few == 1 else 'have'} too few instructions for a test" if few else "")
 

@@ -102,6 +102,8 @@ def _sweep_cells(
     if not usable:
         return
     best, low, high, shares = metrics.best_candidate(usable)
+    if usable[best].n_clusters < metrics.FEWEST_CLUSTERS:
+        low = high = math.nan
     yield Cell("best alpha", column, best, low=low, high=high, n=usable[best].n, unit="alpha")
     for alpha, share in zip(usable, shares):
         yield Cell(str(alpha), f"{column}, share best", float(share), unit="share", note="share of resamples")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval
-from ..paper import claim_named
+from ..paper import MEASURES, claim_named
 from ..paper.claims import CLAIM, CLAIMS, NOT_HERE
 from ..paper.findings import audit_findings
 from .claim_evidence import average_measure, judge_over_runs, rests_on_truth
@@ -75,7 +75,8 @@ def claim_text(row: pd.Series) -> str:
 def _sentence(row: pd.Series) -> str:
     """One claim in words: "Merging scores better than joint training: **not reproduced** (-11.6 [-19.0, -4.3])."."""
     seeds = "" if row["over training runs"] == ONE_RUN else f"; over training runs: {row['over training runs']}"
-    return f"{claim_text(row)}: **{row['verdict']}** ({row['this run']}{seeds})."
+    unit = " in alpha" if MEASURES[claim_named(row.name).measure].unit == "alpha" else ""
+    return f"{claim_text(row)}: **{row['verdict']}** ({row['this run']}{unit}{seeds})."
 
 
 def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, worlds: Sequence[str] = ()) -> str:

@@ -23,11 +23,8 @@ from ..records import DataError
 from ..scale import SCALES, Scale, committed_outputs, load_scale
 from .claims import (
     IN_PART,
-    NO_EFFECT,
     NOT_MEASURED,
-    NOT_REPRODUCED,
     NOT_TESTED,
-    REPRODUCED,
     UNDECIDED,
     lacking,
     show_parts,
@@ -38,7 +35,6 @@ WORLDS = ("mini", "bridge", "small")  # shown in any case; other scales where th
 REPORT = "10"  # the numbers of the notebook that puts the claims to the test
 NO_INPUTS, NOT_ASKED = "no inputs in this world", "not among this run's claims"
 WORLD_ROW = "world"  # the first row: what each column is
-_DECIDED = (REPRODUCED, NOT_REPRODUCED, NO_EFFECT)
 _PLAIN = "smoke"  # whose numbers mean nothing
 _LEDGER_NUMBERS = dict.fromkeys(("printed", "repaired", "margin"), "float64") | {"more needed": "Int64"}
 _EVIDENCE_NUMBERS = dict.fromkeys(
@@ -197,7 +193,7 @@ def _verdict(world: World, claim: Claim, by: str) -> str:
 
 
 def agreements(worlds: Iterable[World], by: str = "") -> list[str]:
-    """Say of each two worlds that have run where their verdicts agree and whether their differences point one way.
+    """Say of each two worlds that have run what sets them apart, what both could test, and where verdicts agree.
 
     Only claims that neither world takes for a sanity check count. Empty where fewer than two have run.
 
@@ -213,27 +209,43 @@ def agreements(worlds: Iterable[World], by: str = "") -> list[str]:
 def _agreement(one: World, other: World, by: str) -> str:
     names = [world.scale.name for world in (one, other)]
     claims = [c for c in compared_claims() if all(c.kind_at(w.scale.schooled) == CLAIM for w in (one, other))]
-    verdicts = {claim.id: [_verdict(world, claim, by) for world in (one, other)] for claim in claims}
-    both = {id: pair for id, pair in verdicts.items() if set(pair) <= set(_DECIDED)}
-    unlike = [f"{id} ({names[0]} {a}, {names[1]} {b})" for id, (a, b) in both.items() if a != b]
-    alike, measured = _signs(one, other, claims, by)
-    decided = [sum(pair[place] in _DECIDED for pair in verdicts.values()) for place in (0, 1)]
-    if min(decided):
-        text = f"both decide {len(both)} of {len(claims)} claims, {len(both) - len(unlike)} alike"
-        text += f"; unlike: {', '.join(unlike)}" if unlike else ""
-    else:
-        none = " and ".join(name for name, count in zip(names, decided, strict=True) if not count)
-        text = f"of {len(claims)} claims none is decided in {none}"
-    ways = "No difference is measured in both"
-    if measured:
-        ways = f"{alike} of {measured} differences that both measure point the same way"
-    return f"{names[0]} and {names[1]}: {text}. {ways}."
+    tested = [{c.id for c in claims if _is_tested(world, c, by)} for world in (one, other)]
+    both = [claim for claim in claims if claim.id in tested[0] & tested[1]]
+    counts = [f"{len(ids)} in {name}" for ids, name in zip(tested, names, strict=True)]
+    text = f"{' and '.join(names)}{_apart(one, other, by)}: of {len(claims)} claims"
+    text += f" {' and '.join(counts)} could be tested"
+    if not both:
+        return f"{text}, none in both."
+    groups: dict[str, list[str]] = {}
+    for claim in both:
+        group, told = _together(claim, names, [_verdict(world, claim, by) for world in (one, other)])
+        groups.setdefault(group, []).append(told)
+    said = [f"{group}: {', '.join(groups[group])}" for group in _groups(names) if group in groups]
+    return f"{text}, {len(both)} in both. {'; '.join(said)}."
 
 
-def _signs(one: World, other: World, claims: Sequence[Claim], by: str) -> tuple[int, int]:
-    """How many differences of these claims have one sign in both worlds, of how many that both measure."""
-    ids, column = {claim.id for claim in claims}, by or "difference"
-    found = [world.evidence.set_index(["claim", "part"])[column] for world in (one, other)]
-    both = pd.concat(found, axis=1, join="inner", keys=["one", "other"]).dropna()
-    both = both[both.index.get_level_values("claim").isin(ids)]
-    return int((both["one"] * both["other"] > 0).sum()), len(both)
+def _groups(names: Sequence[str]) -> list[str]:
+    return ["the same verdict", "verdicts that differ", *(f"decided in {name} alone" for name in names), "in neither"]
+
+
+def _together(claim: Claim, names: Sequence[str], verdicts: Sequence[str]) -> tuple[str, str]:
+    """Into which group a claim that both worlds tested falls, and how it is written there."""
+    first, second = verdicts
+    if UNDECIDED in verdicts:
+        return ("in neither" if first == second else f"decided in {names[first == UNDECIDED]} alone"), claim.id
+    if first == second:
+        return "the same verdict", f"{claim.id} ({first})"
+    return "verdicts that differ", f"{claim.id} ({names[0]} {first}, {names[1]} {second})"
+
+
+def _is_tested(world: World, claim: Claim, by: str) -> bool:
+    parts = world.parts.get(claim.id)
+    return parts is not None and not lacking(parts, by or "difference")
+
+
+def _apart(one: World, other: World, by: str) -> str:
+    """In brackets what else than chance may set the verdicts of two worlds apart."""
+    told = ["base model"] if one.scale.base_model != other.scale.base_model else []
+    if one.scale.miniature != other.scale.miniature:
+        told += ["items"] if by else ["items", "yardstick"]
+    return f" (they differ in {' and '.join(told)})" if told else ""

@@ -99,14 +99,22 @@ def test_a_comparison_with_the_base_is_a_sanity_check_only_where_that_was_school
 def test_agreements_count_what_both_decide(outputs):
     found, _ = table_of(outputs, mini=MINI, bridge=BRIDGE)
     (line,) = worlds.agreements(found)
-    assert "both decide 2 of" in line and ", 1 alike; unlike: C05 (mini reproduced, bridge not reproduced)" in line
-    assert "2 of 3 differences that both measure point the same way" in line  # C03 and C08; not C05; C01 is a check
+    assert line.startswith("mini and bridge (they differ in base model): of 24 claims 4 in mini and 3 in bridge could")
+    assert "the same verdict: C03 (not reproduced)" in line
+    assert "verdicts that differ: C05 (mini reproduced, bridge not reproduced)" in line and "C01" not in line
 
 
 def test_worlds_that_measure_nothing_in_common_say_so(outputs):
     found, _ = table_of(outputs, mini=evidence(C03=(-5.0, "-")), bridge=evidence(C05=(2.5, "+")))
     (line,) = worlds.agreements(found)
-    assert "both decide 0 of" in line and line.endswith("0 alike. No difference is measured in both.")
+    assert line.endswith("1 in mini and 1 in bridge could be tested, none in both.")
+
+
+def test_a_claim_that_one_world_leaves_open_is_told_as_decided_in_the_other_alone(outputs):
+    open_, shown = evidence(C03=(-5.0, "?"), C05=(2.5, "?")), evidence(C03=(-5.0, "-"), C05=(2.5, "?"))
+    for mini, bridge, name in ((open_, shown, "bridge"), (shown, open_, "mini")):
+        (line,) = worlds.agreements(table_of(outputs, mini=mini, bridge=bridge)[0])
+        assert line.endswith(f"2 in both. decided in {name} alone: C03; in neither: C05.")
 
 
 def test_by_the_raters_what_they_lack_has_no_inputs(outputs):
