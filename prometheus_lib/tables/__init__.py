@@ -67,7 +67,7 @@ from .lessons import (
     noisy_rater,
     part_of,
 )
-from .limits import CEILINGS, against_blind, limit_average, told_blind
+from .limits import CEILINGS, against_blind, limit_average, told_blind, told_rubric
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
@@ -155,6 +155,7 @@ __all__ = [
     "against_blind",
     "limit_average",
     "told_blind",
+    "told_rubric",
     "knows_truth",
     "label_credits",
     "labels",

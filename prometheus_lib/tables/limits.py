@@ -8,7 +8,8 @@ import pandas as pd
 
 from .. import metrics
 from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval, interval_of_draws
-from .cells import COMPARISON_RESAMPLES
+from .biases import SLOPE, table_biases
+from .cells import COMPARISON_RESAMPLES, HIGHER
 from .claim_evidence import judge_over_runs, rests_on_truth
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .rows import BLIND, ORACLE, run_limits
@@ -84,3 +85,21 @@ def told_blind(against: pd.DataFrame, format: str) -> str:
     said = {ABOVE: "above it", ALIKE: "not told apart from it", BELOW: "below it", TOO_FEW: "on too few instructions"}
     told = "; ".join(f"{said[name]} {judges}" for name, judges in groups.items() if judges)
     return f"Whoever reads everything and ignores the rubric has {part['ignored'].iloc[0]:.1f} % {what}: {told}."
+
+
+def told_rubric(run: Run) -> str:
+    """Return how far scores follow another rubric on the same response (`table_biases`) as a sentence; "" if not asked.
+
+    >>> from prometheus_lib.tables import example_run
+    >>> told_rubric(example_run())
+    ''
+    """
+    cells = table_biases(run)
+    known = cells[(cells["column"] == SLOPE) & (cells["kind"] == "judge") & cells["value"].notna()]
+    if known.empty:
+        return ""
+    told = ", ".join(f"{each.row} {each.value:.2f}" for each in known.itertuples())
+    tested = known[known["verdict"] != TOO_FEW]
+    follow = f"{(tested['verdict'] == HIGHER).sum()} of {len(tested)} judges are shown to follow the rubric"
+    follow = follow if len(tested) else "on too few instructions for a test"
+    return f"Under another rubric on the same response, a score moves for each point of the true score by: {told}; {follow}."

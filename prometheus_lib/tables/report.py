@@ -17,7 +17,7 @@ from ..paper.findings import audit_findings
 from .claim_evidence import average_measure, judge_over_runs, rests_on_truth
 from .claims import HOLDS, NOT_MEASURED, NOT_TESTED, ONE_RUN, OPEN, OUTCOMES, UNDECIDED, lacking, verdict_of
 from .files import plain
-from .limits import CEILINGS, limit_average
+from .limits import CEILINGS, against_blind, limit_average, told_blind, told_rubric
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .registry import ENTRIES, file_name
 from .rows import BLIND
@@ -30,6 +30,7 @@ QUESTIONS = {  # the claims behind each finding
     "One format's data for the other": ("C28", "C29", "C30"),
     "Which way to merge": ("C17", "C32", "C20"),
 }
+FORMATS = ("direct", "pairwise")
 AROUND = {"reads all, ignores the rubric": (BLIND,), "oracle: the most that can be known": CEILINGS}
 LIMITS = (
     "Numbers of this run and of the paper are different measurements: other judges, other items, other raters. A claim "
@@ -90,6 +91,8 @@ def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, worlds: Sequ
     '| judge | exact scores, % | pairs right, % |'
     """
     lines = [f"- **{title}.** {text}" for title, text in findings(ledger).items()]
+    if rubric := " ".join(filter(None, (*(told_blind(against_blind(run), f) for f in FORMATS), told_rubric(run)))):
+        lines.append(f"- **Do judges read the rubric?** {rubric}")
     others = [f"- **In other worlds.** {' '.join(worlds)}"] if worlds else []
     return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}", *others])
 
@@ -146,7 +149,7 @@ def judges_table(run: Run) -> str:
     Where a kind of judge was trained several times the means over its training runs, as in the claims. Where the truth
     is known, what stands around them: whoever reads everything but the rubric, and the oracle.
     """
-    heads = [average_measure(run, format) for format in ("direct", "pairwise")]
+    heads = [average_measure(run, format) for format in FORMATS]
     lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
     for judge in run.scale.main_judges:
         cells = [

@@ -10,7 +10,7 @@ import pytest
 
 from prometheus_lib import metrics, tables
 from prometheus_lib.data import minibench, oracle
-from prometheus_lib.tables import example_run, limits
+from prometheus_lib.tables import claims, example_run, limits, report
 from prometheus_lib.tables.run import Run
 
 
@@ -73,6 +73,14 @@ def test_tables_show_it_as_a_floor(run):
         cells = tables.TABLES[table](run)
         row = cells[(cells["row"] == "rubric ignored") & (cells["column"] == column)]
         assert row["kind"].tolist() == ["floor"] and 40 < row["value"].item() < 95, table
+
+
+def test_the_summary_asks_whether_judges_read_the_rubric(run):
+    ledger, evidence = claims.ledger(run), claims.evidence_table(run)
+    text = report.summary(run, ledger, evidence)
+    assert "| *reads all, ignores the rubric* | " in text and "| *oracle: the most that can be known* | 100.0" in text
+    assert "- **Do judges read the rubric?** Whoever reads everything and ignores the rubric has " in text
+    assert "Under another rubric" not in text, "nobody was asked in this run"
 
 
 def test_few_instructions_and_unknown_truths_are_said(run):
