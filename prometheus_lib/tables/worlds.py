@@ -221,18 +221,18 @@ def _agreement(one: World, other: World, by: str) -> str:
         group, told = _together(claim, names, [_verdict(world, claim, by) for world in (one, other)])
         groups.setdefault(group, []).append(told)
     said = [f"{group}: {', '.join(groups[group])}" for group in _groups(names) if group in groups]
-    return f"{text}, {len(both)} in both. {'; '.join(said)}."
+    return f"{text}, {len(both)} in both; {'; '.join(said)}."
 
 
 def _groups(names: Sequence[str]) -> list[str]:
-    return ["the same verdict", "verdicts that differ", *(f"decided in {name} alone" for name in names), "in neither"]
+    return ["the same verdict", "verdicts that differ", *(f"decided in {name} alone" for name in names), "decided in neither"]
 
 
 def _together(claim: Claim, names: Sequence[str], verdicts: Sequence[str]) -> tuple[str, str]:
     """Into which group a claim that both worlds tested falls, and how it is written there."""
     first, second = verdicts
     if UNDECIDED in verdicts:
-        return ("in neither" if first == second else f"decided in {names[first == UNDECIDED]} alone"), claim.id
+        return ("decided in neither" if first == second else f"decided in {names[first == UNDECIDED]} alone"), claim.id
     if first == second:
         return "the same verdict", f"{claim.id} ({first})"
     return "verdicts that differ", f"{claim.id} ({names[0]} {first}, {names[1]} {second})"
@@ -248,4 +248,4 @@ def _apart(one: World, other: World, by: str) -> str:
     told = ["base model"] if one.scale.base_model != other.scale.base_model else []
     if one.scale.miniature != other.scale.miniature:
         told += ["items"] if by else ["items", "yardstick"]
-    return f" (they differ in {' and '.join(told)})" if told else ""
+    return f" (they differ in {', '.join(told)})" if told else ""

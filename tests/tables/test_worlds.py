@@ -114,7 +114,7 @@ def test_a_claim_that_one_world_leaves_open_is_told_as_decided_in_the_other_alon
     open_, shown = evidence(C03=(-5.0, "?"), C05=(2.5, "?")), evidence(C03=(-5.0, "-"), C05=(2.5, "?"))
     for mini, bridge, name in ((open_, shown, "bridge"), (shown, open_, "mini")):
         (line,) = worlds.agreements(table_of(outputs, mini=mini, bridge=bridge)[0])
-        assert line.endswith(f"2 in both. decided in {name} alone: C03; in neither: C05.")
+        assert line.endswith(f"2 in both; decided in {name} alone: C03; decided in neither: C05.")
 
 
 def test_by_the_raters_what_they_lack_has_no_inputs(outputs):
