@@ -20,7 +20,7 @@ from ..training.sizing import shape_of
 from .notebooks import notebook_files
 from .overview import notebooks_table
 
-SOURCE, WHOLE, SHORT = "metrics/10.json", "what_came_out", "in_short"
+SOURCE, WHOLE, SHORT, MAP = "metrics/10.json", "what_came_out", "in_short", "metrics/11.json"
 MARK = "<!-- {}{}: python -m prometheus_lib readme -->"
 FORMATS = {"direct": 5, "pairwise": 10}  # rows that an instruction gives
 
@@ -36,7 +36,7 @@ def blocks(run: Path) -> dict[str, str]:
     seconds = {each.name: notebook_seconds(_read(each / "manifest.json")) for each in (run, *others)}
     own = seconds[run.name]
     return {
-        "what came out": what_came_out(run),
+        "what came out": "\n".join(filter(None, (what_came_out(run), of_the_map(run)))),
         "real models": "\n\n".join(map(_in_short, others)) or "No run of a real model is committed yet.",
         "notebooks": f"{notebooks_table(notebook_files(), own)}\n\n{_in_all(run.name, own)}",
         "scales": scales_table({name: sum(each.values()) / 60 for name, each in seconds.items()}),
@@ -56,6 +56,28 @@ def what_came_out(run: Path, entry: str = WHOLE) -> str:
     if entry not in found:
         raise MissingFile(f"{path}: no summary there; run the notebook of the report.")
     return found[entry]
+
+
+def of_the_map(run: Path) -> str:
+    """Return as an item of a list how the designed experiment's hypotheses came out; "" where the run has none.
+
+    >>> of_the_map(Path("no such run"))
+    ''
+    """
+    path = run / MAP
+    known = list(_read(path)["hypotheses"].values()) if path.is_file() else []
+    open_ = [each for each in known if each["verdict"] in ("undecided", "not run yet")]
+    told = [
+        f"{each['says'].rstrip('.')}: **{each['verdict']}** ({each['difference']:+.1f} [{each['low']:+.1f}, "
+        f"{each['high']:+.1f}] over {each['seeds']:.0f} seeds)."
+        for each in known if each not in open_
+    ]  # fmt: skip
+    if not told:
+        return ""
+    return (
+        f"- **When does merging help?** {' '.join(told)} {len(open_)} of {len(known)} hypotheses are open "
+        "(notebook 11; verdicts are corrected together, intervals stand for one comparison each)."
+    )
 
 
 def _in_short(run: Path) -> str:

@@ -225,7 +225,12 @@ def _agreement(one: World, other: World, by: str) -> str:
 
 
 def _groups(names: Sequence[str]) -> list[str]:
-    return ["the same verdict", "verdicts that differ", *(f"decided in {name} alone" for name in names), "decided in neither"]
+    return [
+        "the same verdict",
+        "verdicts that differ",
+        *(f"decided in {name} alone" for name in names),
+        "decided in neither",
+    ]
 
 
 def _together(claim: Claim, names: Sequence[str], verdicts: Sequence[str]) -> tuple[str, str]:

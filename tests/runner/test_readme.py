@@ -34,6 +34,20 @@ def test_the_blocks_follow_the_run(tmp_path):
     assert [line.split("`")[1] for line in found["scales"].splitlines()[2:]] == list(SCALES)
 
 
+def test_the_designed_experiment_is_told_where_it_has_results(tmp_path):
+    row = {"says": "It helps.", "difference": 3.04, "low": 1.0, "high": 5.0, "seeds": 5}
+    hypotheses = {"M1": row | {"verdict": "reproduced"}, "M2": row | {"verdict": "undecided"}}
+    (tmp_path / "metrics").mkdir()
+    path = tmp_path / readme.MAP
+    path.write_text(json.dumps({"hypotheses": hypotheses}), encoding="utf-8")
+    told = readme.of_the_map(tmp_path)
+    assert told.startswith(
+        "- **When does merging help?** It helps: **reproduced** (+3.0 [+1.0, +5.0] over 5 seeds). 1 of 2 "
+    )
+    path.write_text(json.dumps({"hypotheses": {"M1": row | {"verdict": "not run yet"}}}), encoding="utf-8")
+    assert readme.of_the_map(tmp_path) == ""
+
+
 def test_other_committed_runs_are_told_in_short(tmp_path):
     said = "| judge | exact |\n|---|---|\n| base | 20.0 |\n\nOf 24 claims put to a test: all."
     for name, entry, text in (("mini", readme.WHOLE, "two\nlines"), ("bridge", readme.SHORT, said)):
