@@ -102,4 +102,5 @@ def told_rubric(run: Run) -> str:
     tested = known[known["verdict"] != TOO_FEW]
     follow = f"{(tested['verdict'] == HIGHER).sum()} of {len(tested)} judges are shown to follow the rubric"
     follow = follow if len(tested) else "on too few instructions for a test"
-    return f"Under another rubric on the same response, a score moves for each point of the true score by: {told}; {follow}."
+    moved = "Under another rubric on the same response, a score moves for each point of the true score by"
+    return f"{moved}: {told}; {follow}."
