@@ -51,7 +51,7 @@ def test_every_requirement_is_explained():
 
 def test_the_repository_is_small_and_names_no_machine():
     files = tracked()
-    assert sum(path.stat().st_size for path in files) < 50e6  # three committed runs are 40 of them
+    assert sum(path.stat().st_size for path in files) < 60e6  # three committed runs are 45 of them
     pattern = re.compile(rb"(^|[^A-Za-z0-9_.:/-])/(work|opt|root|tmp|home)/[A-Za-z]")
     for path in files:
         if path.suffix in {".py", ".md", ".ipynb", ".toml", ".yml", ".txt", ".json", ".csv", ""}:
