@@ -20,7 +20,7 @@ COMMANDS = {
     "judge": ("prometheus_lib.judge", "judge your own responses, or a scale's benchmarks on one machine or many"),
     "verify": ("prometheus_lib.runner.verify", "recompute every table from stored judgments and compare"),
     "report": ("prometheus_lib.report.command", "write a run's results as one page, report.html, to read and to send"),
-    "readme": ("prometheus_lib.runner.readme", "write README's section on what came out from the committed run"),
+    "readme": ("prometheus_lib.runner.readme", "write the generated parts of README from committed runs and notebooks"),
     "compare": (
         "prometheus_lib.runner.compare",
         "tell what differs between your run and the committed one beyond noise",

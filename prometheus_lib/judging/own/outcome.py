@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.rubrics.reading import Criterion
-from ...metrics import Interval, Ranking
+from ...metrics import FEWEST_CLUSTERS, Interval, Ranking
 from ...records import DataError
 
 SUMMARY = ("of", "measure", "value", "low", "high", "n", "unparsed")
@@ -33,9 +33,10 @@ class Outcome:
 
 
 def summary_row(of: str, measure: str, found: Interval | float, n: int | None = None, unparsed: int = 0) -> dict:
-    """Return one row of a summary."""
+    """Return one row of a summary; fewer than ten instructions have no interval, which would be too sure of itself."""
     if isinstance(found, Interval):
-        values = (found.estimate, found.low, found.high, found.n)
+        ends = (found.low, found.high) if found.n_clusters >= FEWEST_CLUSTERS else (np.nan, np.nan)
+        values = (found.estimate, *ends, found.n)
     else:
         values = (found, np.nan, np.nan, n)
     return dict(zip(SUMMARY, (of, measure, *values, unparsed)))

@@ -18,6 +18,7 @@ from ...data.rubrics.reading import PLAIN
 from ...data.table import canonical
 from ...data.values import is_blank, text_of
 from ...metrics import (
+    FEWEST_CLUSTERS,
     Ranking,
     bootstrap_mean,
     bradley_terry,
@@ -189,7 +190,7 @@ def _beside(rankings: Sequence[Ranking]) -> Ranking:
 def _players(ranking: Ranking) -> list[dict]:
     return [
         summary_row(f"{row.rank}. {row.player}", "wins against the average", row.win_rate, row.n)
-        | {"low": row.win_rate_low, "high": row.win_rate_high}
+        | ({"low": row.win_rate_low, "high": row.win_rate_high} if ranking.n_clusters >= FEWEST_CLUSTERS else {})
         for row in ranking.table.itertuples()
     ]
 
@@ -219,7 +220,7 @@ def _circles(games: pd.DataFrame) -> list[dict]:
 def _doubts(ranking: Ranking) -> list[dict]:
     """For each two neighbours: how sure their order is, and how many more pairs would tell."""
     names, rows = ranking.table["player"].tolist(), []
-    if ranking.n_clusters < 2:
+    if ranking.n_clusters < FEWEST_CLUSTERS:
         return rows
     for one, two in zip(names, names[1:]):
         gap = ranking.difference(one, two)
