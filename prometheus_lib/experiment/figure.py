@@ -182,4 +182,20 @@ def ablation_figure(design: Design, results: Results) -> Figure:
     figure.legend(
         handles, [MEASURES[measure].removesuffix(", %") for measure in STYLES], loc="outside lower center", ncols=2
     )
+    figure.suptitle(largest_changes(design, table), fontsize=11)
     return figure
+
+
+def largest_changes(design: Design, table: pd.DataFrame) -> str:
+    """Return the largest change of each cell in one sentence, from `changes`.
+
+    >>> from .design import read_design
+    >>> cell = {"cell": "feedback=False", "arm": "direct", "difference": -50.4}
+    >>> largest_changes(read_design("ablations"), pd.DataFrame([cell, cell | {"arm": "joint", "difference": 3.0}]))
+    'Largest change of each cell, in points (300 instructions):\\ndirect -50 by feedback=False'
+    """
+    if not len(table):
+        return "No cell has been run yet."
+    largest = table.loc[table.groupby("cell", sort=False)["difference"].apply(lambda each: each.abs().idxmax())]
+    told = ", ".join(f"{row.arm} {row.difference:+.0f} by {row.cell}" for row in largest.itertuples())
+    return f"Largest change of each cell, in points ({design.instructions} instructions):\n{told}"
