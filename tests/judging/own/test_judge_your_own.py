@@ -327,10 +327,11 @@ def test_a_threshold_fails_with_the_numbers(tmp_path):
     with pytest.raises(AssertionError, match="no interval; .*, not with the whole interval at least"):
         result.check(at_least=0.5, surely=True)  # two instructions are too few to be sure of anything
     many = [{"instruction": f"Say {n}.", "response": "x" * (n % 5 + 1)} for n in range(20)]
-    surely = scored(many, tmp_path)  # 3 on average
-    surely.check(at_least=2.0, surely=True)
+    wide = scored(many, tmp_path)
+    mean = wide.summary.set_index("measure")["value"]["mean score"]
+    wide.check(at_least=mean - 1.5, surely=True)
     with pytest.raises(AssertionError, match="95 % interval .*, not with the whole interval at least"):
-        surely.check(at_least=2.99, surely=True)
+        wide.check(at_least=mean - 0.01, surely=True)
     with pytest.raises(AssertionError, match="not readable"):
         scored([{"instruction": "Say a.", "response": "?"}], tmp_path).check(at_most=5)  # nothing was read
     for wrong in ({}, {"at_least": float("nan")}, {"at_least": True}, {"at_least": 1, "of": "nobody"}):
