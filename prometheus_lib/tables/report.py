@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..metrics import FEWEST_CLUSTERS, TOO_FEW, Interval
@@ -173,6 +174,8 @@ def _reached(run: Run, judge: str, names: Sequence[str], places: int) -> str:
 
 
 def _shown(found: Interval, places: int) -> str:
+    if np.isnan(found.estimate):
+        return "too few readable"
     if found.n_clusters < FEWEST_CLUSTERS:
         return f"{found.estimate:.{places}f}, from {found.n_clusters} instructions up"
     return f"{found.estimate:.{places}f} [{found.low:.{places}f}, {found.high:.{places}f}]"
