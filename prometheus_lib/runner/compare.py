@@ -100,9 +100,7 @@ def _p_value(reference: dict[str, Any], own: dict[str, Any]) -> float:
 
 def _p_unparsed(reference: dict[str, Any], own: dict[str, Any]) -> float:
     """Return how probable so large a difference in the share of answers that could not be read is (Fisher's test)."""
-    counts = [
-        [0 if pd.isna(cell[name]) else int(cell[name]) for name in ("unparsed", "n")] for cell in (reference, own)
-    ]
+    counts = [[_count(cell, name) for name in ("unparsed", "n")] for cell in (reference, own)]
     return 1.0 if counts[0][0] == counts[1][0] else float(fisher_exact(counts).pvalue)
 
 
@@ -110,8 +108,12 @@ def _other_items(reference: dict[str, Any], own: dict[str, Any]) -> bool:
     """Tell whether more items came or went than answers that could not be read explain."""
     if reference["unit"] not in OF_ALL_ITEMS or any(pd.isna(cell["n"]) for cell in (reference, own)):
         return False
-    unread = max(0 if pd.isna(cell["unparsed"]) else int(cell["unparsed"]) for cell in (reference, own))
+    unread = max(_count(cell, "unparsed") for cell in (reference, own))
     return abs(int(reference["n"]) - int(own["n"])) > unread
+
+
+def _count(cell: dict[str, Any], name: str) -> int:
+    return 0 if pd.isna(cell[name]) else int(cell[name])
 
 
 def _changed(reference: dict[str, Any], own: dict[str, Any]) -> bool:
@@ -127,7 +129,7 @@ def _text(cell: dict[str, Any]) -> str:
     if cell["text"]:
         return repr(cell["text"])
     interval = "" if pd.isna(cell["low"]) else f" [{cell['low']:.4g}, {cell['high']:.4g}]"
-    unread = "" if pd.isna(cell["unparsed"]) or not cell["unparsed"] else f", {cell['unparsed']} unread"
+    unread = f", {unparsed} unread" if (unparsed := _count(cell, "unparsed")) else ""
     return f"{cell['value']:.6g}{interval}" + ("" if pd.isna(cell["n"]) else f" (n {cell['n']}{unread})")
 
 

@@ -67,7 +67,7 @@ from .lessons import (
     noisy_rater,
     part_of,
 )
-from .limits import CEILINGS, against_blind, limit_average, told_blind, told_rubric
+from .limits import against_blind, limit_average, told_blind, told_rubric
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR, compare_averages, compare_judges, judge_average
 from .merging import figure_3, figure_3_runs, table_17_runs
 from .pairwise import table_4
@@ -151,7 +151,6 @@ __all__ = [
     "gold_gaps",
     "human_rater",
     "judge_average",
-    "CEILINGS",
     "against_blind",
     "limit_average",
     "told_blind",

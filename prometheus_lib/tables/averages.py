@@ -37,7 +37,7 @@ from .published import (
     measure_column,
     published_cells,
 )
-from .rows import BLIND, ORACLE, Answers, run_limits
+from .rows import BLIND, CEILINGS, ORACLE, Answers, run_limits
 from .run import Run, once_per_run
 from .truth import (
     DIRECT_ERROR,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from ..scale import Scale
 
 REFERENCE_JUDGE = "linear"  # Table 17 compares every merge with it
-_CEILINGS = {ORACLE: ("true score", ORACLE)}  # with a reference answer the oracle finds the true score
+_CEILINGS = {ORACLE: CEILINGS}
 _FLOORS = {  # one name for what no trained judge says, in both formats
     BLIND: (BLIND,),
     "random": ("random score", "random"),

@@ -12,13 +12,12 @@ from .biases import SLOPE, table_biases
 from .cells import COMPARISON_RESAMPLES, HIGHER
 from .claim_evidence import judge_over_runs, rests_on_truth
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
-from .rows import BLIND, ORACLE, run_limits
+from .rows import BLIND, run_limits
 from .run import Run
 from .truth import EXACT, PAIR_RIGHT, row_against_truth
 
-CEILINGS = ("true score", ORACLE)  # with a reference answer the oracle finds the true score
 ABOVE, BELOW, ALIKE = "above", "below", "not told apart"
-_FORMATS = {"direct": (RESEARCH_DIRECT, EXACT), "pairwise": (RESEARCH_PAIR, PAIR_RIGHT)}
+UNSEEN = {"direct": RESEARCH_DIRECT, "pairwise": RESEARCH_PAIR}  # each format's benchmarks
 
 
 def limit_average(run: Run, rows: Sequence[str], names: Sequence[str]) -> Interval | None:
@@ -52,7 +51,7 @@ def against_blind(run: Run) -> pd.DataFrame:
     ['too few instructions']
     """
     rows = {}
-    for format, (names, _) in _FORMATS.items():
+    for format, names in UNSEEN.items():
         ignored = limit_average(run, (BLIND,), names) if rests_on_truth(run) else None
         for judge in run.scale.main_judges if ignored else ():
             if reached := judge_over_runs(run, judge, names):

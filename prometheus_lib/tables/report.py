@@ -18,10 +18,10 @@ from ..paper.findings import audit_findings
 from .claim_evidence import average_measure, judge_over_runs, rests_on_truth
 from .claims import HOLDS, NOT_MEASURED, NOT_TESTED, ONE_RUN, OPEN, OUTCOMES, UNDECIDED, lacking, verdict_of
 from .files import plain
-from .limits import CEILINGS, against_blind, limit_average, told_blind, told_rubric
+from .limits import UNSEEN, against_blind, limit_average, told_blind, told_rubric
 from .measures import RESEARCH_DIRECT, RESEARCH_PAIR
 from .registry import ENTRIES, file_name
-from .rows import BLIND
+from .rows import BLIND, CEILINGS
 from .run import Run
 
 QUESTIONS = {  # the claims behind each finding
@@ -31,7 +31,6 @@ QUESTIONS = {  # the claims behind each finding
     "One format's data for the other": ("C28", "C29", "C30"),
     "Which way to merge": ("C17", "C32", "C20"),
 }
-FORMATS = ("direct", "pairwise")
 AROUND = {"reads all, ignores the rubric": (BLIND,), "oracle: the most that can be known": CEILINGS}
 LIMITS = (
     "Numbers of this run and of the paper are different measurements: other judges, other items, other raters. A claim "
@@ -92,7 +91,7 @@ def summary(run: Run, ledger: pd.DataFrame, evidence: pd.DataFrame, worlds: Sequ
     '| judge | exact scores, % | pairs right, % |'
     """
     lines = [f"- **{title}.** {text}" for title, text in findings(ledger).items()]
-    if rubric := " ".join(filter(None, (*(told_blind(against_blind(run), f) for f in FORMATS), told_rubric(run)))):
+    if rubric := " ".join(filter(None, (*(told_blind(against_blind(run), f) for f in UNSEEN), told_rubric(run)))):
         lines.append(f"- **Do judges read the rubric?** {rubric}")
     others = [f"- **In other worlds.** {' '.join(worlds)}"] if worlds else []
     return "\n".join([judges_table(run), "", *lines, f"- {counted(ledger, evidence)}", *others])
@@ -150,7 +149,7 @@ def judges_table(run: Run) -> str:
     Where a kind of judge was trained several times the means over its training runs, as in the claims. Where the truth
     is known, what stands around them: whoever reads everything but the rubric, and the oracle.
     """
-    heads = [average_measure(run, format) for format in FORMATS]
+    heads = [average_measure(run, format) for format in UNSEEN]
     lines = [f"| judge | {heads[0]} | {heads[1]} |", "|---|---|---|"]
     for judge in run.scale.main_judges:
         cells = [
@@ -159,7 +158,7 @@ def judges_table(run: Run) -> str:
         ]
         lines.append(f"| {judge}{' (**merged**)' if judge == run.scale.merged_judge else ''} | {' | '.join(cells)} |")
     for title, rows in AROUND.items():
-        found = [limit_average(run, rows, names) for names in (RESEARCH_DIRECT, RESEARCH_PAIR)]
+        found = [limit_average(run, rows, names) for names in UNSEEN.values()]
         if rests_on_truth(run) and None not in found:
             lines.append(f"| *{title}* | {' | '.join(_shown(each, 1) for each in found)} |")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from .run import Items, Run
 
 OTHERS = "mean of the other answers' scores"
 ORACLE, NO_NOISE = "oracle", "without the rater's noise"
+CEILINGS = ("true score", ORACLE)  # with a reference answer the oracle finds the true score
 BLIND = "rubric ignored"  # whoever reads every fact of the miniature world, and never the rubric
 _HUMANS = ("sim-crowd", "human")
 
