@@ -26,6 +26,7 @@ def limit_average(run: Run, rows: Sequence[str], names: Sequence[str]) -> Interv
     None where a benchmark lacks it, or its truth is not known.
 
     >>> from prometheus_lib.tables import example_run
+    >>> from prometheus_lib.tables.rows import CEILINGS
     >>> limit_average(example_run(), CEILINGS, RESEARCH_DIRECT).estimate
     100.0
     """
